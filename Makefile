@@ -1,0 +1,56 @@
+# `make help` lists the targets. Needs git, make and uv; without uv it is installed into .uv/ here.
+SHELL := /bin/bash
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --no-sync
+
+.PHONY: help demo up test check faults bench web lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
+
+demo: .venv/.ready ## Watch a living ward: starts everything, opens the browser, Ctrl-C ends it
+	@$(RUN) vigil demo
+
+up: .venv/.ready ## Start the whole stack for your own devices
+	@$(RUN) vigil up
+
+test: .venv/.synced .venv/.browser ## Run the test suite (real Kafka, real PostgreSQL, real browser)
+	@$(RUN) pytest -n 2 --dist loadfile -m "not faults and not docker"
+
+check: .venv/.synced .venv/.browser ## Everything CI runs: lint, types, the page, tests
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+	@infra/ci/check_web.sh
+	@$(MAKE) --no-print-directory test
+
+faults: .venv/.synced ## Long runs that kill real processes
+	@$(RUN) pytest -m faults -p no:xdist
+
+bench: .venv/.synced ## Measure throughput, latency and cost on this machine, rivals beside it
+	@for name in engine latency gateway series growth; do echo "== $$name"; $(RUN) vigil bench $$name || exit 1; done
+
+web: ## Build the page (needs Node; the built page is committed)
+	@cd api/web && npm install --no-save --no-audit --no-fund && npm run build
+
+lock: ## Resolve the dependencies anew
+	@$(UV) lock
+
+clean: ## Remove the environment; your data is kept
+	@rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	@echo "Setting up Python packages (the first time takes a minute)…"
+	@$(UV) sync --locked --quiet --no-dev --inexact
+	@touch $@
+
+.venv/.synced: pyproject.toml uv.lock | $(UV)
+	@echo "Setting up Python packages and the tools for tests…"
+	@$(UV) sync --locked --quiet
+	@touch $@ .venv/.ready
+
+.venv/.browser: | .venv/.synced
+	@infra/ci/install_browser.sh
+	@touch $@
+
+.uv/bin/uv:
+	@python3 -m venv .uv && .uv/bin/pip install --quiet uv
