@@ -1,0 +1,116 @@
+"""Alarms: what is wrong, how urgent it is, and everything that happened to one alarm.
+
+Words follow IEC 60601-1-8: an alarm *condition* is the decision that something is wrong, an alarm *signal* is what people
+see and hear. Physiological and technical alarms are separate lanes. This is not a certified alarm system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Priority(StrEnum):
+    """HIGH asks for an immediate, MEDIUM for a prompt response, LOW for awareness."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Lane(StrEnum):
+    PHYSIOLOGICAL = "physiological"
+    TECHNICAL = "technical"
+
+
+class State(StrEnum):
+    """The life of an alarm. `pending` (onset delay running) exists only inside the stream.
+
+        active --acknowledge--> acknowledged --condition clears--> resolved
+        active --condition clears--> latched (high priority) --acknowledge--> resolved
+        active --condition clears--> resolved (medium, low)
+        any of the three --resolve by a person--> resolved
+    """
+
+    ACTIVE = "active"
+    ACKNOWLEDGED = "acknowledged"
+    LATCHED = "latched"
+    RESOLVED = "resolved"
+
+
+class Change(StrEnum):
+    """What happened to an alarm."""
+
+    RAISED = "raised"
+    WORSENED = "worsened"  # priority rose: breaks an acknowledgement
+    CLEARED = "cleared"  # the condition ended
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"  # closed by a person
+    SNOOZED = "snoozed"
+    ASSIGNED = "assigned"
+    LABELLED = "labelled"
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Reason(_Wire):
+    """One fact behind an alarm, enough to explain it a year later. Times are milliseconds UTC, values in `unit`."""
+
+    kind: Literal["limit", "silence", "quality", "score", "implausible"]
+    metric: str | None = None
+    value: float | None = None
+    limit: float | None = None
+    unit: str | None = None
+    since_ms: int | None = None
+    text: str = Field(max_length=300)
+
+
+class AlarmEvent(_Wire):
+    """One change of one alarm, immutable. The value of a message on `alarms.events`.
+
+    `event_id` is a pure function of the cause, so a repeated delivery is recognised. `alarm_version` counts the changes of
+    this alarm (compare-and-set). `feed_seq` is the gap-free number given by SQL; None: not yet recorded there.
+    `onset_ms` is when the condition began, `condition_ms` when it had held for its onset delay (both event time);
+    `at_ms` is when this change happened: event time for the stream's changes, wall time for people's.
+    """
+
+    event_id: str
+    alarm_id: str
+    change: Change
+    state: State
+    alarm_version: int
+    feed_seq: int | None = None
+    patient: str
+    device: str | None = None
+    condition: str  # the rule's id, for example "spo2_low"
+    rule_version: int
+    lane: Lane
+    priority: Priority
+    metric: str | None = None
+    text: str = Field(max_length=300)  # as a monitor says it: "**SpO2 86 < 90"
+    reasons: tuple[Reason, ...] = ()
+    onset_ms: int
+    condition_ms: int
+    at_ms: int
+    actor: str | None = None
+    note: str | None = Field(None, max_length=2000)
+    until_ms: int | None = None  # snoozed until
+
+
+# The text mark of a priority, as on bedside monitors.
+MARKS: Final = {Priority.HIGH: "***", Priority.MEDIUM: "**", Priority.LOW: "*"}
+
+
+def digest(*parts: object) -> str:
+    """A deterministic id of 32 hex digits from the parts' texts; no wall clock, no random number."""
+    return hashlib.sha256("\x1f".join(str(p) for p in parts).encode()).hexdigest()[:32]
+
+
+def alarm_id(patient: str, condition: str, onset_ms: int) -> str:
+    """Identity of an episode: patient, condition, and when the condition began in event time."""
+    return digest("alarm", patient, condition, onset_ms)

@@ -1,0 +1,65 @@
+"""The catalogue is a contract: codes must be real, ranges must contain limits, and order must never change."""
+
+import pytest
+
+from contracts.vitals import BY_NAME, CATALOGUE, INDEX, Vital, loinc_check_digit
+
+VITALS = pytest.mark.parametrize("vital", CATALOGUE, ids=lambda v: v.name)
+
+
+@VITALS
+def test_every_loinc_code_has_its_check_digit(vital: Vital) -> None:
+    for code in (vital.loinc, *vital.other_loinc):
+        if code is not None:
+            number, digit = code.split("-")
+            assert loinc_check_digit(int(number)) == int(digit)
+
+
+@pytest.mark.parametrize(("wrong", "why"), [("3150-6", "seen in code for inhaled oxygen"), ("8867-5", "a typing error")])
+def test_the_check_digit_catches_typed_codes(wrong: str, why: str) -> None:
+    number, digit = wrong.split("-")
+    assert loinc_check_digit(int(number)) != int(digit), why
+
+
+@VITALS
+def test_limits_lie_inside_the_hard_range_and_critical_beyond_warning(vital: Vital) -> None:
+    limits = vital.limits
+    order = [vital.hard_low, limits.critical_low, limits.low, vital.centre, limits.high, limits.critical_high, vital.hard_high]
+    present = [x for x in order if x is not None]
+    assert present == sorted(present)
+    assert vital.spread > 0
+    assert vital.cadence_s > 0
+    assert vital.expiry_s >= vital.cadence_s
+
+
+def test_the_order_is_frozen() -> None:
+    """Columnar state and stored frames index by it: append, never insert or rename."""
+    assert [v.name for v in CATALOGUE] == [
+        "heart_rate", "pulse_rate", "spo2", "respiratory_rate", "systolic_bp", "diastolic_bp", "mean_bp", "temperature",
+        "etco2", "glucose", "glucose_interstitial", "oxygen_flow", "inhaled_oxygen", "consciousness", "activity",
+        "hrv_sdnn", "hrv_rmssd", "resting_heart_rate", "weight",
+    ]  # fmt: skip
+    assert list(INDEX.values()) == list(range(len(CATALOGUE)))
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "value", "expected"),
+    [
+        ("temperature", "[degF]", 98.6, 37.0),
+        ("temperature", "Cel", 37.0, 37.0),
+        ("glucose", "mmol/L", 5.5, 99.088),
+        ("systolic_bp", "kPa", 16.0, 120.01),
+        ("spo2", "1", 0.97, 97.0),
+        ("weight", "[lb_av]", 220.0, 99.79),
+        ("hrv_sdnn", "s", 0.05, 50.0),
+    ],
+)
+def test_conversion(metric: str, unit: str, value: float, expected: float) -> None:
+    conversion = BY_NAME[metric].factor_for(unit)
+    assert conversion is not None
+    assert value * conversion.factor + conversion.offset == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(("metric", "unit"), [("heart_rate", "%"), ("spo2", "/min"), ("temperature", "K"), ("glucose", "")])
+def test_a_unit_of_another_quantity_is_no_unit(metric: str, unit: str) -> None:
+    assert BY_NAME[metric].factor_for(unit) is None
