@@ -1,0 +1,129 @@
+"""The tables, as the code reads and writes them. `migrations/` builds the same; a test compares the two.
+
+All times are milliseconds UTC. Text columns have no length: the contracts bound what is written, alike on both databases.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+DOCUMENT: Final = JSON().with_variant(JSONB(), "postgresql")
+
+PATIENTS: Final = Table(
+    "patients",
+    METADATA,
+    Column("patient", Text, primary_key=True),  # pseudonymous key, the one of the stream
+    Column("name", Text),
+    Column("bed", Text),
+    Column("unit", Text),  # the ward
+    Column("age", Integer),
+    Column("sex", Text),
+    CheckConstraint("sex IN ('F', 'M')", name="sex"),
+)
+
+DEVICES: Final = Table(
+    "devices",
+    METADATA,
+    Column("patient", Text, ForeignKey("patients.patient"), primary_key=True),
+    Column("device", Text, primary_key=True),
+)
+
+ALARMS: Final = Table(
+    "alarms",
+    METADATA,
+    Column("alarm_id", Text, primary_key=True),
+    Column("patient", Text, ForeignKey("patients.patient"), nullable=False),
+    Column("device", Text),
+    Column("condition", Text, nullable=False),
+    Column("rule_version", Integer, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("metric", Text),
+    Column("text", Text, nullable=False),
+    Column("reasons", DOCUMENT, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),  # counts changes; compare-and-set
+    Column("onset_ms", BigInteger, nullable=False),
+    Column("condition_ms", BigInteger, nullable=False),
+    Column("raised_ms", BigInteger, nullable=False),
+    Column("cleared_ms", BigInteger),
+    Column("resolved_ms", BigInteger),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_ms", BigInteger),
+    Column("assigned_to", Text),
+    Column("snoozed_until_ms", BigInteger),
+    Column("label", Text),
+    Column("feed_seq", BigInteger, nullable=False),  # of the newest change
+    CheckConstraint("state IN ('active', 'acknowledged', 'latched', 'resolved')", name="state"),
+    CheckConstraint("priority IN ('low', 'medium', 'high')", name="priority"),
+    CheckConstraint("version >= 1", name="version"),
+    Index(None, "raised_ms", "alarm_id"),
+    Index(None, "patient", "raised_ms", "alarm_id"),
+    Index(None, "state", "raised_ms", "alarm_id"),
+)
+
+ALARM_EVENTS: Final = Table(
+    "alarm_events",
+    METADATA,
+    Column("feed_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
+    Column("alarm_id", Text, ForeignKey("alarms.alarm_id"), nullable=False),
+    Column("alarm_version", Integer, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("document", Text, nullable=False),  # the whole AlarmEvent as JSON, byte for byte
+    UniqueConstraint("event_id"),
+    UniqueConstraint("alarm_id", "alarm_version"),
+)
+
+# One row. A sequence or autoincrement would leave gaps after a rollback, and let a later number become visible first.
+FEED: Final = Table(
+    "feed",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_seq", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+IDEMPOTENCY: Final = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("actor", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("request", Text, nullable=False),  # digest of what was asked, to tell a retry from a reused key
+    Column("feed_seq", BigInteger, ForeignKey("alarm_events.feed_seq"), nullable=False),
+)
+
+RULE_VERSIONS: Final = Table(
+    "rule_versions",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("document", DOCUMENT, nullable=False),
+    CheckConstraint("number >= 1", name="number"),
+)

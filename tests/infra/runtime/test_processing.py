@@ -1,0 +1,467 @@
+"""Records in, outputs durable, then the ledger: on a log in memory, with every kind of loss on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from contracts.errors import Retryable
+from contracts.topics import READINGS, REJECTED, SCORES, SNAPSHOTS, WINDOWS
+from infra.runtime.clock import SystemClock
+from infra.runtime.dead_letters import PROCESSING_FAULT, reason_of
+from infra.runtime.faults import TooManyFaults, TooManyLetters
+from infra.runtime.metrics import Metrics
+from infra.runtime.offsets import Place
+from infra.runtime.plan import Lookback, Plan, Snapshots
+from infra.runtime.processing import Processor
+from infra.runtime.records import Output, Record
+from tests.infra.runtime.memory_log import LastNumbers, MemoryLog
+
+A = READINGS.name
+A0 = Place(A, 0)
+LOOKBACK = Plan(name="test", topics=(READINGS,), make_room=LastNumbers, recovery=Lookback(6_000))
+SNAPSHOT = replace(LOOKBACK, recovery=Snapshots(0.0))
+
+
+class Sent:
+    """Keeps what was sent; fails when told to."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Output] = []
+        self.fail = False
+
+    async def __call__(self, outputs: Sequence[Output]) -> None:
+        if self.fail:
+            raise Retryable("away")
+        self.outputs += outputs
+
+    def sums(self) -> list[tuple[int, int]]:
+        """(offset, sum) in the order sent."""
+        found = [json.loads(output.value) for output in self.outputs if output.topic == SCORES.name]
+        return [(f["offset"], f["sum"]) for f in found]
+
+    def letters(self) -> list[str]:
+        return [reason_of(output) for output in self.outputs if output.topic == REJECTED.name]
+
+
+def key(partition: int) -> bytes:
+    return b"g/%d" % partition
+
+
+def processor(log: MemoryLog, sent: Sent, plan: Plan = LOOKBACK) -> Processor:
+    return Processor(plan, log, key, sent, clock=SystemClock(), metrics=Metrics())
+
+
+def numbered(log: MemoryLog, count: int, *, topic: str = A, partition: int = 0, first_s: int = 0) -> list[Record]:
+    """Numbers 1, 2, 3 ... one a second."""
+    at = len(log.records[Place(topic, partition)])
+    return [
+        log.append(topic, partition, str(at + n + 1).encode(), at=(first_s + at + n) * 1000) for n in range(count)
+    ]
+
+
+def right(offset: int, remembered: int = 5) -> int:
+    """The sum that belongs to an offset of `numbered`."""
+    return sum(range(max(1, offset + 2 - remembered), offset + 2))
+
+
+async def test_a_fresh_group_takes_everything_from_the_beginning() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 8)
+    work = processor(log, sent)
+    await work.process(records)
+    assert sent.sums() == [(o, right(o)) for o in range(8)]
+    assert work.ledger.to_commit() == {A0: 8}
+
+
+@pytest.mark.parametrize("plan", [LOOKBACK, SNAPSHOT], ids=["lookback", "snapshots"])
+async def test_after_a_restart_the_state_is_rebuilt_in_silence(plan: Plan) -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 30)
+    log.offsets[A0] = 20
+    await processor(log, sent, plan).process(records[20:])
+    assert sent.sums() == [(o, right(o)) for o in range(20, 30)], "nothing below 20 again, right sums from 20 on"
+
+
+async def test_a_lookback_reads_only_what_it_needs() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 1000)
+    log.offsets[A0] = 990
+    await processor(log, sent).process(records[990:])
+    assert log.read_count < 12
+    assert sent.sums() == [(o, right(o)) for o in range(990, 1000)]
+
+
+async def test_records_that_never_arrived_are_read_from_the_log_with_their_outputs() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 20)
+    work = processor(log, sent)
+    await work.process(records[:5])
+    await work.process([records[5], *records[9:11], records[15]])
+    assert sent.sums() == [(o, right(o)) for o in range(16)]
+
+
+async def test_what_another_worker_committed_meanwhile_is_taken_in_silence() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 20)
+    work = processor(log, sent)
+    await work.process(records[:5])
+    log.offsets[A0] = 12  # the partition was away and came back
+    await work.process(records[15:17])
+    assert sent.sums() == [(o, right(o)) for o in [*range(5), *range(12, 17)]]
+
+
+async def test_offsets_that_hold_nothing_are_passed_over() -> None:
+    log, sent = MemoryLog(), Sent()
+    first = numbered(log, 3)
+    log.hole(A, 0)
+    log.hole(A, 0)
+    later = numbered(log, 2)
+    work = processor(log, sent)
+    await work.process([*first, *later])
+    assert [total for _, total in sent.sums()] == [1, 3, 6, 10, 15]
+    assert work.ledger.to_commit() == {A0: 7}
+
+
+async def test_a_topic_made_anew_starts_at_its_beginning() -> None:
+    log, sent = MemoryLog(), Sent()
+    log.offsets[A0] = 500
+    records = numbered(log, 3)
+    work = processor(log, sent, SNAPSHOT)
+    await work.process(records)
+    assert sent.sums() == [(0, 1), (1, 3), (2, 6)]
+    assert work.ledger.to_commit() == {A0: 3}
+
+
+async def test_records_that_expired_are_left_behind() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 20)
+    log.offsets[A0] = 5
+    log.expire(A, 0, 10)
+    await processor(log, sent).process(records[10:])
+    assert [offset for offset, _ in sent.sums()] == list(range(10, 20))
+
+
+async def test_a_snapshot_and_what_came_after_it_make_the_state() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 40)
+    work = processor(log, sent, SNAPSHOT)
+    await work.process(records[:25])
+    (snapshot,) = work.due_snapshots()
+    assert work.due_snapshots() == [], "nothing new, nothing to write"
+    log.append(SNAPSHOTS.name, 0, snapshot.value, at=0, key=snapshot.key)
+    await work.process(records[25:30])
+    log.offsets[A0] = 28
+    log.read_count = 0
+    sent.outputs.clear()
+    await processor(log, sent, SNAPSHOT).process(records[28:])
+    assert sent.sums() == [(o, right(o)) for o in range(28, 40)]
+    assert log.read_count == 1 + 3, "the snapshot and the three records between it and the committed offset"
+
+
+async def test_a_snapshot_ahead_of_the_committed_offset_is_where_work_begins() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 30)
+    work = processor(log, sent, SNAPSHOT)
+    await work.process(records[:25])
+    (snapshot,) = work.due_snapshots(at_once=True)
+    log.append(SNAPSHOTS.name, 0, snapshot.value, at=0, key=snapshot.key)
+    log.offsets[A0] = 20  # killed after the snapshot, before the commit
+    sent.outputs.clear()
+    again = processor(log, sent, SNAPSHOT)
+    await again.process(records[20:])
+    assert sent.sums() == [(o, right(o)) for o in range(25, 30)]
+    assert again.ledger.to_commit() == {A0: 30}
+
+
+async def test_snapshots_of_others_and_damaged_ones_are_left_alone() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 10)
+    log.append(SNAPSHOTS.name, 0, b"anything", at=0, key=b"other/0")
+    log.append(SNAPSHOTS.name, 0, b"VSNPdamaged", at=0, key=key(0))
+    log.append(SNAPSHOTS.name, 0, None, at=0, key=key(0))
+    log.offsets[A0] = 8
+    await processor(log, sent, SNAPSHOT).process(records[8:])
+    assert sent.sums() == [(8, right(8)), (9, right(9))]
+
+
+class TestBugs:
+    """A record that raises in the room is put aside; the half-changed state is never used."""
+
+    @pytest.mark.parametrize("plan", [LOOKBACK, SNAPSHOT], ids=["lookback", "snapshots"])
+    async def test_neighbours_keep_right_sums(self, plan: Plan) -> None:
+        log, sent = MemoryLog(), Sent()
+        numbered(log, 10)
+        log.append(A, 0, b"bug", at=10_000)
+        for n in range(11, 16):
+            log.append(A, 0, str(n).encode(), at=n * 1000)
+        log.append(A, 0, b"bug", at=16_000)
+        log.append(A, 0, b"16", at=17_000)
+        work = processor(log, sent, plan)
+        await work.process(log.records[A0][:8])
+        await work.process(log.records[A0][8:])
+        assert [total for _, total in sent.sums()] == [right(o) for o in range(16)]
+        assert sent.letters() == [PROCESSING_FAULT, PROCESSING_FAULT]
+        assert work.ledger.to_commit() == {A0: 18}
+
+    @pytest.mark.parametrize("plan", [LOOKBACK, SNAPSHOT], ids=["lookback", "snapshots"])
+    async def test_a_replay_leaves_them_out_too(self, plan: Plan) -> None:
+        log, sent = MemoryLog(), Sent()
+        numbered(log, 10)
+        log.append(A, 0, b"bug", at=9_500)
+        log.append(A, 0, b"11", at=10_000)
+        log.append(A, 0, b"12", at=11_000)
+        log.offsets[A0] = 12
+        await processor(log, sent, plan).process(log.records[A0][12:])
+        assert [total for _, total in sent.sums()] == [sum((8, 9, 10, 11, 12))]
+        assert sent.letters() == [], "its letter was written before it was committed"
+
+    async def test_too_many_of_them_stop_the_process(self) -> None:
+        log, sent = MemoryLog(), Sent()
+        for n in range(4):
+            log.append(A, 0, b"bug", at=n)
+        with pytest.raises(TooManyFaults):
+            await processor(log, sent, replace(LOOKBACK, max_faults_per_minute=3)).process(log.records[A0])
+        assert sent.outputs == []
+
+
+async def test_bad_records_are_letters_and_a_flood_of_them_stops_the_process_before_it_is_sent() -> None:
+    log, sent = MemoryLog(), Sent()
+    for n in range(4):
+        log.append(A, 0, b"no number", at=n)
+    work = processor(log, sent, replace(LOOKBACK, max_dead_letters_per_minute=3))
+    await work.process(log.records[A0][:3])
+    assert sent.letters() == ["is not a number"] * 3
+    with pytest.raises(TooManyLetters):
+        await work.process(log.records[A0][3:])
+    assert len(sent.outputs) == 3
+    assert work.ledger.to_commit() == {A0: 3}
+
+
+async def test_nothing_is_done_when_its_outputs_are_not_durable() -> None:
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 5)
+    work = processor(log, sent)
+    await work.process(records[:2])
+    sent.fail = True
+    with pytest.raises(Retryable):
+        await work.process(records[2:])
+    assert work.ledger.to_commit() == {A0: 2}
+
+
+def delivering(deliver: Callable[[Sequence[Output]], Awaitable[Sequence[Output]]]) -> Plan:
+    return replace(LOOKBACK, deliver=deliver)
+
+
+async def test_delivery_comes_before_kafka_and_may_replace_outputs() -> None:
+    log, sent = MemoryLog(), Sent()
+    order: list[str] = []
+
+    async def deliver(outputs: Sequence[Output]) -> Sequence[Output]:
+        order.append(f"{len(outputs)} outputs, {len(sent.outputs)} sent")
+        return outputs[:1]
+
+    await processor(log, sent, delivering(deliver)).process(numbered(log, 3))
+    assert order == ["3 outputs, 0 sent"]
+    assert sent.sums() == [(0, 1)]
+
+
+async def test_delivery_is_not_called_for_replayed_records() -> None:
+    log, sent = MemoryLog(), Sent()
+    seen: list[int] = []
+
+    async def deliver(outputs: Sequence[Output]) -> Sequence[Output]:
+        seen.extend(json.loads(output.value)["offset"] for output in outputs)
+        return outputs
+
+    records = numbered(log, 10)
+    log.offsets[A0] = 7
+    await processor(log, sent, delivering(deliver)).process(records[7:])
+    assert seen == [7, 8, 9]
+
+
+async def test_delivery_that_must_wait_is_tried_again_and_nothing_is_skipped() -> None:
+    log, sent = MemoryLog(), Sent()
+    tries: list[int] = []
+    states: list[str] = []
+
+    async def deliver(outputs: Sequence[Output]) -> Sequence[Output]:
+        tries.append(len(outputs))
+        if len(tries) < 3:
+            raise Retryable("SQL is away", after_s=0.0)
+        return outputs
+
+    plan = delivering(deliver)
+    work = Processor(plan, log, key, sent, clock=SystemClock(), metrics=Metrics(), say=states.append)
+    await work.process(numbered(log, 2))
+    assert tries == [2, 2, 2]
+    assert states == ["waiting", "waiting", "running"]
+    assert len(sent.sums()) == 2
+
+
+class TestTwoTopics:
+    PLAN = replace(LOOKBACK, topics=(READINGS, WINDOWS))
+
+    async def test_a_room_sees_both_in_the_order_the_broker_took_them_in(self) -> None:
+        log, sent = MemoryLog(), Sent()
+        a = [log.append(A, 0, b"1", at=0), log.append(A, 0, b"3", at=20)]
+        b = [log.append(WINDOWS.name, 0, b"2", at=10), log.append(WINDOWS.name, 0, b"4", at=30)]
+        await processor(log, sent, self.PLAN).process([*b, *a])
+        assert [total for _, total in sent.sums()] == [1, 3, 6, 10]
+
+    async def test_a_replay_keeps_that_order(self) -> None:
+        log, sent = MemoryLog(), Sent()
+        for n in range(1, 21):
+            log.append(A if n % 2 else WINDOWS.name, 0, str(n).encode(), at=n * 100)
+        log.offsets = {A0: 9, Place(WINDOWS.name, 0): 9}  # 1..18 are done
+        await processor(log, sent, self.PLAN).process([log.records[A0][9], log.records[Place(WINDOWS.name, 0)][9]])
+        assert [total for _, total in sent.sums()] == [sum((15, 16, 17, 18, 19)), sum((16, 17, 18, 19, 20))]
+
+    async def test_the_snapshot_holds_the_offset_of_each(self) -> None:
+        log, sent = MemoryLog(), Sent()
+        plan = replace(self.PLAN, recovery=Snapshots(0.0))
+        records = [log.append(A, 0, b"1", at=0), log.append(WINDOWS.name, 0, b"2", at=1)]
+        work = processor(log, sent, plan)
+        await work.process(records)
+        (snapshot,) = work.due_snapshots(at_once=True)
+        log.append(SNAPSHOTS.name, 0, snapshot.value, at=0, key=snapshot.key)
+        later = [log.append(WINDOWS.name, 0, b"3", at=2)]
+        sent.outputs.clear()
+        await processor(log, sent, plan).process(later)
+        assert [total for _, total in sent.sums()] == [6]
+
+
+async def test_a_partition_without_records_is_made_ready_too() -> None:
+    log, sent = MemoryLog(), Sent()
+    work = processor(log, sent)
+    await work.prepare([0, 1, 2])
+    assert work.warm == {0, 1, 2}
+    work.drop(1)
+    assert work.warm == {0, 2}
+
+
+class Worker:
+    """A process that can die: it has what the log knows and nothing else."""
+
+    def __init__(self, log: MemoryLog, sent: Sent, plan: Plan) -> None:
+        self.processor = processor(log, sent, plan)
+        self.position = log.offsets.get(A0, 0)
+
+
+class Delivery(RuleBasedStateMachine):
+    """One partition, workers that die, lose it and get it back, and a carrier that drops, repeats and forgets.
+
+    At every moment each output that was sent is right, and each record below the committed offset has its output.
+    """
+
+    plan = LOOKBACK
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log, self.sent = MemoryLog(), Sent()
+        self.workers = [Worker(self.log, self.sent, self.plan) for _ in range(2)]
+        self.owner = 0
+
+    def run(self, step: Awaitable[None]) -> None:
+        import asyncio
+
+        async def main() -> None:
+            await step
+
+        asyncio.run(main())
+
+    @rule(count=st.integers(1, 7))
+    def write(self, count: int) -> None:
+        numbered(self.log, count)
+
+    @rule(data=st.data(), durable=st.sampled_from(["all", "all", "all", "none"]))
+    def carry(self, data: st.DataObject, durable: str) -> None:
+        """The owner gets what follows its position, some of it dropped, some of it twice."""
+        worker = self.workers[self.owner]
+        coming = self.log.records[A0][worker.position : worker.position + 10]
+        kept = [r for r in coming if data.draw(st.integers(0, 9)) < 8]
+        twice = [r for r in self.log.records[A0][: worker.position] if data.draw(st.integers(0, 19)) == 0]
+        worker.position += len(coming)
+        self.sent.fail = durable == "none"
+        try:
+            self.run(worker.processor.process([*twice, *kept]))
+        except Retryable:
+            self.die()
+        finally:
+            self.sent.fail = False
+
+    @rule()
+    def commit(self) -> None:
+        worker = self.workers[self.owner]
+        owed = worker.processor.ledger.to_commit()
+        self.log.offsets.update(owed)
+        worker.processor.ledger.committed(owed)
+
+    @rule()
+    def snapshot(self) -> None:
+        for output in self.workers[self.owner].processor.due_snapshots(at_once=True):
+            self.log.append(SNAPSHOTS.name, 0, output.value, at=0, key=output.key)
+
+    @rule()
+    def die(self) -> None:
+        """kill -9: nothing is committed, the next one starts from what the broker knows."""
+        self.workers[self.owner] = Worker(self.log, self.sent, self.plan)
+
+    @rule(politely=st.booleans())
+    def move(self, politely: bool) -> None:
+        """The partition goes to the other worker, which may have had it before."""
+        if politely:
+            self.commit()
+        self.workers[self.owner].processor.ledger.revoked()
+        self.owner = 1 - self.owner
+        self.workers[self.owner].position = self.log.offsets.get(A0, 0)
+
+    @precondition(lambda self: self.log.records[A0])
+    @rule()
+    def away_and_back(self) -> None:
+        """Another worker gets further meanwhile; what was owed before must not move the group back."""
+        self.move(politely=False)
+        self.arrive_at_the_end()
+        self.move(politely=True)
+        self.commit()
+
+    @precondition(lambda self: self.log.records[A0])
+    @rule()
+    def arrive_at_the_end(self) -> None:
+        """Everything that was written comes at last; then every record has its output."""
+        worker = self.workers[self.owner]
+        self.run(worker.processor.process(self.log.records[A0][self.log.offsets.get(A0, 0) :]))
+        worker.position = len(self.log.records[A0])
+        assert {offset for offset, _ in self.sent.sums()} == set(range(len(self.log.records[A0])))
+
+    @invariant()
+    def outputs_are_right(self) -> None:
+        for offset, total in self.sent.sums():
+            assert total == right(offset)
+
+    @invariant()
+    def committed_records_have_outputs(self) -> None:
+        assert {offset for offset, _ in self.sent.sums()} >= set(range(self.log.offsets.get(A0, 0)))
+
+    @invariant()
+    def the_committed_offset_never_moves_back(self) -> None:
+        now = self.log.offsets.get(A0, 0)
+        assert now >= getattr(self, "_seen", 0)
+        self._seen = now
+
+
+class DeliveryWithSnapshots(Delivery):
+    plan = SNAPSHOT
+
+
+TestDelivery = Delivery.TestCase
+TestDeliveryWithSnapshots = DeliveryWithSnapshots.TestCase
+for _case in (TestDelivery, TestDeliveryWithSnapshots):
+    _case.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+del _case
