@@ -1,0 +1,81 @@
+"""The tick of every second: time enters the log here.
+
+A tick is written to each partition behind everything that was received before it, by the same producer. It is also the
+probe that finds out whether a partition takes writes again. Several gateways do no harm: the highest tick counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from contracts.ticks import Tick, encode_tick
+from contracts.topics import CONTENT_TYPE, READINGS, TICK
+from infra.runtime.clock import Clock
+from infra.runtime.logs import get_logger
+from infra.runtime.records import Output
+from producers.gateway.delivery import Delivery
+
+PERIOD_S: Final = 1.0
+_JUMP_S: Final = 5.0
+_HEADERS: Final = ((CONTENT_TYPE, TICK.encode()),)
+
+_log = get_logger("producers.gateway.ticks")
+
+
+class Ticker:
+    """Writes ticks. `before_tick` writes out what was received so far; `config_version` gives the rules in force."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        *,
+        clock: Clock,
+        config_version: Callable[[], int],
+        before_tick: Callable[[], None],
+        partitions: int = READINGS.partitions,
+    ) -> None:
+        self._delivery = delivery
+        self._clock = clock
+        self._config_version = config_version
+        self._before_tick = before_tick
+        self._pending = [False] * partitions
+        self._last: tuple[int, float] | None = None
+
+    def tick(self) -> None:
+        """Write one tick to every partition, except where the one before is still under way."""
+        self._before_tick()
+        now_ms = self._clock.now_ms()
+        self._watch_clock(now_ms)
+        value = encode_tick(Tick(tick_ms=now_ms, config_version=self._config_version()))
+        for partition, pending in enumerate(self._pending):
+            if not pending:
+                self._write(partition, value)
+
+    def _write(self, partition: int, value: bytes) -> None:
+        def settled(_: bool) -> None:
+            self._pending[partition] = False
+
+        self._pending[partition] = True
+        output = Output(topic=READINGS.name, partition=partition, value=value, headers=_HEADERS)
+        self._delivery.write(partition, [output], settled=settled, late=lambda: None)
+
+    def _watch_clock(self, now_ms: int) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._last is not None:
+            last_ms, last_s = self._last
+            jump_s = (now_ms - last_ms) / 1000 - (now_s - last_s)
+            if abs(jump_s) > _JUMP_S:
+                _log.warning("the clock of this machine jumped", seconds=round(jump_s, 1))
+        self._last = (now_ms, now_s)
+
+    async def run(self, after_tick: Callable[[], None]) -> None:
+        """Tick every second until cancelled; a second that was slept through is left out, not made up for."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            self.tick()
+            after_tick()
+            due = max(due + PERIOD_S, loop.time())
+            await asyncio.sleep(due - loop.time())
