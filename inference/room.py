@@ -1,0 +1,100 @@
+"""The inference room of one partition: windows in, scores out. Pure: the same log gives the same scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+
+from contracts.errors import InvalidInput
+from contracts.scores import Scores, encode_scores
+from contracts.topics import ARROW_FRAME, CONTENT_TYPE, SCORES
+from contracts.windows import SHORT_MS, Windows, decode_windows
+from inference.scorer import Scorer
+from infra.runtime.dead_letters import dead_letter
+from infra.runtime.records import Output, Record
+
+_HEADERS = ((CONTENT_TYPE, ARROW_FRAME.encode()),)
+_FORMAT = 1
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the room has done since it was made; the shell turns them into metrics."""
+
+    windows: int = 0
+    scored: int = 0
+    not_ready: int = 0
+    insufficient: int = 0
+    dead_letters: int = 0
+
+
+class InferenceRoom:
+    """Scores every short window of one partition with every scorer. One frame of scores per frame of windows and scorer."""
+
+    def __init__(self, partition: int, scorers: Sequence[Scorer]) -> None:
+        self._partition = partition
+        self._scorers = tuple(scorers)
+        self.counts = Counts()
+
+    def step(self, records: Sequence[Record]) -> Sequence[Output]:
+        """Scores for `records`, in log order. Undecodable records become dead letters and the others go on."""
+        outputs: list[Output] = []
+        for record in records:
+            try:
+                windows = decode_windows(record.value or b"")
+            except InvalidInput as error:
+                self.counts.dead_letters += 1
+                outputs.append(dead_letter(record, error.field, error.reason))
+                continue
+            short = _rows(windows, windows.span_ms == SHORT_MS)
+            if len(short) == 0:
+                continue
+            self.counts.windows += len(short)
+            for scorer in self._scorers:
+                scores = scorer.score(short)
+                self._count(scores)
+                outputs.append(
+                    Output(
+                        topic=SCORES.name, partition=self._partition, value=encode_scores(scores), headers=_HEADERS
+                    )
+                )
+        return outputs
+
+    def snapshot(self) -> bytes:
+        return msgspec.msgpack.encode({"format": _FORMAT, "scorers": {s.name: s.snapshot() for s in self._scorers}})
+
+    def restore(self, snapshot: bytes) -> None:
+        """Raises `InvalidInput` when the snapshot is of another format or lacks a scorer: the log is read anew then."""
+        try:
+            document = msgspec.msgpack.decode(snapshot)
+            states = document["scorers"] if document["format"] == _FORMAT else {}
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise InvalidInput("snapshot", "is not a snapshot of the inference room") from error
+        for scorer in self._scorers:
+            state = states.get(scorer.name)
+            if not isinstance(state, bytes):
+                raise InvalidInput("snapshot", f"holds no state of {scorer.name}")
+            scorer.restore(state)
+
+    def _count(self, scores: Scores) -> None:
+        by_status = np.bincount(scores.status, minlength=3)
+        self.counts.scored += int(by_status[0])
+        self.counts.not_ready += int(by_status[1])
+        self.counts.insufficient += int(by_status[2])
+
+
+def _rows(windows: Windows, rows: np.typing.NDArray[np.bool_]) -> Windows:
+    if rows.all():
+        return windows
+    return replace(
+        windows,
+        patient=windows.patient.take(rows),
+        window_end_ms=windows.window_end_ms[rows],
+        span_ms=windows.span_ms[rows],
+        late=windows.late[rows],
+        revised=windows.revised[rows],
+        features={name: column[rows] for name, column in windows.features.items()},
+    )
