@@ -1,0 +1,215 @@
+"""Decisions as alarm events: identity, text, reasons. Pure; the same decision always gives the same event.
+
+`state` and `alarm_version` are what the stream believes when nobody has touched the alarm; SQL gives the true ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from alerting.conditions import Decision, Kind
+from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, ScoreRule, lane_of
+from alerting.silence import SilenceDecision
+from alerting.texts import (
+    MOST_CONTRIBUTIONS,
+    deviation_reason,
+    limit_end,
+    limit_reading,
+    number,
+    score_text,
+    signal_text,
+    silence_text,
+)
+from alerting.thresholds import CONDITIONS, WIDTH, Condition, Thresholds, priority_of, thresholds
+from contracts.alarms import AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
+from contracts.lifecycle import Moved, transition
+from contracts.scores import Scores
+from contracts.vitals import CATALOGUE, INDEX, Vital
+
+_CHANGES: Final = {Kind.RAISED: Change.RAISED, Kind.WORSENED: Change.WORSENED, Kind.CLEARED: Change.CLEARED}
+_QUALITY_NAMES: Final = {Condition.SIGNAL: "signal", Condition.IMPLAUSIBLE: "implausible"}
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A rule set with its tables."""
+
+    rules: RuleSet
+    limits: Thresholds = field(init=False)
+    _by_term: dict[int, LimitRule] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", thresholds(self.rules))
+        by_term = {
+            INDEX[rule.metric] * CONDITIONS
+            + (Condition.LOW if rule.direction is Direction.LOW else Condition.HIGH): rule
+            for rule in self.rules.limits
+        }
+        object.__setattr__(self, "_by_term", by_term)
+
+    def limit_rule(self, term: int) -> LimitRule | None:
+        """The limit rule of a term, None when it was withdrawn."""
+        return self._by_term.get(term)
+
+    def quality_rule(self, condition: Condition) -> QualityRule | None:
+        """The rule of a technical condition."""
+        return self.rules.signal if condition is Condition.SIGNAL else self.rules.implausible
+
+
+def limit_event(decision: Decision, patient: str, device: str | None, compiled: Compiled) -> AlarmEvent:
+    """The event of a limit or signal decision."""
+    term = decision.cell % WIDTH
+    vital, condition = CATALOGUE[term // CONDITIONS], Condition(term % CONDITIONS)
+    if condition in (Condition.LOW, Condition.HIGH):
+        name = f"{vital.name}_{'low' if condition is Condition.LOW else 'high'}"
+        text, reasons = _limit_words(decision, vital, condition, compiled.limit_rule(term))
+        lane = lane_of("limit")
+    else:
+        name = f"{vital.name}_{_QUALITY_NAMES[condition]}"
+        text, reasons = _signal_words(decision, vital, condition, compiled.quality_rule(condition))
+        lane = lane_of("signal")
+    return _event(
+        decision.kind, patient, name, decision.onset_ms, decision.condition_ms, decision.at_ms, decision.number,
+        priority_of(decision.priority), lane, compiled.rules.version,
+        device=device, metric=vital.name, text=text, reasons=reasons,
+    )
+
+
+def score_event(decision: Decision, patient: str, scores: Scores, rule: ScoreRule | None, name: str,
+                version: int) -> AlarmEvent:
+    """The event of a score decision about condition `name`; `decision.row` is a row of `scores`."""
+    priority = priority_of(decision.priority)
+    value, since = number(decision.value), decision.onset_ms
+    if rule is None or decision.row < 0:
+        text = "Risk score: the rule was withdrawn"
+        reasons: tuple[Reason, ...] = (Reason(kind="score", since_ms=since, text=text),)
+    elif decision.kind is Kind.CLEARED:
+        text = f"Risk score back at {value:.1f}, highest {decision.extreme:.1f}"
+        reasons = (Reason(kind="score", value=value, limit=rule.clear_below, since_ms=since, text=text),)
+    else:
+        limit = rule.critical if decision.critical and rule.critical is not None else rule.threshold
+        parts = _parts(scores, decision.row, since)
+        text = score_text(value, limit, parts, priority)
+        sentence = f"{scores.model} {scores.version} scores {value:.1f}, at or above {limit:g}"
+        reasons = (Reason(kind="score", value=value, limit=limit, since_ms=since, text=sentence), *parts)
+    return _event(
+        decision.kind, patient, name, decision.onset_ms, decision.condition_ms, decision.at_ms, decision.number,
+        priority, lane_of("score"), version, text=text, reasons=reasons,
+    )
+
+
+def silence_event(decision: SilenceDecision, patient: str, device: str, version: int) -> AlarmEvent:
+    """The event of a silence decision. The condition names the device: two silent devices are two alarms."""
+    if decision.withdrawn:
+        text = f"Device {device} silent: the rule was withdrawn"
+    elif decision.kind is Kind.CLEARED:
+        text = f"Device {device} sends again"
+    else:
+        text = silence_text(device, decision.quiet_ms, old_data=decision.old_data)
+    reason = Reason(
+        kind="silence", limit=decision.quiet_ms / 1000, unit="s", since_ms=decision.onset_ms, text=text
+    )
+    return _event(
+        decision.kind, patient, f"device_silent:{device}", decision.onset_ms, decision.condition_ms, decision.at_ms,
+        1 if decision.kind is Kind.RAISED else 2, priority_of(decision.priority), lane_of("silence"), version,
+        device=device, text=text, reasons=(reason,),
+    )
+
+
+def _limit_words(
+    decision: Decision, vital: Vital, condition: Condition, rule: LimitRule | None
+) -> tuple[str, tuple[Reason, ...]]:
+    low, value = condition is Condition.LOW, number(decision.value)
+    if rule is None:
+        text = f"{vital.label} {'low' if low else 'high'}: the rule was withdrawn"
+        return text, (Reason(kind="limit", metric=vital.name, since_ms=decision.onset_ms, text=text),)
+    limit = rule.critical if decision.critical and rule.critical is not None else rule.limit
+    if decision.kind is Kind.CLEARED:
+        text = sentence = limit_end(vital, value, decision.extreme, low=low)
+    else:
+        text, sentence = limit_reading(vital, value, limit, low=low, priority=priority_of(decision.priority))
+    reason = Reason(
+        kind="limit", metric=vital.name, value=value, limit=limit, unit=vital.unit, since_ms=decision.onset_ms,
+        text=sentence,
+    )
+    return text, (reason,)
+
+
+def _signal_words(
+    decision: Decision, vital: Vital, condition: Condition, rule: QualityRule | None
+) -> tuple[str, tuple[Reason, ...]]:
+    implausible = condition is Condition.IMPLAUSIBLE
+    if rule is None or vital.name not in rule.metrics:
+        text = f"{vital.label} signal: the rule was withdrawn"
+    elif decision.kind is Kind.CLEARED:
+        text = f"{vital.label} signal is back"
+    else:
+        text = signal_text(vital, condition, decision.value, rule.onset_s)
+    shows = implausible and decision.kind is not Kind.CLEARED
+    reason = Reason(
+        kind="implausible" if implausible else "quality",
+        metric=vital.name,
+        value=number(decision.value) if shows else None,
+        limit=(vital.hard_low if decision.value < vital.hard_low else vital.hard_high) if shows else None,
+        unit=vital.unit if shows else None,
+        since_ms=decision.onset_ms,
+        text=text,
+    )
+    return text, (reason,)
+
+
+def _parts(scores: Scores, row: int, since_ms: int) -> tuple[Reason, ...]:
+    """The largest parts of a score whose deviation is known."""
+    parts = [
+        (float(column[row]), metric)
+        for metric, column in scores.contribution.items()
+        if metric in scores.deviation and column[row] > 0 and np.isfinite(scores.deviation[metric][row])
+    ]
+    parts.sort(key=lambda part: (-part[0], INDEX[part[1]]))
+    return tuple(
+        deviation_reason(metric, float(scores.deviation[metric][row]), since_ms)
+        for _, metric in parts[:MOST_CONTRIBUTIONS]
+    )
+
+
+def _event(
+    kind: Kind,
+    patient: str,
+    condition: str,
+    onset_ms: int,
+    condition_ms: int,
+    at_ms: int,
+    number_of_change: int,
+    priority: Priority,
+    lane: Lane,
+    version: int,
+    *,
+    text: str,
+    reasons: tuple[Reason, ...],
+    device: str | None = None,
+    metric: str | None = None,
+) -> AlarmEvent:
+    change, identity = _CHANGES[kind], alarm_id(patient, condition, onset_ms)
+    moved = transition(None if change is Change.RAISED else State.ACTIVE, priority, change)
+    return AlarmEvent(
+        event_id=digest("event", identity, change, at_ms, priority),
+        alarm_id=identity,
+        change=change,
+        state=moved.state if isinstance(moved, Moved) else State.ACTIVE,
+        alarm_version=number_of_change,
+        patient=patient,
+        device=device,
+        condition=condition,
+        rule_version=version,
+        lane=lane,
+        priority=priority,
+        metric=metric,
+        text=text,
+        reasons=reasons,
+        onset_ms=onset_ms,
+        condition_ms=condition_ms,
+        at_ms=at_ms,
+    )

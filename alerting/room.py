@@ -1,0 +1,382 @@
+"""The alert room of one partition: readings, ticks and scores in, alarm events out. Pure: the same log gives the same alarms.
+
+Readings are judged as they arrive, in event time, without waiting for a watermark: an alarm must not be late because
+other data may be. Ticks decide what no sample can: silence, and spot measurements that stand. Before the first tick there
+is no clock, so no row is too old; rows are judged all the same, since an alarm held back is an alarm missed.
+
+Limits are a function of the readings log. Scores are a function of the scores log and of when rule sets came into force;
+a frame of scores ahead of this partition's clock waits for its tick, so it does not matter which log is read faster.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from alerting import canary
+from alerting import snapshot as saved
+from alerting.conditions import Bools, Decision, Kind
+from alerting.events import limit_event, score_event, silence_event
+from alerting.in_force import RulesInForce
+from alerting.intake import MAX_DEVICES, MAX_PATIENTS, Arrived, Names, belongs, read, take
+from alerting.limits import LimitWatch, Rows
+from alerting.rules.model import RuleSet
+from alerting.scores import ScoreWatch
+from alerting.sequence import MAX_ROWS
+from alerting.silence import SilenceDecision, SilenceWatch
+from alerting.thresholds import METRICS, WIDTH
+from contracts.alarms import AlarmEvent
+from contracts.canary import CANARIES, CONDITION, is_canary
+from contracts.errors import InvalidInput
+from contracts.readings import EARLIEST_MS, LATEST_MS, good_name
+from contracts.scores import Scores, decode_scores
+from contracts.ticks import Tick
+from contracts.topics import ALARMS, CONTENT_TYPE, JSON, SCORES
+from contracts.vitals import CATALOGUE
+from infra.runtime.dead_letters import dead_letter
+from infra.runtime.records import Output, Record
+
+# DESIGN 4: rows more than the idle grace behind the clock are late: stored, but never a real-time alarm.
+IDLE_GRACE_MS: Final = 15_000
+MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
+_SEGMENT_ROWS: Final = 1 << 17
+_HEADERS: Final = ((CONTENT_TYPE, JSON.encode()),)
+
+# Where an output belongs: record, event time, patient, condition, change. Outputs leave in this order however records
+# were grouped.
+Place = tuple[int, int, str, str, int]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the room has done since it was made; the shell turns them into metrics.
+
+    `unknown_versions`: ticks that named a rule set nobody could load. `turned_away`: how often a name found no room.
+    `scores_unordered`: frames of scores judged before their tick because too many waited.
+    """
+
+    readings: int = 0
+    ticks: int = 0
+    late: int = 0
+    refused: int = 0
+    foreign: int = 0
+    turned_away: int = 0
+    unreadable: int = 0
+    windows: int = 0
+    windows_again: int = 0
+    raised: int = 0
+    worsened: int = 0
+    cleared: int = 0
+    dead_letters: int = 0
+    unknown_versions: int = 0
+    scores_unordered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    payload: bytes
+    scores: Scores
+    newest_ms: int
+
+
+class AlertRoom:
+    """The state of one partition. `rules` holds the known rule sets by version and must hold version 0; `load` is asked for
+    a version that is not among them and gives None when it cannot get it: then the last known rules stay in force."""
+
+    def __init__(
+        self, partition: int, rules: Mapping[int, RuleSet], load: Callable[[int], RuleSet | None] | None = None
+    ) -> None:
+        self._partition = partition
+        self._rules = RulesInForce(rules, load)
+        self._admits = belongs(partition)
+        self.counts = Counts()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._patients = Names(MAX_PATIENTS)
+        self._devices = Names(MAX_DEVICES)
+        self._limits, self._silence, self._scores = LimitWatch(), SilenceWatch(), ScoreWatch()
+        self._capacity = 0
+        self._tick_ms = 0
+        self._rules.forget()
+        self._silence.use(self._rules.current.rules.silence)
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._pending: list[Arrived] = []
+        self._pending_rows = 0
+        self._out: list[tuple[Place, Output]] = []
+
+    @property
+    def active(self) -> int:
+        """How many alarms are active in this partition, as far as the stream knows."""
+        return self._limits.cells.active + self._silence.active + self._scores.cells.active
+
+    @property
+    def patients(self) -> int:
+        """How many patients this partition has seen."""
+        return len(self._patients)
+
+    @property
+    def rule_version(self) -> int:
+        """The rule set in force."""
+        return self._rules.current.rules.version
+
+    def step(self, records: Sequence[Record]) -> Sequence[Output]:
+        """The alarm events that `records` cause, in log order, and dead letters of unreadable scores."""
+        for number, record in enumerate(records):
+            if record.topic == SCORES.name:
+                self._take_scores(record, number)
+                continue
+            try:
+                found = read(record, number)
+            except InvalidInput:
+                self.counts.unreadable += 1
+                continue
+            if isinstance(found, Tick):
+                self._judge_pending()
+                self._take_tick(found, number)
+            else:
+                self._keep(found)
+        self._judge_pending()
+        out, self._out = self._out, []
+        out.sort(key=lambda item: item[0])
+        return [output for _, output in out]
+
+    def snapshot(self) -> bytes:
+        """The whole state."""
+        keys = np.flatnonzero(self._limits.newest)
+        return saved.pack(
+            saved.State(
+                partition=self._partition,
+                tick_ms=self._tick_ms,
+                listened_ms=self._silence.listened_ms,
+                history=self._rules.history,
+                rules=self._rules.dump(),
+                metrics=[vital.name for vital in CATALOGUE],
+                patients=self._patients.names,
+                devices=self._devices.names,
+                newest_keys=keys.astype("<i8").tobytes(),
+                newest_times=self._limits.newest[keys].astype("<i8").tobytes(),
+                limit_cells=self._limits.cells.export().tobytes(),
+                pairs=self._silence.export().tobytes(),
+                score_columns=self._scores.columns,
+                score_newest=self._scores.newest[: len(self._patients)].astype("<i8").tobytes(),
+                score_cells=self._scores.cells.export().tobytes(),
+                waiting=[item.payload for item in self._waiting],
+            )
+        )
+
+    def restore(self, payload: bytes) -> None:
+        """Replace the state. Raises `InvalidInput` for anything that is not a whole snapshot of this partition; the room is
+        as new then."""
+        self._reset()
+        try:
+            self._restore(saved.unpack(payload))
+        except InvalidInput:
+            self._reset()
+            raise
+
+    def _restore(self, state: saved.State) -> None:
+        saved.check(state, self._partition)
+        slots, devices, metrics = len(state.patients), len(state.devices), saved.metric_map(state.metrics)
+        self._patients.replace(state.patients)
+        self._devices.replace(state.devices)
+        self._grow()
+        keys = saved.numbers(state.newest_keys, "newest_keys")
+        times = saved.times(state.newest_times, "newest_times")
+        if len(keys) != len(times) or (len(keys) and (keys.min() < 0 or keys.max() >= slots * len(metrics))):
+            raise InvalidInput("snapshot", "newest_keys names a patient or metric that is not there")
+        self._limits.newest[saved.renumber_keys(keys, metrics)] = times
+        width = WIDTH // METRICS * len(metrics)
+        cells = saved.cells(state.limit_cells, slots=slots, width=width, field="limit_cells")
+        if np.any(cells["device"] < -1) or np.any(cells["device"] >= devices):
+            raise InvalidInput("snapshot", "limit_cells names a device that is not there")
+        cells["cell"] = saved.renumber_cells(cells["cell"], metrics)
+        self._limits.cells.load(cells)
+        columns = len(state.score_columns)
+        newest = saved.times(state.score_newest, "score_newest")
+        if len(set(state.score_columns)) != columns or len(newest) != slots * columns:
+            raise InvalidInput("snapshot", "score_newest does not fit its columns")
+        self._scores.load(
+            state.score_columns,
+            newest.reshape(slots, columns),
+            saved.cells(state.score_cells, slots=slots, width=columns, field="score_cells"),
+        )
+        self._scores.grow(self._capacity)
+        self._tick_ms = state.tick_ms
+        self._rules.restore(state.history, state.rules)
+        self._silence.use(self._rules.current.rules.silence)
+        self._silence.load(
+            saved.pairs(state.pairs, slots=slots, devices=devices),
+            tick_ms=state.tick_ms,
+            listened_ms=state.listened_ms,
+        )
+        for payload in state.waiting:
+            scores = decode_scores(payload)
+            _check_scores(scores)
+            self._wait(payload, scores)
+
+    def _keep(self, arrived: Arrived) -> None:
+        if self._pending_rows + len(arrived.readings) > _SEGMENT_ROWS:
+            self._judge_pending()
+        self._pending.append(arrived)
+        self._pending_rows += len(arrived.readings)
+
+    def _judge_pending(self) -> None:
+        """Judge the rows since the last tick; they all share its clock."""
+        if not self._pending:
+            return
+        taken = take(self._pending, self._patients, self._devices, self._admits)
+        self._pending, self._pending_rows = [], 0
+        self.counts.refused += taken.refused
+        self.counts.foreign += taken.foreign
+        self.counts.turned_away += self._patients.turned_away() + self._devices.turned_away()
+        self.counts.readings += len(taken.rows)
+        rows = taken.rows
+        if not len(rows):
+            return
+        self._grow()
+        oldest_ms = self._tick_ms - IDLE_GRACE_MS
+        for start in range(0, len(rows), MAX_ROWS):
+            part = rows if len(rows) <= MAX_ROWS else rows.where(_between(len(rows), start, start + MAX_ROWS))
+            self._silence.hear(part.slot, part.device, part.metric, part.time_ms >= oldest_ms)
+            decisions, late = self._limits.judge(part, self._rules.current.limits, oldest_ms)
+            self.counts.late += late
+            for decision in decisions:
+                self._say_limit(int(part.record[decision.row]), decision)
+        self._answer_canary(rows, oldest_ms)
+
+    def _answer_canary(self, rows: Rows, oldest_ms: int) -> None:
+        name = CANARIES[self._partition]
+        slot = self._patients.number_of(name)
+        newest = None if slot is None else canary.newest_in_time(rows, slot, oldest_ms)
+        if newest is not None:
+            record, time_ms = newest
+            place = (record, time_ms, name, CONDITION, 0)
+            self._out.append((place, canary.answer(name, time_ms, self._partition, self.rule_version)))
+
+    def _take_tick(self, tick: Tick, number: int) -> None:
+        if tick.tick_ms <= self._tick_ms:
+            return
+        self.counts.ticks += 1
+        self._tick_ms = tick.tick_ms
+        announced = self._rules.announce(tick)
+        self.counts.unknown_versions += announced.unknown
+        if announced.changed:
+            self._silence.use(self._rules.current.rules.silence)
+            for decision in self._limits.cells.withdraw(self._rules.current.limits.terms, tick.tick_ms):
+                self._say_limit(number, decision)
+        for decision in self._limits.cells.settle(tick.tick_ms, self._rules.current.limits.terms):
+            self._say_limit(number, decision)
+        for silent in self._silence.tick(tick.tick_ms):
+            self._say_silence(number, silent)
+        while self._waiting and self._waiting[0].newest_ms <= tick.tick_ms:
+            self._judge_scores(self._next_waiting(), number)
+
+    def _take_scores(self, record: Record, number: int) -> None:
+        payload = record.value or b""
+        try:
+            scores = decode_scores(payload)
+            _check_scores(scores)
+        except InvalidInput as error:
+            self.counts.dead_letters += 1
+            place = (number, 0, "", error.field, 0)
+            self._out.append((place, dead_letter(record, error.field, error.reason)))
+            return
+        if not len(scores):
+            return
+        if self._waiting or int(scores.window_end_ms.max()) > self._tick_ms:
+            self._wait(payload, scores)
+            while self._waiting_bytes > MAX_WAITING_BYTES:
+                self.counts.scores_unordered += 1
+                self._judge_scores(self._next_waiting(), number)
+        else:
+            self._judge_scores(scores, number)
+
+    def _wait(self, payload: bytes, scores: Scores) -> None:
+        self._waiting.append(_Waiting(payload, scores, int(scores.window_end_ms.max())))
+        self._waiting_bytes += len(payload)
+
+    def _next_waiting(self) -> Scores:
+        item = self._waiting.popleft()
+        self._waiting_bytes -= len(item.payload)
+        return item.scores
+
+    def _judge_scores(self, scores: Scores, number: int) -> None:
+        """Judge one frame, each window under the rules in force when it ended."""
+        slot = self._patients.codes(scores.patient, self._admits)
+        self._grow()
+        rows = np.flatnonzero(slot >= 0)
+        self.counts.foreign += len(scores) - len(rows)
+        self.counts.windows += len(rows)
+        epoch = self._rules.epochs(scores.window_end_ms[rows])
+        for which in np.unique(epoch).tolist():
+            rules = self._rules.rules_of(which)
+            chosen = rows[epoch == which]
+            decisions, again = self._scores.judge(scores, slot[chosen], chosen.astype(np.int64), rules)
+            self.counts.windows_again += again
+            by_id = {rule.id: rule for rule in rules.scores}
+            width = len(self._scores.columns)
+            for decision in decisions:
+                name = self._scores.columns[decision.cell % width]
+                patient = self._patients.names[decision.cell // width]
+                event = score_event(decision, patient, scores, by_id.get(name), name, rules.version)
+                self._say(number, decision.kind, event)
+
+    def _say_limit(self, number: int, decision: Decision) -> None:
+        patient = self._patients.names[decision.cell // WIDTH]
+        device = self._devices.names[decision.device] if decision.device >= 0 else None
+        self._say(number, decision.kind, limit_event(decision, patient, device, self._rules.current))
+
+    def _say_silence(self, number: int, decision: SilenceDecision) -> None:
+        patient, device = self._patients.names[decision.slot], self._devices.names[decision.device]
+        self._say(number, decision.kind, silence_event(decision, patient, device, self.rule_version))
+
+    def _say(self, number: int, kind: Kind, event: AlarmEvent) -> None:
+        if is_canary(event.patient):
+            return  # judged like everybody, but nobody's alarm
+        match kind:
+            case Kind.RAISED:
+                self.counts.raised += 1
+            case Kind.WORSENED:
+                self.counts.worsened += 1
+            case Kind.CLEARED:
+                self.counts.cleared += 1
+        place = (number, event.at_ms, event.patient, event.condition, event.alarm_version)
+        self._out.append((place, alarm_output(event, self._partition)))
+
+    def _grow(self) -> None:
+        if len(self._patients) > self._capacity:
+            self._capacity = max(64, 1 << (len(self._patients) - 1).bit_length())
+            self._limits.grow(self._capacity)
+            self._scores.grow(self._capacity)
+
+
+def alarm_output(event: AlarmEvent, partition: int) -> Output:
+    """The event as a message on `alarms.events`."""
+    return Output(
+        topic=ALARMS.name,
+        partition=partition,
+        value=event.model_dump_json().encode(),
+        key=event.patient.encode(),
+        headers=_HEADERS,
+    )
+
+
+def _check_scores(scores: Scores) -> None:
+    """Raises `InvalidInput` for windows outside the calendar or patients that cannot be."""
+    ends = scores.window_end_ms
+    if len(ends) and (int(ends.min()) < EARLIEST_MS or int(ends.max()) >= LATEST_MS):
+        raise InvalidInput("window_end_ms", "must be between the years 2000 and 2100, in milliseconds UTC")
+    if not all(good_name(name) for name in scores.patient.names):
+        raise InvalidInput("patient", "must be 1 to 128 printable characters")
+
+
+def _between(rows: int, start: int, stop: int) -> Bools:
+    chosen = np.zeros(rows, dtype=np.bool_)
+    chosen[start:stop] = True
+    return chosen

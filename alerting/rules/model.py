@@ -1,0 +1,203 @@
+"""Rules as data: what counts as an alarm, how long it must hold, how urgent it is.
+
+A rule set is immutable and numbered; version 0 is the shipped one. One rule is one alarm *condition* per patient: it opens
+at its `priority` and worsens to `critical_priority` under the same alarm id, so one deterioration is one alarm. An open
+alarm never becomes less urgent by itself; it ends, and the next one begins at its own level.
+
+Times are event time. Defaults follow common bedside monitors and published alarm burden studies: SpO2 90 % with 15 s
+(Welch 2011: -60 % alarms), heart and breathing rate 10 s, 30 s back inside a margin before an alarm ends.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from contracts.alarms import Lane, Priority
+from contracts.vitals import BY_NAME, CATALOGUE
+
+# A value whose catalogue expiry is at least this long is a spot measurement: it stands until it expires.
+SPOT_EXPIRY_S: Final = 300.0
+# Two samples of a continuous signal this far apart still belong to one run: covers wearables that send once a minute.
+CONTINUOUS_GAP_S: Final = 90.0
+MAX_RULES: Final = 500
+
+PRIORITIES: Final = (Priority.LOW, Priority.MEDIUM, Priority.HIGH)  # rising urgency
+
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Direction(StrEnum):
+    """LOW: alarm below the limit. HIGH: alarm above it."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _known(metric: str) -> str:
+    if metric not in BY_NAME:
+        raise ValueError("is not in the vitals catalogue; `vigil metrics` lists the names")
+    return metric
+
+
+class LimitRule(_Rule):
+    """A vital sign beyond a limit. Limits, margins and values are in the catalogue's unit; a value *at* the limit is fine.
+
+    `onset_s`: how long every usable sample must breach before the alarm opens; `critical_onset_s` the same for `critical`.
+    `clear_margin`, `clear_after_s`: the alarm ends when samples have stayed this far inside the limit for this long.
+    `max_gap_s`: two breaching samples further apart do not belong together; the onset starts again at the later one.
+    `spot`: a single value stands until `max_gap_s` has passed, so onset and end may be decided by a tick, without a
+    second sample (a cuff, a glucose meter). `quality`: the worst quality a sample may have and still count.
+    """
+
+    metric: Annotated[str, Field(max_length=64)]
+    direction: Direction
+    limit: float
+    critical: float | None = None
+    priority: Priority = Priority.MEDIUM
+    critical_priority: Priority = Priority.HIGH
+    onset_s: Seconds = 15.0
+    critical_onset_s: Seconds = 5.0
+    clear_margin: Annotated[float, Field(ge=0)] = 2.0
+    clear_after_s: Seconds = 30.0
+    max_gap_s: Annotated[float, Field(gt=0, le=604_800)]
+    spot: bool
+    quality: Literal["good", "questionable"] = "questionable"
+
+    _metric = field_validator("metric")(_known)
+
+    @property
+    def id(self) -> str:
+        """The condition's id, for example `spo2_low`."""
+        return f"{self.metric}_{self.direction}"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        vital = BY_NAME[self.metric]
+        below = self.direction is Direction.LOW
+        for name, bound in (("limit", self.limit), ("critical", self.critical)):
+            if bound is not None and not vital.hard_low <= bound <= vital.hard_high:
+                raise ValueError(f"{name} must be within {vital.hard_low:g} to {vital.hard_high:g} {vital.unit}")
+        if self.critical is not None:
+            if not (self.critical < self.limit if below else self.critical > self.limit):
+                raise ValueError(f"critical must lie {'below' if below else 'above'} limit")
+            if PRIORITIES.index(self.critical_priority) <= PRIORITIES.index(self.priority):
+                raise ValueError("critical_priority must be above priority")
+        end = self.limit + self.clear_margin if below else self.limit - self.clear_margin
+        if not vital.hard_low <= end <= vital.hard_high:
+            raise ValueError("clear_margin leaves no value at which the alarm could end")
+        return self
+
+
+class QualityRule(_Rule):
+    """A signal that cannot be used, persisting: a technical alarm for each metric.
+
+    As `signal`: samples marked NOT_WORN or BAD. As `implausible`: samples outside the catalogue's hard range. Zero may be
+    asystole, apnoea or a sensor off, so it is never dropped in silence.
+    """
+
+    metrics: Annotated[tuple[str, ...], Field(max_length=len(CATALOGUE))]
+    priority: Priority
+    onset_s: Seconds
+    clear_after_s: Seconds = 5.0
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        for metric in metrics:
+            if metric not in BY_NAME:
+                raise ValueError(f"holds {metric[:40]!r}, which is not in the vitals catalogue")
+        if len(set(metrics)) != len(metrics):
+            raise ValueError("names the same metric twice")
+        return metrics
+
+
+class SilenceRule(_Rule):
+    """A device that sent before and is silent now: a technical alarm for each patient and device.
+
+    The limit is `after_s`, or the shortest expiry among the metrics the device has sent when that is longer: a scale or
+    a glucose meter is not silent after half a minute. Only data in time counts as heard: a device that sends nothing but
+    old data leaves its patient unwatched.
+    """
+
+    after_s: Annotated[float, Field(ge=5, le=86_400)] = 30.0
+    priority: Priority = Priority.MEDIUM
+
+
+class ScoreRule(_Rule):
+    """A model's score at or above `threshold` for `windows` windows one after the other.
+
+    A window whose status is not OK is neither normal nor an alarm: it does not count, and does not end the run unless it
+    lasts longer than `max_gap_s`. The alarm ends after `clear_after_s` of scores below `clear_below`.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")]
+    threshold: float
+    critical: float | None = None
+    priority: Priority = Priority.LOW
+    critical_priority: Priority = Priority.MEDIUM
+    windows: Annotated[int, Field(ge=1, le=1000)] = 6
+    clear_below: float
+    clear_after_s: Seconds = 60.0
+    max_gap_s: Annotated[float, Field(gt=0, le=86_400)] = 30.0
+
+    @property
+    def id(self) -> str:
+        """The condition's id, for example `personal_baseline_score`."""
+        return f"{self.model}_score"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.clear_below > self.threshold:
+            raise ValueError("clear_below must not lie above threshold")
+        if self.critical is not None:
+            if self.critical <= self.threshold:
+                raise ValueError("critical must lie above threshold")
+            if PRIORITIES.index(self.critical_priority) <= PRIORITIES.index(self.priority):
+                raise ValueError("critical_priority must be above priority")
+        return self
+
+
+class RuleSet(_Rule):
+    """All rules of one version. Immutable: a change is a new version, put in force by the ticks."""
+
+    version: Annotated[int, Field(ge=0)] = 0
+    limits: Annotated[tuple[LimitRule, ...], Field(max_length=MAX_RULES)] = ()
+    signal: QualityRule | None = None
+    implausible: QualityRule | None = None
+    silence: SilenceRule | None = None
+    scores: Annotated[tuple[ScoreRule, ...], Field(max_length=MAX_RULES)] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        seen: set[str] = set()
+        for name in (*(rule.id for rule in self.limits), *(rule.id for rule in self.scores)):
+            if name in seen:
+                raise ValueError(f"two rules are called {name}; one condition is one rule")
+            seen.add(name)
+        return self
+
+
+def gap_s(metric: str) -> float:
+    """How long a value of `metric` may stand before the next one still belongs to it."""
+    return max(CONTINUOUS_GAP_S, BY_NAME[metric].expiry_s)
+
+
+def is_spot(metric: str) -> bool:
+    """Whether `metric` is measured now and then, and its value stands in between.
+
+    >>> is_spot("glucose"), is_spot("spo2")
+    (True, False)
+    """
+    return BY_NAME[metric].expiry_s >= SPOT_EXPIRY_S
+
+
+def lane_of(kind: Literal["limit", "score", "signal", "implausible", "silence"]) -> Lane:
+    """What the patient's body does is physiological; what the equipment does is technical."""
+    return Lane.PHYSIOLOGICAL if kind in ("limit", "score") else Lane.TECHNICAL

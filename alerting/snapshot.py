@@ -1,0 +1,153 @@
+"""The state of an alert room as bytes: versioned, compressed, plain columns, never pickled.
+
+Names instead of numbers wherever a number could change meaning later: metrics by name, score conditions by name.
+Anything that does not fit together is refused as a whole: the log is read anew then.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from alerting.conditions import OPEN
+from alerting.silence import PAIR
+from alerting.thresholds import CONDITIONS
+from contracts.errors import InvalidInput
+from contracts.readings import LATEST_MS
+from contracts.vitals import CATALOGUE, INDEX
+
+_MAGIC: Final = b"VGAR\x01"
+_MOST_BYTES: Final = 1 << 30
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an alert room knows. Columns are raw little-endian bytes.
+
+    `history`: when versions came into force, by tick. `rules`: the one in force now, as JSON. `newest_*`: the keys with a
+    value and their values. `waiting`: payloads of score frames ahead of the clock.
+    """
+
+    partition: int
+    tick_ms: int
+    listened_ms: int
+    history: list[tuple[int, int]]
+    rules: str
+    metrics: list[str]
+    patients: list[str]
+    devices: list[str]
+    newest_keys: bytes
+    newest_times: bytes
+    limit_cells: bytes
+    pairs: bytes
+    score_columns: list[str]
+    score_newest: bytes
+    score_cells: bytes
+    waiting: list[bytes]
+
+
+def pack(state: State) -> bytes:
+    """The snapshot's bytes."""
+    return _MAGIC + zlib.compress(msgspec.msgpack.encode(state), 1)
+
+
+def unpack(payload: bytes) -> State:
+    """Raises `InvalidInput` for anything but a whole snapshot of this format."""
+    if payload[: len(_MAGIC)] != _MAGIC:
+        raise InvalidInput("snapshot", "is not a snapshot of the alert room, or of another version")
+    inflate = zlib.decompressobj()
+    try:
+        packed = inflate.decompress(payload[len(_MAGIC) :], _MOST_BYTES)
+        if not inflate.eof or inflate.unused_data:
+            raise InvalidInput("snapshot", "is cut off or too large")
+        return msgspec.msgpack.decode(packed, type=State)
+    except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InvalidInput("snapshot", "is damaged") from error
+
+
+def check(state: State, partition: int) -> None:
+    """Raises `InvalidInput` when the state is another partition's or its clock or names cannot be."""
+    if state.partition != partition:
+        raise InvalidInput("snapshot", f"is of partition {state.partition}, not {partition}")
+    clocks = [state.tick_ms, *(tick_ms for tick_ms, _ in state.history)]
+    if not all(0 <= clock < LATEST_MS for clock in clocks) or not 0 <= state.listened_ms < LATEST_MS:
+        raise InvalidInput("snapshot", "has an impossible clock")
+    if sorted(state.history) != state.history or any(version < 0 for _, version in state.history):
+        raise InvalidInput("snapshot", "has rule versions out of order")
+    for names in (state.patients, state.devices, state.metrics, state.score_columns):
+        if len(set(names)) != len(names):
+            raise InvalidInput("snapshot", "names something twice")
+
+
+def numbers(payload: bytes, field: str) -> npt.NDArray[np.int64]:
+    """Raw bytes as 64-bit whole numbers."""
+    if len(payload) % 8:
+        raise InvalidInput("snapshot", f"{field} is not a whole column")
+    return np.frombuffer(payload, dtype="<i8").astype(np.int64)
+
+
+def times(payload: bytes, field: str) -> npt.NDArray[np.int64]:
+    """Raw bytes as event times, 0 for none."""
+    found = numbers(payload, field)
+    if not _are_times(found):
+        raise InvalidInput("snapshot", f"{field} holds an impossible time")
+    return found
+
+
+def _are_times(found: npt.NDArray[np.int64]) -> bool:
+    return not len(found) or (int(found.min()) >= 0 and int(found.max()) < LATEST_MS)
+
+
+def column(payload: bytes, dtype: npt.DTypeLike, field: str) -> npt.NDArray[np.void]:
+    """Raw bytes as a column. Raises `InvalidInput` when they are not a whole number of entries."""
+    wanted = np.dtype(dtype)
+    if len(payload) % wanted.itemsize:
+        raise InvalidInput("snapshot", f"{field} is not a whole column")
+    return np.frombuffer(payload, dtype=wanted).copy()
+
+
+def cells(payload: bytes, *, slots: int, width: int, field: str) -> npt.NDArray[np.void]:
+    """Open cells, each once, of known patients and terms."""
+    found = column(payload, OPEN, field)
+    cell = found["cell"]
+    if len(cell) and (cell.min() < 0 or cell.max() >= slots * width or len(np.unique(cell)) != len(cell)):
+        raise InvalidInput("snapshot", f"{field} names a patient or condition that is not there, or one twice")
+    clocks = ("since", "condition", "critical_since", "inside_since", "run_to")
+    possible = all(_are_times(found[name]) for name in clocks) and bool(np.all(found["run_to"] > 0))
+    if not possible or np.any(found["priority"] > 3) or np.any(found["count"] < 0):
+        raise InvalidInput("snapshot", f"{field} holds an impossible condition")
+    return found
+
+
+def pairs(payload: bytes, *, slots: int, devices: int) -> npt.NDArray[np.void]:
+    """Patients and devices, each pair once, both known."""
+    found = column(payload, PAIR, "pairs")
+    for name, count in (("slot", slots), ("device", devices)):
+        if len(found) and (found[name].min() < 0 or found[name].max() >= count):
+            raise InvalidInput("snapshot", f"pairs names a {name} that is not there")
+    codes = found["slot"].astype(np.int64) << 32 | found["device"]
+    if len(np.unique(codes)) != len(codes) or np.any(found["priority"] > 3):
+        raise InvalidInput("snapshot", "pairs holds a pair twice or an impossible one")
+    return found
+
+
+def metric_map(names: list[str]) -> npt.NDArray[np.int64]:
+    """The catalogue index now of each metric the snapshot was written with."""
+    if any(name not in INDEX for name in names):
+        raise InvalidInput("snapshot", "knows a metric that this catalogue does not: upgrade the reader first")
+    return np.array([INDEX[name] for name in names], dtype=np.int64)
+
+
+def renumber_keys(keys: npt.NDArray[np.int64], metrics: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Keys (patient and metric) of the snapshot's catalogue as keys of this one."""
+    slot, metric = np.divmod(keys, max(len(metrics), 1))
+    return np.asarray(slot * len(CATALOGUE) + metrics[metric])
+
+
+def renumber_cells(cell: npt.NDArray[np.int64], metrics: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Cells (patient, metric and condition) of the snapshot's catalogue as cells of this one."""
+    key, condition = np.divmod(cell, CONDITIONS)
+    return np.asarray(renumber_keys(key, metrics) * CONDITIONS + condition)

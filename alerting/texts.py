@@ -1,0 +1,121 @@
+"""What an alarm says, as a bedside monitor says it: short, with the value and the limit that were judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from alerting.thresholds import Condition
+from contracts.alarms import MARKS, Priority, Reason
+from contracts.vitals import BY_NAME, Vital
+
+MOST_CONTRIBUTIONS: Final = 3
+
+
+def limit_reading(vital: Vital, value: float, limit: float, *, low: bool, priority: Priority) -> tuple[str, str]:
+    """The alarm text and the sentence of its reason.
+
+    >>> limit_reading(BY_NAME["spo2"], 86.0, 90.0, low=True, priority=Priority.MEDIUM)
+    ('**SpO2 86 < 90', 'SpO2 86 % is below the limit of 90 %')
+    """
+    shown, bound = distinct(value, limit, vital.decimals)
+    sign, word = ("<", "below") if low else (">", "above")
+    unit = unit_text(vital)
+    text = f"{MARKS[priority]}{vital.label} {shown} {sign} {bound}"
+    return text, f"{vital.label} {shown}{unit} is {word} the limit of {bound}{unit}"
+
+
+def limit_end(vital: Vital, value: float, extreme: float, *, low: bool) -> str:
+    """The text of a limit alarm that ended, with how far it went.
+
+    >>> limit_end(BY_NAME["spo2"], 95.0, 81.0, low=True)
+    'SpO2 back at 95, lowest 81'
+    """
+    decimals = vital.decimals
+    return f"{vital.label} back at {value:.{decimals}f}, {'lowest' if low else 'highest'} {extreme:.{decimals}f}"
+
+
+def signal_text(vital: Vital, condition: Condition, value: float, held_s: float) -> str:
+    """The text of a technical alarm about one metric.
+
+    >>> signal_text(BY_NAME["heart_rate"], Condition.IMPLAUSIBLE, 0.0, 5)
+    'HR 0 not plausible for 5 s: asystole, apnoea or sensor off?'
+    >>> signal_text(BY_NAME["spo2"], Condition.SIGNAL, 71.0, 30)
+    'SpO2 sensor off or no usable signal for 30 s'
+    """
+    if condition is Condition.IMPLAUSIBLE:
+        return f"{vital.label} {plain(value)} not plausible for {held_s:g} s: asystole, apnoea or sensor off?"
+    return f"{vital.label} sensor off or no usable signal for {held_s:g} s"
+
+
+def silence_text(device: str, quiet_ms: int, *, old_data: bool) -> str:
+    """The text of a silence alarm.
+
+    >>> silence_text("d-17", 30_000, old_data=False)
+    'Device d-17 silent for 30 s'
+    """
+    if old_data:
+        return f"Device {device} has sent only old data for {quiet_ms / 1000:g} s"
+    return f"Device {device} silent for {quiet_ms / 1000:g} s"
+
+
+def score_text(score: float, limit: float, parts: Sequence[Reason], priority: Priority) -> str:
+    """The text of a score alarm, with what drives it.
+
+    >>> score_text(7.25, 6.0, (), Priority.LOW)
+    '*Risk score 7.2 >= 6'
+    """
+    driven = ": " + ", ".join(part.text for part in parts) if parts else ""
+    return f"{MARKS[priority]}Risk score {score:.1f} >= {limit:g}{driven}"
+
+
+def deviation_reason(metric: str, deviation: float, since_ms: int) -> Reason:
+    """One metric's part in a score: how far it is from the patient's own usual.
+
+    >>> deviation_reason("heart_rate", 24.0, 0).text
+    'HR +24 from own baseline'
+    """
+    vital = BY_NAME[metric]
+    text = f"{vital.label} {deviation:+.{vital.decimals}f} from own baseline"
+    return Reason(
+        kind="score", metric=metric, value=number(deviation), unit=vital.unit, since_ms=since_ms, text=text
+    )
+
+
+def distinct(value: float, limit: float, decimals: int) -> tuple[str, str]:
+    """Both numbers with the metric's decimals, or with as many as it takes to tell them apart.
+
+    >>> distinct(89.6, 90.0, 0)
+    ('89.6', '90')
+    """
+    bound = plain(limit)
+    for places in range(decimals, 7):
+        shown = f"{value:.{places}f}"
+        if float(shown) != limit:
+            return shown, bound
+    return plain(value), bound
+
+
+def plain(value: float) -> str:
+    """A measured number without the noise of its binary form.
+
+    >>> plain(np.float32(38.6)), plain(0.0)
+    ('38.6', '0')
+    """
+    return f"{number(value):.10g}"
+
+
+def number(value: float) -> float:
+    """The shortest decimal number that is this float32.
+
+    >>> number(float(np.float32(38.6)))
+    38.6
+    """
+    return float(str(np.float32(value)))
+
+
+def unit_text(vital: Vital) -> str:
+    """The unit with its space; dimensionless ones are left out."""
+    return f" {vital.unit}" if not vital.unit.startswith("{") else ""

@@ -1,0 +1,173 @@
+"""A rule set as tables: one entry per metric of the catalogue, ready for whole columns of readings.
+
+A patient and metric is a key, `slot * METRICS + metric`; each key has four conditions (`Condition`), so a term of the
+limit cells is `metric * CONDITIONS + condition`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from alerting.conditions import Bools, Level, Terms
+from alerting.rules.model import PRIORITIES, Direction, LimitRule, QualityRule, RuleSet, ScoreRule, gap_s, is_spot
+from contracts.alarms import Priority
+from contracts.readings import Quality
+from contracts.vitals import CATALOGUE, INDEX
+
+METRICS: Final = len(CATALOGUE)
+CONDITIONS: Final = 4
+WIDTH: Final = METRICS * CONDITIONS
+
+Floats = npt.NDArray[np.float32]
+
+
+class Condition(IntEnum):
+    """The conditions of one metric."""
+
+    LOW = 0
+    HIGH = 1
+    SIGNAL = 2  # sensor off, or no usable signal
+    IMPLAUSIBLE = 3
+
+
+def code_of(priority: Priority) -> int:
+    """Priorities in numbers: 1 low, 2 medium, 3 high; 0 is no alarm."""
+    return PRIORITIES.index(priority) + 1
+
+
+def priority_of(code: int) -> Priority:
+    """The other way round."""
+    return PRIORITIES[code - 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Limits by metric, infinite where there is no rule. `low`, `high`: shape (METRICS,). `lows`, `highs`: shape
+    (METRICS, 3): limit and clear margin, limit, critical limit, so that the level is how many of them a value is beyond.
+    `*_quality` is the worst quality a sample may have. `terms`: delays and priorities by term."""
+
+    low: Floats
+    lows: Floats
+    low_quality: npt.NDArray[np.uint8]
+    high: Floats
+    highs: Floats
+    high_quality: npt.NDArray[np.uint8]
+    terms: Terms
+    has_rule: npt.NDArray[np.bool_]  # (METRICS, CONDITIONS)
+
+    def suspicious(self, metric: npt.NDArray[np.int16], value: Floats, quality: npt.NDArray[np.uint8]) -> Bools:
+        """Samples that could begin something; all others matter only to cells that are open already."""
+        beyond = (value < self.low[metric]) | (value > self.high[metric])
+        return np.asarray(beyond | (quality >= Quality.BAD))
+
+    def levels(
+        self,
+        metric: npt.NDArray[np.int16],
+        value: Floats,
+        quality: npt.NDArray[np.uint8],
+        implausible: Bools,
+    ) -> npt.NDArray[np.int8]:
+        """What each sample says about the four conditions of its metric, shape (samples, CONDITIONS)."""
+        out = np.empty((len(value), CONDITIONS), dtype=np.int8)
+        below = (value[:, None] < self.lows[metric]).sum(axis=1, dtype=np.int8)
+        out[:, Condition.LOW] = np.where(quality <= self.low_quality[metric], below, Level.NOTHING)
+        above = (value[:, None] > self.highs[metric]).sum(axis=1, dtype=np.int8)
+        out[:, Condition.HIGH] = np.where(quality <= self.high_quality[metric], above, Level.NOTHING)
+        usable = quality < Quality.BAD
+        absurd = implausible & (quality == Quality.BAD)
+        out[:, Condition.SIGNAL] = np.where(usable, Level.INSIDE, np.where(absurd, Level.NOTHING, Level.BREACH))
+        out[:, Condition.IMPLAUSIBLE] = np.where(usable, Level.INSIDE, np.where(absurd, Level.BREACH, Level.NOTHING))
+        out[~self.has_rule[metric]] = Level.NOTHING
+        return out
+
+
+def thresholds(rules: RuleSet) -> Thresholds:
+    """Compile the limit and signal rules of a rule set."""
+    lows = np.full((METRICS, 3), -np.inf, dtype=np.float32)
+    highs = np.full((METRICS, 3), np.inf, dtype=np.float32)
+    low_quality = np.zeros(METRICS, dtype=np.uint8)
+    high_quality = low_quality.copy()
+    terms = no_terms(WIDTH)
+    for metric in range(METRICS):
+        first = metric * CONDITIONS
+        terms.gap_ms[first : first + CONDITIONS] = _ms(gap_s(CATALOGUE[metric].name))
+        terms.spot[first : first + CONDITIONS] = is_spot(CATALOGUE[metric].name)
+        terms.rising[first + Condition.HIGH] = True
+    for rule in rules.limits:
+        metric = INDEX[rule.metric]
+        worst = Quality.GOOD if rule.quality == "good" else Quality.QUESTIONABLE
+        if rule.direction is Direction.LOW:
+            term, beyond, margin = metric * CONDITIONS + Condition.LOW, lows[metric], rule.clear_margin
+            low_quality[metric] = worst
+        else:
+            term, beyond, margin = metric * CONDITIONS + Condition.HIGH, highs[metric], -rule.clear_margin
+            high_quality[metric] = worst
+        beyond[:2] = rule.limit + margin, rule.limit
+        if rule.critical is not None:
+            beyond[2] = rule.critical
+        _limit_terms(terms, term, rule)
+    for condition, quality in ((Condition.SIGNAL, rules.signal), (Condition.IMPLAUSIBLE, rules.implausible)):
+        if quality is not None:
+            _quality_terms(terms, condition, quality)
+    return Thresholds(
+        low=lows[:, 1].copy(),
+        lows=lows,
+        low_quality=low_quality,
+        high=highs[:, 1].copy(),
+        highs=highs,
+        high_quality=high_quality,
+        terms=terms,
+        has_rule=terms.priority.reshape(METRICS, CONDITIONS) > 0,
+    )
+
+
+def score_terms(rules: dict[str, ScoreRule], columns: list[str]) -> Terms:
+    """Delays and priorities of the score conditions, one term per name in `columns`; no rule of that name: no priority."""
+    terms = no_terms(len(columns))
+    terms.rising[:] = True
+    for term, name in enumerate(columns):
+        if (rule := rules.get(name)) is not None:
+            terms.clear_ms[term], terms.gap_ms[term] = _ms(rule.clear_after_s), _ms(rule.max_gap_s)
+            terms.samples[term] = rule.windows
+            terms.priority[term] = code_of(rule.priority)
+            terms.critical_priority[term] = code_of(rule.critical_priority) if rule.critical is not None else 0
+    return terms
+
+
+def no_terms(count: int) -> Terms:
+    """Terms without any rule, to be filled in."""
+    return Terms(
+        onset_ms=np.zeros(count, dtype=np.int64),
+        critical_onset_ms=np.zeros(count, dtype=np.int64),
+        clear_ms=np.zeros(count, dtype=np.int64),
+        gap_ms=np.zeros(count, dtype=np.int64),
+        samples=np.ones(count, dtype=np.int32),
+        priority=np.zeros(count, dtype=np.uint8),
+        critical_priority=np.zeros(count, dtype=np.uint8),
+        spot=np.zeros(count, dtype=np.bool_),
+        rising=np.zeros(count, dtype=np.bool_),
+    )
+
+
+def _limit_terms(terms: Terms, term: int, rule: LimitRule) -> None:
+    terms.onset_ms[term], terms.critical_onset_ms[term] = _ms(rule.onset_s), _ms(rule.critical_onset_s)
+    terms.clear_ms[term], terms.gap_ms[term] = _ms(rule.clear_after_s), _ms(rule.max_gap_s)
+    terms.priority[term] = code_of(rule.priority)
+    terms.critical_priority[term] = code_of(rule.critical_priority) if rule.critical is not None else 0
+    terms.spot[term] = rule.spot
+
+
+def _quality_terms(terms: Terms, condition: Condition, rule: QualityRule) -> None:
+    for name in rule.metrics:
+        term = INDEX[name] * CONDITIONS + condition
+        terms.onset_ms[term], terms.clear_ms[term] = _ms(rule.onset_s), _ms(rule.clear_after_s)
+        terms.priority[term] = code_of(rule.priority)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
