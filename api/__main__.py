@@ -1,0 +1,79 @@
+"""The API's process: `python -m api` or `vigil run api`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from api.access import Access, check_listen_address
+from api.app import create_app
+from api.node import Node
+from api.server import Server, configuration
+from contracts.errors import VigilError
+from infra.runtime.clock import SystemClock
+from infra.runtime.health import Health, HealthServer
+from infra.runtime.logs import configure_logs, get_logger
+from infra.runtime.metrics import Metrics
+from infra.runtime.settings import load
+
+_HEALTH_OFFSET = 6  # of the processes' health ports, this one's
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Serve the page, the API and the live feed until the process is told to stop."""
+    parser = argparse.ArgumentParser(prog="vigil run api", description=__doc__)
+    parser.add_argument("--instance", default="0", help="number of this process among several of its kind")
+    parser.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a further origin whose pages may use the API, like https://ward.example.org; may be repeated",
+    )
+    parser.add_argument("--health-port", type=int, help="port of health and metrics; default VIGIL_METRICS_PORT + 6")
+    arguments = parser.parse_args(argv)
+    settings = load()
+    configure_logs(settings.log_format, settings.log_level)
+    check_listen_address(settings.host)
+    access = Access.of(arguments.origin)
+    health, metrics = Health(), Metrics()
+    port = settings.metrics_port + _HEALTH_OFFSET if arguments.health_port is None else arguments.health_port
+    log = get_logger("api")
+
+    async def serve() -> None:
+        nodes: list[Node] = []
+        errors: list[BaseException] = []
+
+        def failed(error: BaseException) -> None:
+            log.error("stopping", reason="the node failed", error=type(error).__name__)
+            errors.append(error)
+            server.should_exit = True
+
+        app = create_app(
+            lambda: Node(settings, SystemClock(), metrics, health),
+            metrics,
+            access=access,
+            started=nodes.append,
+            failed=failed,
+        )
+        server = Server(configuration(app, host=settings.host, port=settings.api_port), lambda: nodes[0].hub)
+        log.info("starting", host=settings.host, port=settings.api_port, demo=settings.demo, accounts=False)
+        await server.serve()
+        if errors:
+            raise errors[0]
+
+    health_server = HealthServer(health, metrics, host=settings.host, port=port)
+    try:
+        asyncio.run(serve())
+    except SystemExit as error:  # uvicorn's way to say that it could not start
+        raise VigilError(
+            f"The API could not listen on port {settings.api_port}.",
+            cause="another process listens there",
+            fix="stop it, or set VIGIL_API_PORT",
+        ) from error
+    finally:
+        health_server.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What every route asks for: the node, who acts, pages and spans of time. Wrong parameters are problems."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Query, Request
+
+from api.access import ACTOR_HEADER, actor_of
+from api.node import Node
+from api.problems import invalid
+from contracts.errors import InvalidInput
+from contracts.reading_json import parse_time
+
+MAX_SPAN_MS: Final = 31 * 24 * 3_600_000
+HOUR_MS: Final = 3_600_000
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The errors that the OpenAPI document names for a route; `app.openapi` says what they look like."""
+    return {status: {} for status in statuses}
+
+
+def _node(request: Request) -> Node:
+    node: Node = request.app.state.node
+    return node
+
+
+TheNode = Annotated[Node, Depends(_node)]
+
+
+def _actor(
+    node: TheNode,
+    name: Annotated[
+        str | None,
+        Header(
+            alias=ACTOR_HEADER,
+            description="Name of the acting person, at most 64 printable characters, until people have accounts.",
+        ),
+    ] = None,
+) -> str:
+    actor = actor_of(name, demo=node.settings.demo)
+    if actor is None:
+        raise invalid(ACTOR_HEADER, "must be 1 to 64 printable characters")
+    return actor
+
+
+Actor = Annotated[str, Depends(_actor)]
+Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
+Cursor = Annotated[str | None, Query(max_length=800, description="`next` of the page before.")]
+
+
+def to_cursor(key: str) -> str:
+    """An opaque cursor that stands for the place after `key`."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str | None) -> str | None:
+    """The key of a cursor; raises a problem for one that is none of ours."""
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise invalid("cursor", "must be the `next` of an earlier page") from None
+
+
+def span(node: Node, from_: str | None, to: str | None) -> tuple[int, int]:
+    """The span of time asked for in milliseconds; by default the hour before now, or before `to`."""
+    end_ms = _time("to", to) if to is not None else node.clock.now_ms()
+    start_ms = _time("from", from_) if from_ is not None else end_ms - HOUR_MS
+    if start_ms >= end_ms:
+        raise invalid("from", "must be before `to`")
+    if end_ms - start_ms > MAX_SPAN_MS:
+        raise invalid("from", "must be at most 31 days before `to`")
+    return start_ms, end_ms
+
+
+def _time(field: str, text: str) -> int:
+    try:
+        return parse_time(text)
+    except InvalidInput as error:
+        raise invalid(field, error.reason) from None

@@ -1,0 +1,120 @@
+"""Frames of the stream as rows that `ward.py` folds. Pure, and safe to run in the thread that reads Kafka.
+
+Whatever a frame says, a row that comes out of here can be written as JSON: no NaN, no time outside the years 2000 to
+2100, no value whose quality forbids showing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from api.moments import rfc3339_column
+from contracts.latest import Latest
+from contracts.readings import EARLIEST_MS, LATEST_MS, Quality, good_name
+from contracts.scores import STATUSES, Scores, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestColumn:
+    """One metric. `value` is None where nothing may be shown; `time` is None where there is no reading at all."""
+
+    metric: str
+    value: list[float | None]
+    time_ms: list[int]
+    time: list[str | None]
+    quality: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestRows:
+    """The rows of one `vitals.latest` frame, in its order."""
+
+    patient: list[str]
+    tick_ms: list[int]
+    tick: list[str]
+    columns: list[LatestColumn]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRow:
+    """What one model said about one patient's newest window. `score` is None unless `status` is OK."""
+
+    patient: str
+    window_end_ms: int
+    time: str
+    model: str
+    version: str
+    score: float | None
+    status: Status
+    contributions: dict[str, float]
+    deviations: dict[str, float]
+
+
+def latest_rows(latest: Latest) -> LatestRows:
+    """The rows of a frame whose patient key and tick are sound."""
+    good_names = np.array([good_name(n) for n in latest.patient.names] or [False], dtype=np.bool_)
+    good = good_names[latest.patient.codes] & (latest.tick_ms >= EARLIEST_MS) & (latest.tick_ms < LATEST_MS)
+    rows = np.flatnonzero(good)
+    columns = []
+    for metric, values in latest.metrics.items():
+        time_ms = values.time_ms[rows]
+        quality = values.quality[rows]
+        known = (time_ms >= EARLIEST_MS) & (time_ms < LATEST_MS) & (quality <= Quality.NOT_WORN)
+        if not known.any():
+            continue
+        value = np.round(values.value[rows].astype(np.float64), 3)
+        shown = known & np.isfinite(value) & (quality <= Quality.QUESTIONABLE)
+        times = rfc3339_column(np.where(known, time_ms, EARLIEST_MS))
+        columns.append(
+            LatestColumn(
+                metric=metric,
+                value=[v if s else None for v, s in zip(value.tolist(), shown.tolist(), strict=True)],
+                time_ms=time_ms.tolist(),
+                time=[t if k else None for t, k in zip(times, known.tolist(), strict=True)],
+                quality=quality.tolist(),
+            )
+        )
+    return LatestRows(
+        patient=latest.patient.take(rows).tolist(),
+        tick_ms=latest.tick_ms[rows].tolist(),
+        tick=rfc3339_column(latest.tick_ms[rows]),
+        columns=columns,
+    )
+
+
+def score_rows(scores: Scores) -> list[ScoreRow]:
+    """The rows of a frame whose patient key and time are sound. A score that is not a number is never OK."""
+    good = (scores.window_end_ms >= EARLIEST_MS) & (scores.window_end_ms < LATEST_MS)
+    found = []
+    for row in np.flatnonzero(good).tolist():
+        patient = scores.patient.names[scores.patient.codes[row]]
+        if not good_name(patient):
+            continue
+        status = STATUSES[scores.status[row]]
+        score = float(scores.score[row])
+        if status is Status.OK and not np.isfinite(score):
+            status = Status.INSUFFICIENT
+        found.append(
+            ScoreRow(
+                patient=patient,
+                window_end_ms=int(scores.window_end_ms[row]),
+                time=rfc3339_column(scores.window_end_ms[row : row + 1])[0],
+                model=scores.model,
+                version=scores.version,
+                score=round(score, 4) if status is Status.OK else None,
+                status=status,
+                contributions=_part(scores.contribution, row, zero=False),
+                deviations=_part(scores.deviation, row, zero=True),
+            )
+        )
+    return found
+
+
+def _part(columns: Mapping[str, npt.NDArray[np.float32]], row: int, *, zero: bool) -> dict[str, float]:
+    """The metrics that have a number in this row; with `zero` False, those that had any part in it."""
+    numbers = {metric: round(float(column[row]), 4) for metric, column in columns.items()}
+    return {metric: n for metric, n in numbers.items() if np.isfinite(n) and (zero or n != 0)}

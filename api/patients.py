@@ -1,0 +1,198 @@
+"""REST: patients with their newest values, and what they did before."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from fastapi import APIRouter, Path, Query, Response
+
+from api.asking import Cursor, Limit, TheNode, from_cursor, problems, span, to_cursor
+from api.moments import rfc3339
+from api.node import Node
+from api.problems import invalid, not_found
+from api.schema import ManySeries, Metric, MetricLimits, Metrics, PatientDetail, Patients, Scores, Series, Windows
+from contracts.errors import Retryable
+from contracts.vitals import BY_NAME, CATALOGUE
+from infra.runtime.series import SeriesPoints, SeriesStore, StoredScore, StoredWindow
+
+MAX_POINTS: Final = 10_000
+MAX_METRICS: Final = 12
+MAX_ROWS: Final = 20_000
+
+router = APIRouter(prefix="/api/v1", tags=["patients"])
+
+PatientKey = Annotated[str, Path(min_length=1, max_length=128)]
+From = Annotated[str | None, Query(alias="from", max_length=40, description="RFC 3339; default one hour before `to`.")]
+To = Annotated[str | None, Query(max_length=40, description="RFC 3339; default now.")]
+
+
+@router.get("/metrics", tags=["system"])
+async def metrics() -> Metrics:
+    """The vitals catalogue: what is measured, in which unit, and when a value is too old to be shown."""
+    return Metrics(
+        items=[
+            Metric(
+                name=v.name,
+                label=v.label,
+                loinc=v.loinc,
+                unit=v.unit,
+                decimals=v.decimals,
+                expiry_s=v.expiry_s,
+                cadence_s=v.cadence_s,
+                limits=MetricLimits(
+                    low=v.limits.low,
+                    high=v.limits.high,
+                    critical_low=v.limits.critical_low,
+                    critical_high=v.limits.critical_high,
+                ),
+            )
+            for v in CATALOGUE
+        ]
+    )
+
+
+@router.get("/patients", response_model=Patients, responses=problems(422, 503))
+async def patients(node: TheNode, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """Patients in the order of their ids, from the roster and from the stream."""
+    _need_roster(node)
+    ids = node.ward.patients()
+    after = from_cursor(cursor)
+    start = 0 if after is None else bisect.bisect_right(ids, after)
+    page = ids[start : start + limit]
+    more = start + limit < len(ids)
+    now_ms = node.clock.now_ms()
+    items = ",".join(node.ward.patient_text(p, node.board.counts(p), now_ms) for p in page)
+    following = f'"{to_cursor(page[-1])}"' if more else "null"
+    return Response(f'{{"items":[{items}],"next":{following}}}', media_type="application/json")
+
+
+@router.get("/patients/{patient}", response_model=PatientDetail, responses=problems(404, 503))
+async def patient(node: TheNode, patient: PatientKey) -> Response:
+    """One patient with the newest values and the known devices."""
+    _need(node, patient)
+    devices = await node.stores.patients(lambda s: s.devices(patient))
+    more = f',"devices":{msgspec.json.encode(devices).decode()}'
+    text = node.ward.patient_text(patient, node.board.counts(patient), node.clock.now_ms(), more=more)
+    return Response(text, media_type="application/json")
+
+
+@router.get("/patients/{patient}/series", response_model=Series | ManySeries, responses=problems(404, 422, 503))
+async def series(
+    node: TheNode,
+    patient: PatientKey,
+    metric: Annotated[list[str], Query(min_length=1, max_length=MAX_METRICS, description="One or more metrics.")],
+    from_: From = None,
+    to: To = None,
+    points: Annotated[int, Query(ge=1, le=MAX_POINTS, description="At most so many points for each metric.")] = 1000,
+) -> Response:
+    """The course of one metric or several. Stretches keep their extremes, so that a spike survives."""
+    _need(node, patient)
+    if unknown := [m for m in metric if m not in BY_NAME]:
+        raise invalid("metric", f"{len(unknown)} of them not in the vitals catalogue; see /api/v1/metrics")
+    from_ms, to_ms = span(node, from_, to)
+    found = await node.history.ask(
+        lambda store: [_series(m, from_ms, to_ms, store.query(patient, m, from_ms, to_ms, points)) for m in metric]
+    )
+    return _json(found[0] if len(found) == 1 else {"series": found})
+
+
+@router.get("/patients/{patient}/windows", response_model=Windows, responses=problems(404, 422, 503))
+async def windows(
+    node: TheNode,
+    patient: PatientKey,
+    from_: From = None,
+    to: To = None,
+    span_s: Annotated[int, Query(alias="span", ge=1, le=86_400, description="Length of the windows in seconds.")] = 60,
+) -> Response:
+    """Windows of features, in the order of their ends."""
+    _need(node, patient)
+    from_ms, to_ms = span(node, from_, to)
+    return await _rows(
+        node, lambda s: [_window(w) for w in s.windows(patient, from_ms, to_ms, span_s * 1000)][:MAX_ROWS]
+    )
+
+
+@router.get("/patients/{patient}/scores", response_model=Scores, responses=problems(404, 422, 503))
+async def scores(
+    node: TheNode,
+    patient: PatientKey,
+    from_: From = None,
+    to: To = None,
+    model: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+) -> Response:
+    """What the models said, in the order of the windows."""
+    _need(node, patient)
+    from_ms, to_ms = span(node, from_, to)
+    return await _rows(node, lambda s: [_score(x) for x in s.scores(patient, from_ms, to_ms, model)][:MAX_ROWS])
+
+
+def _need_roster(node: Node) -> None:
+    """Until SQL has told once who there is, a list would leave people out without saying so."""
+    if not node.sql.roster_known:
+        raise Retryable("The roster was not read yet.", after_s=2.0)
+
+
+def _need(node: Node, patient: str) -> None:
+    if not node.ward.knows(patient):
+        _need_roster(node)
+        raise not_found("patient")
+
+
+async def _rows(node: Node, ask: Callable[[SeriesStore], list[dict[str, Any]]]) -> Response:
+    return _json({"items": await node.history.ask(ask)})
+
+
+def _json(document: object) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")
+
+
+def _series(metric: str, from_ms: int, to_ms: int, found: SeriesPoints) -> dict[str, Any]:
+    columns = (_numbers(found.value), _numbers(found.low), _numbers(found.high))
+    return {
+        "metric": metric,
+        "unit": BY_NAME[metric].unit,
+        "from": rfc3339(from_ms),
+        "to": rfc3339(to_ms),
+        "points": [
+            {"t": t, "v": v, "min": low, "max": high, "q": q}
+            for t, v, low, high, q in zip(found.time_ms.tolist(), *columns, found.quality.tolist(), strict=True)
+        ],
+        "downsampled": found.downsampled,
+    }
+
+
+def _numbers(column: npt.NDArray[np.float32]) -> list[float | None]:
+    return [n if math.isfinite(n) else None for n in np.round(column.astype(np.float64), 3).tolist()]
+
+
+def _window(window: StoredWindow) -> dict[str, Any]:
+    return {
+        "window_end": rfc3339(window.window_end_ms),
+        "span_s": window.span_ms / 1000,
+        "late": window.late,
+        "revised": window.revised,
+        "features": _known(window.features),
+    }
+
+
+def _score(score: StoredScore) -> dict[str, Any]:
+    known = score.score is not None and math.isfinite(score.score)
+    return {
+        "window_end": rfc3339(score.window_end_ms),
+        "model": score.model,
+        "version": score.version,
+        "score": score.score if known else None,
+        "status": score.status,
+        "contributions": _known(score.contributions),
+        "deviations": _known(score.deviations),
+    }
+
+
+def _known(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(n), 4) for name, n in numbers.items() if math.isfinite(n)}

@@ -1,0 +1,382 @@
+"""The JSON documents of the API: what it answers and what it accepts.
+
+Times are RFC 3339 texts in UTC; values are in the unit of the vitals catalogue. Requests are strict: a number is not a
+text, an unknown field is refused. The WebSocket sends the same `Alarm` and `Patient` as the REST calls.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.moments import rfc3339, rfc3339_or_none
+from contracts.alarms import AlarmEvent as WireEvent
+from contracts.alarms import Change, Lane, Priority, State
+from contracts.alarms import Reason as WireReason
+from contracts.scores import Status
+from infra.runtime.sql.episodes import Alarm as StoredAlarm
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T10:00:00.000Z"])]
+
+
+class QualityName(StrEnum):
+    """What is known about a value. `bad` and `not_worn` come without a number."""
+
+    GOOD = "good"
+    QUESTIONABLE = "questionable"
+    BAD = "bad"
+    NOT_WORN = "not_worn"
+
+
+class MetricLimits(_Answer):
+    """Default alarm limits in the metric's unit; null: no limit."""
+
+    low: float | None
+    high: float | None
+    critical_low: float | None
+    critical_high: float | None
+
+
+class Metric(_Answer):
+    """One row of the vitals catalogue. A value older than `expiry_s` must not be shown as current."""
+
+    name: str
+    label: str
+    loinc: str | None
+    unit: str
+    decimals: int
+    expiry_s: float
+    cadence_s: float
+    limits: MetricLimits
+
+
+class Metrics(_Answer):
+    """The vitals catalogue."""
+
+    items: list[Metric]
+
+
+class LatestValue(_Answer):
+    """The newest reading of one metric. `value` is null when its quality forbids showing it."""
+
+    value: float | None
+    time: Time
+    quality: QualityName
+    unit: str
+    stale: bool
+
+
+class Risk(_Answer):
+    """The newest score of a patient. `score` is null unless `status` is ok: unknown is not normal."""
+
+    score: float | None
+    status: Status
+    model: str
+    version: str
+    time: Time
+    contributions: dict[str, float]
+    deviations: dict[str, float]
+
+
+class AlarmCounts(_Answer):
+    """Open alarms of a patient by priority."""
+
+    high: int
+    medium: int
+    low: int
+
+
+class Patient(_Answer):
+    """A patient with the newest values. Name, bed, unit, age and sex are null where the registry does not know them."""
+
+    id: str
+    name: str | None
+    bed: str | None
+    unit: str | None
+    age: int | None
+    sex: Literal["F", "M"] | None
+    latest: dict[str, LatestValue]
+    risk: Risk | None
+    alarms: AlarmCounts
+
+
+class PatientDetail(Patient):
+    """A patient and the devices that are known to measure them."""
+
+    devices: list[str]
+
+
+class Patients(_Answer):
+    """A page of patients in the order of their ids; `next` is the cursor of the following page."""
+
+    items: list[Patient]
+    next: str | None
+
+
+class Point(_Answer):
+    """A value at `t` (milliseconds UTC); `min` and `max` span what was merged into it, `q` is the worst quality."""
+
+    t: int
+    v: float | None
+    min: float | None
+    max: float | None
+    q: int
+
+
+class Series(_Answer):
+    """The course of one metric."""
+
+    metric: str
+    unit: str
+    from_: Time = Field(alias="from")
+    to: Time
+    points: list[Point]
+    downsampled: bool
+
+
+class ManySeries(_Answer):
+    """The courses of several metrics, in the order asked for."""
+
+    series: list[Series]
+
+
+class Window(_Answer):
+    """Statistics of one window. `features`: "metric.statistic" to number; what is unknown is left out."""
+
+    window_end: Time
+    span_s: float
+    late: int
+    revised: bool
+    features: dict[str, float]
+
+
+class Windows(_Answer):
+    """Windows in the order of their end."""
+
+    items: list[Window]
+
+
+class Score(_Answer):
+    """What one model said about one window."""
+
+    window_end: Time
+    model: str
+    version: str
+    score: float | None
+    status: Status
+    contributions: dict[str, float]
+    deviations: dict[str, float]
+
+
+class Scores(_Answer):
+    """Scores in the order of their windows."""
+
+    items: list[Score]
+
+
+class Reason(_Answer):
+    """One fact behind an alarm."""
+
+    kind: Literal["limit", "silence", "quality", "score", "implausible"]
+    metric: str | None
+    value: float | None
+    limit: float | None
+    unit: str | None
+    since: Time | None
+    text: str
+
+    @classmethod
+    def of(cls, reason: WireReason) -> Reason:
+        return cls(
+            kind=reason.kind,
+            metric=reason.metric,
+            value=reason.value,
+            limit=reason.limit,
+            unit=reason.unit,
+            since=rfc3339_or_none(reason.since_ms),
+            text=reason.text,
+        )
+
+
+class Alarm(_Answer):
+    """An alarm as it stands. `version` counts its changes; `feed_seq` is the number of the newest recorded one.
+
+    `onset`: when the condition began; `condition_time`: when it had held for its onset delay; `raised`: when the alarm
+    was raised. `cleared`: when the condition ended; `resolved`: when the alarm was over. null: not yet, or not known.
+    """
+
+    id: str
+    patient: str
+    device: str | None
+    condition: str
+    rule_version: int
+    lane: Lane
+    priority: Priority
+    metric: str | None
+    text: str
+    reasons: list[Reason]
+    state: State
+    version: int
+    onset: Time
+    condition_time: Time
+    raised: Time | None
+    cleared: Time | None
+    resolved: Time | None
+    acknowledged_by: str | None
+    acknowledged_at: Time | None
+    assigned_to: str | None
+    snoozed_until: Time | None
+    label: str | None
+    feed_seq: int | None
+
+    @classmethod
+    def of(cls, alarm: StoredAlarm) -> Alarm:
+        """An alarm as SQL has it."""
+        return cls(
+            id=alarm.alarm_id,
+            patient=alarm.patient,
+            device=alarm.device,
+            condition=alarm.condition,
+            rule_version=alarm.rule_version,
+            lane=alarm.lane,
+            priority=alarm.priority,
+            metric=alarm.metric,
+            text=alarm.text,
+            reasons=[Reason.of(r) for r in alarm.reasons],
+            state=alarm.state,
+            version=alarm.version,
+            onset=rfc3339(alarm.onset_ms),
+            condition_time=rfc3339(alarm.condition_ms),
+            raised=rfc3339(alarm.raised_ms),
+            cleared=rfc3339_or_none(alarm.cleared_ms),
+            resolved=rfc3339_or_none(alarm.resolved_ms),
+            acknowledged_by=alarm.acknowledged_by,
+            acknowledged_at=rfc3339_or_none(alarm.acknowledged_ms),
+            assigned_to=alarm.assigned_to,
+            snoozed_until=rfc3339_or_none(alarm.snoozed_until_ms),
+            label=alarm.label,
+            feed_seq=alarm.feed_seq,
+        )
+
+
+class AlarmEvent(_Answer):
+    """One change of an alarm."""
+
+    event_id: str
+    change: Change
+    state: State
+    version: int
+    feed_seq: int | None
+    at: Time
+    priority: Priority
+    text: str
+    reasons: list[Reason]
+    actor: str | None
+    note: str | None
+    until: Time | None
+
+    @classmethod
+    def of(cls, event: WireEvent) -> AlarmEvent:
+        return cls(
+            event_id=event.event_id,
+            change=event.change,
+            state=event.state,
+            version=event.alarm_version,
+            feed_seq=event.feed_seq,
+            at=rfc3339(event.at_ms),
+            priority=event.priority,
+            text=event.text,
+            reasons=[Reason.of(r) for r in event.reasons],
+            actor=event.actor,
+            note=event.note,
+            until=rfc3339_or_none(event.until_ms),
+        )
+
+
+class AlarmDetail(Alarm):
+    """An alarm with everything that happened to it, oldest first."""
+
+    events: list[AlarmEvent]
+
+
+class Alarms(_Answer):
+    """A page of alarms, newest first; `next` is the cursor of the following page."""
+
+    items: list[Alarm]
+    next: str | None
+
+
+class System(_Answer):
+    """What this server is and how fresh its data is. `data_as_of`: the newest tick of the stream it has seen. `canary`: whether
+    made-up readings come through the whole stream; `unknown`: nothing answers that should tell, null: nothing watches."""
+
+    demo: bool
+    server_time: Time
+    data_as_of: Time | None
+    kafka: Literal["ok", "away"]
+    canary: Literal["starting", "ok", "late", "dead", "unknown"] | None
+    version: str
+    notice: str
+
+
+class ProblemDocument(_Answer):
+    """An error as RFC 9457 describes it. `errors` names the fields at fault."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+
+
+class FieldError(_Answer):
+    """One part of a request that is not valid."""
+
+    field: str
+    reason: str
+
+
+Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+
+
+class Acknowledge(_Request):
+    """Seen, and taken care of."""
+
+    note: Note | None = None
+
+
+class Resolve(_Request):
+    """Closed by a person; the note says why."""
+
+    note: Note | None = None
+
+
+class Snooze(_Request):
+    """Quiet for a while, with a reason."""
+
+    minutes: int = Field(ge=1, le=30)
+    reason: Note
+
+
+class Assign(_Request):
+    """Who looks after it."""
+
+    to: PersonName
+
+
+class Label(_Request):
+    """What the alarm was worth, for the people who tune the rules."""
+
+    label: Literal["actionable", "false_alarm", "artefact"]

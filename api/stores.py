@@ -1,0 +1,74 @@
+"""The SQL stores from the event loop: every question in a thread, with a time limit, and `Retryable` when there is no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from contracts.errors import Retryable
+from infra.runtime.sql.alarms import AlarmStore
+from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.patients import PatientStore
+
+ANSWER_S: Final = 8.0
+_THREADS: Final = 8
+
+T = TypeVar("T")
+
+
+class SqlStores:
+    """Alarms and patients in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
+        self._alarms: AlarmStore | None = None
+        self._patients: PatientStore | None = None
+        self._dispose: Callable[[], None] = lambda: None
+
+    @property
+    def is_open(self) -> bool:
+        return self._alarms is not None
+
+    async def open(self) -> None:
+        """Bring the schema up to date and connect. May be tried again after `Retryable`."""
+        await self._run(self._open)
+
+    def _open(self) -> None:
+        upgrade(self._url)
+        engine = open_engine(self._url)
+        self._dispose = engine.dispose
+        self._patients = PatientStore(engine)
+        self._alarms = AlarmStore(engine)
+
+    async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
+        """The answer of the alarm store."""
+        store = self._alarms
+        if store is None:
+            raise _not_open()
+        return await self._run(lambda: ask(store))
+
+    async def patients(self, ask: Callable[[PatientStore], T]) -> T:
+        """The answer of the roster."""
+        store = self._patients
+        if store is None:
+            raise _not_open()
+        return await self._run(lambda: ask(store))
+
+    def close(self) -> None:
+        """Forget the connections; questions under way are not waited for."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._dispose()
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except TimeoutError as error:
+            raise Retryable("The database did not answer in time.", after_s=2.0) from error
+
+
+def _not_open() -> Retryable:
+    return Retryable("The database was not reached yet.", after_s=2.0)

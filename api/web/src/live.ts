@@ -1,0 +1,55 @@
+// The socket: one connection for the whole page, opened again by itself, never trusted when it is silent.
+
+import { backoffMs, closed, heard, opened, passed } from "./connection";
+import { arrange, connection, fold, nowMs, serverOffsetMs } from "./store";
+import type { Frame } from "./types";
+
+let socket: WebSocket | null = null;
+
+export function connect(): void {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const ws = new WebSocket(`${scheme}://${location.host}/api/v1/live`, "vigil.v1");
+  socket = ws;
+  ws.onopen = () => {
+    connection.value = opened(connection.peek(), performance.now());
+    const resume = connection.peek().feedSeq;
+    ws.send(JSON.stringify(resume === null ? { type: "hello" } : { type: "hello", resume_feed_seq: resume }));
+  };
+  ws.onmessage = (event: MessageEvent<string>) => {
+    if (socket !== ws) return;
+    const frame = JSON.parse(event.data) as Frame;
+    const feedSeq = frame.type === "alarm" || frame.type === "snapshot" ? frame.feed_seq : null;
+    const { connection: next, gap } = heard(
+      connection.peek(),
+      frame.seq,
+      feedSeq,
+      frame.type === "snapshot",
+      performance.now(),
+    );
+    if (gap) {
+      ws.close(4000, "sequence gap");
+      return;
+    }
+    connection.value = next;
+    fold(frame);
+    if (frame.type === "snapshot") arrange(performance.now(), true);
+  };
+  ws.onclose = () => {
+    if (socket !== ws) return;
+    socket = null;
+    connection.value = closed(connection.peek());
+    window.setTimeout(connect, backoffMs(connection.peek().attempts, Math.random()));
+  };
+}
+
+// Once a second: the clock moves on, values age, and a silent feed is called silent.
+export function tick(): void {
+  nowMs.value = Date.now() + serverOffsetMs.peek();
+  const before = connection.peek();
+  const after = passed(before, performance.now());
+  if (after !== before) {
+    connection.value = after;
+    socket?.close(4001, "no heartbeat");
+  }
+  arrange(performance.now());
+}

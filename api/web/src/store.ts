@@ -1,0 +1,218 @@
+// What the page knows, as signals: a tile subscribes to its own values and nothing else is drawn again.
+
+import { batch, computed, type Signal, signal } from "@preact/signals";
+import { type Connection, start } from "./connection";
+import { byPriority, held, type Mode, order, type Placed } from "./order";
+import type { Measured } from "./stale";
+import type { Alarm, Canary, Frame, Metric, Patient, Priority, Risk, Value } from "./types";
+
+export const TRACE_SECONDS = 600;
+
+export interface TracePoint {
+  t: number; // ms
+  v: number;
+}
+
+export class Bed {
+  readonly id: string;
+  readonly who = signal<Omit<Patient, "latest" | "risk" | "alarms">>({
+    id: "",
+    name: null,
+    bed: null,
+    unit: null,
+    age: null,
+    sex: null,
+  });
+  readonly risk = signal<Risk | null>(null);
+  readonly measured = signal(false); // whether anything was ever measured
+  readonly traces = new Map<string, TracePoint[]>();
+  seeded = false;
+  private readonly values = new Map<string, Signal<Measured | undefined>>();
+  readonly alarms = computed(() => alarmsOf.value.get(this.id) ?? NO_ALARMS);
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  value(metric: string): Signal<Measured | undefined> {
+    let found = this.values.get(metric);
+    if (found === undefined) {
+      found = signal(undefined);
+      this.values.set(metric, found);
+    }
+    return found;
+  }
+
+  take(metric: string, value: Value): void {
+    const timeMs = Date.parse(value.time);
+    const current = this.value(metric);
+    if (current.peek() !== undefined && (current.peek()?.timeMs ?? 0) > timeMs) return;
+    current.value = { value: value.value, timeMs, quality: value.quality };
+    this.measured.value = true;
+    if (value.value === null || value.quality === "bad" || value.quality === "not_worn") return;
+    this.trace(metric, timeMs, value.value);
+  }
+
+  private trace(metric: string, t: number, v: number): void {
+    let points = this.traces.get(metric);
+    if (points === undefined) {
+      points = [];
+      this.traces.set(metric, points);
+    }
+    if (points.length > 0 && (points[points.length - 1]?.t ?? 0) >= t) return;
+    points.push({ t, v });
+    while ((points[0]?.t ?? t) < t - TRACE_SECONDS * 1000) points.shift();
+  }
+
+  seed(metric: string, points: TracePoint[]): void {
+    const live = this.traces.get(metric) ?? [];
+    const first = live[0]?.t ?? Number.POSITIVE_INFINITY;
+    this.traces.set(metric, [...points.filter((p) => p.t < first), ...live]);
+  }
+}
+
+const NO_ALARMS: readonly Alarm[] = [];
+
+export const metrics = signal<ReadonlyMap<string, Metric>>(new Map());
+export const beds = signal<ReadonlyMap<string, Bed>>(new Map());
+export const alarms = signal<ReadonlyMap<string, Alarm>>(new Map());
+export const connection = signal<Connection>(start);
+export const demo = signal(false);
+export const notice = signal("");
+export const kafka = signal<"ok" | "away">("ok");
+export const canary = signal<Canary>(null);
+export const dataAsOfMs = signal<number | null>(null);
+export const serverOffsetMs = signal(0);
+export const nowMs = signal(Date.now()); // server time, once a second
+export const mode = signal<Mode>("risk");
+export const selectedAlarm = signal<string | null>(null);
+export const openPatient = signal<string | null>(null);
+
+const alarmsOf = computed(() => {
+  const grouped = new Map<string, Alarm[]>();
+  for (const alarm of alarms.value.values()) {
+    const list = grouped.get(alarm.patient);
+    if (list === undefined) grouped.set(alarm.patient, [alarm]);
+    else list.push(alarm);
+  }
+  for (const list of grouped.values()) list.sort(byPriority);
+  return grouped;
+});
+
+export const alarmList = computed(() => [...alarms.value.values()].sort(byPriority));
+export const unacknowledged = computed(
+  () => alarmList.value.filter((a) => a.state !== "acknowledged").length,
+);
+
+export const placed = computed<Placed[]>(() =>
+  [...beds.value.values()].map((bed) => {
+    const open = bed.alarms.value;
+    const waiting = open.filter((a) => a.state !== "acknowledged");
+    return {
+      id: bed.id,
+      bed: bed.who.value.bed ?? "",
+      worst: worst(waiting),
+      acknowledged: open.length > 0 && waiting.length === 0,
+      score: bed.risk.value?.status === "ok" ? bed.risk.value.score : null,
+    };
+  }),
+);
+
+export const shownOrder = signal<readonly string[]>([]);
+let pointerAtMs = Number.NEGATIVE_INFINITY;
+
+export function pointed(atMs: number): void {
+  pointerAtMs = atMs;
+}
+
+export function arrange(atMs: number, now: boolean = false): void {
+  const wanted = order(placed.value, mode.value);
+  shownOrder.value = now ? wanted : held(shownOrder.peek(), wanted, pointerAtMs, atMs);
+}
+
+export function worst(list: readonly Alarm[]): Priority | null {
+  for (const priority of ["high", "medium", "low"] as const)
+    if (list.some((a) => a.priority === priority)) return priority;
+  return null;
+}
+
+export function bedOf(id: string): Bed {
+  let bed = beds.peek().get(id);
+  if (bed === undefined) {
+    bed = new Bed(id);
+    bed.who.value = { ...bed.who.peek(), id };
+    beds.value = new Map(beds.peek()).set(id, bed);
+  }
+  return bed;
+}
+
+function setServerTime(text: string): void {
+  serverOffsetMs.value = Date.parse(text) - Date.now();
+  nowMs.value = Date.parse(text);
+}
+
+function setAsOf(text: string | null): void {
+  if (text !== null) dataAsOfMs.value = Math.max(Date.parse(text), dataAsOfMs.peek() ?? 0);
+}
+
+function setAlarm(next: Map<string, Alarm>, alarm: Alarm): void {
+  const before = next.get(alarm.id);
+  if (before !== undefined && before.version > alarm.version) return; // an older change came late
+  if (alarm.state === "resolved") next.delete(alarm.id);
+  else next.set(alarm.id, alarm);
+}
+
+export function takeAlarm(alarm: Alarm): void {
+  const next = new Map(alarms.peek());
+  setAlarm(next, alarm);
+  alarms.value = next;
+}
+
+// Fold one frame of the feed into what is known.
+export function fold(frame: Frame): void {
+  batch(() => {
+    switch (frame.type) {
+      case "hello":
+        demo.value = frame.demo;
+        notice.value = frame.notice;
+        setServerTime(frame.server_time);
+        break;
+      case "snapshot": {
+        const known = beds.peek();
+        const next = new Map<string, Bed>();
+        for (const patient of frame.patients) {
+          const bed = known.get(patient.id) ?? new Bed(patient.id);
+          const { latest, risk, alarms: _, ...who } = patient;
+          bed.who.value = who;
+          bed.risk.value = risk;
+          for (const [metric, value] of Object.entries(latest)) bed.take(metric, value);
+          next.set(patient.id, bed);
+        }
+        beds.value = next;
+        alarms.value = new Map(frame.alarms.filter((a) => a.state !== "resolved").map((a) => [a.id, a]));
+        setAsOf(frame.data_as_of);
+        break;
+      }
+      case "vitals":
+        for (const patient of frame.patients) {
+          const bed = bedOf(patient.id);
+          for (const [metric, value] of Object.entries(patient.latest)) bed.take(metric, value);
+        }
+        setAsOf(frame.data_as_of);
+        break;
+      case "scores":
+        for (const patient of frame.patients) bedOf(patient.id).risk.value = patient.risk;
+        break;
+      case "alarm":
+        bedOf(frame.alarm.patient);
+        takeAlarm(frame.alarm);
+        break;
+      case "heartbeat":
+        setServerTime(frame.server_time);
+        setAsOf(frame.data_as_of);
+        kafka.value = frame.kafka;
+        canary.value = frame.canary ?? null;
+        break;
+    }
+  });
+}

@@ -1,0 +1,112 @@
+// What the API sends. Times are RFC 3339 texts unless a name ends in Ms.
+
+export type Priority = "high" | "medium" | "low";
+export type Quality = "good" | "questionable" | "bad" | "not_worn";
+export type AlarmState = "active" | "acknowledged" | "latched" | "resolved";
+
+export interface Limits {
+  low: number | null;
+  high: number | null;
+  critical_low: number | null;
+  critical_high: number | null;
+}
+
+export interface Metric {
+  name: string;
+  label: string;
+  loinc: string | null;
+  unit: string;
+  decimals: number;
+  expiry_s: number;
+  cadence_s: number;
+  limits: Limits;
+}
+
+export interface Value {
+  value: number | null;
+  time: string;
+  quality: Quality;
+  unit: string;
+  stale?: boolean;
+}
+
+export interface Risk {
+  score: number | null;
+  status: "ok" | "not_ready" | "insufficient";
+  model: string;
+  version: string;
+  time: string;
+  contributions: Record<string, number>;
+  deviations: Record<string, number | null>;
+}
+
+export interface Patient {
+  id: string;
+  name: string | null;
+  bed: string | null;
+  unit: string | null;
+  age: number | null;
+  sex: "F" | "M" | null;
+  latest: Record<string, Value>;
+  risk: Risk | null;
+  alarms: Record<Priority, number>;
+}
+
+export interface Reason {
+  kind: string;
+  text: string;
+}
+
+export interface Alarm {
+  id: string;
+  patient: string;
+  device: string | null;
+  condition: string;
+  lane: "physiological" | "technical";
+  priority: Priority;
+  metric: string | null;
+  text: string;
+  reasons: Reason[];
+  state: AlarmState;
+  version: number;
+  onset: string;
+  raised: string;
+  cleared: string | null;
+  acknowledged_by: string | null;
+  acknowledged_at: string | null;
+  snoozed_until: string | null;
+}
+
+// Whether made-up readings come through the whole stream. null: nothing watches it.
+export type Canary = "starting" | "ok" | "late" | "dead" | "unknown" | null;
+
+interface Numbered {
+  seq: number;
+}
+export type Frame = Numbered &
+  (
+    | { type: "hello"; server_time: string; demo: boolean; notice: string; heartbeat_s: number }
+    | { type: "snapshot"; patients: Patient[]; alarms: Alarm[]; feed_seq: number; data_as_of: string | null }
+    | { type: "vitals"; patients: { id: string; latest: Record<string, Value> }[]; data_as_of: string | null }
+    | { type: "scores"; patients: { id: string; risk: Risk }[] }
+    | { type: "alarm"; alarm: Alarm; change: string; feed_seq: number | null; recorded: boolean }
+    | {
+        type: "heartbeat";
+        server_time: string;
+        data_as_of: string | null;
+        kafka: "ok" | "away";
+        canary?: Canary;
+      }
+  );
+
+export interface SeriesPoint {
+  t: number;
+  v: number;
+  min: number;
+  max: number;
+}
+export interface Series {
+  metric: string;
+  unit: string;
+  points: SeriesPoint[];
+}

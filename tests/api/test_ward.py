@@ -1,0 +1,322 @@
+"""The ward: newest values, rounds, repetitions, and JSON that any reader can take."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.columns import latest_rows, score_rows
+from api.schema import Patient, Risk
+from api.ward import AHEAD_MS, NO_ALARMS, REPEATED_MS, Person, Ward
+from contracts.latest import decode_latest, encode_latest
+from contracts.readings import EARLIEST_MS, LATEST_MS, Quality
+from contracts.scores import Status
+from contracts.vitals import CATALOGUE
+from tests.api.builders import NOW_MS, Row, latest, scores
+
+
+def strict_json(text: str) -> Any:
+    """Parse as a browser does: NaN and infinities are errors."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def fold(ward: Ward, rows: Mapping[str, Row], tick_ms: int = NOW_MS, now_ms: int = NOW_MS) -> bool:
+    return ward.fold_latest(latest_rows(latest(rows, tick_ms)), now_ms)
+
+
+def vitals(ward: Ward, since: int, patients: frozenset[str] | None = None, now_ms: int = NOW_MS) -> Any:
+    members = ward.vitals_since(since, patients, now_ms)
+    return None if members is None else strict_json("{" + members + "}")
+
+
+def patient(ward: Ward, key: str, now_ms: int = NOW_MS) -> Patient:
+    return Patient.model_validate(strict_json(ward.patient_text(key, NO_ALARMS, now_ms)))
+
+
+def test_a_change_has_only_the_metrics_that_changed() -> None:
+    ward = Ward()
+    fold(ward, {"p-1": {"heart_rate": (72, NOW_MS, 0), "spo2": (97, NOW_MS - 900, 0)}})
+    first = ward.round
+    fold(ward, {"p-1": {"heart_rate": (73, NOW_MS + 1000, 0), "spo2": (97, NOW_MS - 900, 0)}}, NOW_MS + 1000)
+    assert vitals(ward, first) == {
+        "patients": [
+            {
+                "id": "p-1",
+                "latest": {
+                    "heart_rate": {
+                        "value": 73.0,
+                        "time": "2026-03-01T10:00:01.000Z",
+                        "quality": "good",
+                        "unit": "/min",
+                        "stale": False,
+                    }
+                },
+                "time": "2026-03-01T10:00:01.000Z",
+            }
+        ],
+        "data_as_of": "2026-03-01T10:00:01.000Z",
+    }
+
+
+def test_who_missed_several_rounds_gets_the_newest_of_every_metric_once() -> None:
+    ward = Ward()
+    fold(ward, {"p-1": {"heart_rate": (70, NOW_MS, 0)}})
+    seen = ward.round
+    fold(ward, {"p-1": {"heart_rate": (71, NOW_MS + 1000, 0), "spo2": (95, NOW_MS + 1000, 0)}}, NOW_MS + 1000)
+    fold(ward, {"p-1": {"heart_rate": (72, NOW_MS + 2000, 0), "spo2": (95, NOW_MS + 1000, 0)}}, NOW_MS + 2000)
+    (entry,) = vitals(ward, seen)["patients"]
+    assert {m: v["value"] for m, v in entry["latest"].items()} == {"heart_rate": 72.0, "spo2": 95.0}
+    assert vitals(ward, ward.round) is None
+
+
+def test_a_repeated_row_changes_nothing() -> None:
+    ward = Ward()
+    rows: dict[str, Row] = {"p-1": {"heart_rate": (70, NOW_MS, 0)}}
+    assert fold(ward, rows)
+    assert not fold(ward, rows)
+    fold(ward, {"p-1": {"heart_rate": (75, NOW_MS + 5000, 0)}}, NOW_MS + 5000)
+    assert not fold(ward, rows), "an old row that a restarted worker sends again"
+    assert patient(ward, "p-1").latest["heart_rate"].value == 75
+
+
+def test_a_feed_from_the_future_does_not_freeze_the_screen() -> None:
+    ward = Ward()
+    ahead = NOW_MS + AHEAD_MS + 1
+    fold(ward, {"p-1": {"heart_rate": (60, ahead, 0)}}, ahead)
+    fold(ward, {"p-1": {"heart_rate": (70, NOW_MS, 0)}})
+    assert patient(ward, "p-1").latest["heart_rate"].value == 70
+    assert ward.as_of_ms == NOW_MS
+
+
+def test_a_feed_that_goes_back_far_is_a_new_feed() -> None:
+    ward = Ward()
+    fold(ward, {"p-1": {"heart_rate": (60, NOW_MS, 0)}})
+    past = NOW_MS - REPEATED_MS - 1
+    assert fold(ward, {"p-1": {"heart_rate": (70, past, 0)}}, past)
+    assert ward.as_of_ms == NOW_MS, "one partition that lags must not turn the ward's clock back"
+
+
+@pytest.mark.parametrize(
+    ("value", "quality", "shown", "name"),
+    [
+        (72.0, Quality.GOOD, 72.0, "good"),
+        (36.8, Quality.QUESTIONABLE, 36.8, "questionable"),
+        (0.0, Quality.BAD, None, "bad"),  # a sensor off must not read as asystole
+        (72.0, Quality.NOT_WORN, None, "not_worn"),
+        (math.nan, Quality.GOOD, None, "good"),
+        (math.inf, Quality.GOOD, None, "good"),
+    ],
+)
+def test_what_may_not_be_shown_has_no_number(value: float, quality: Quality, shown: float | None, name: str) -> None:
+    ward = Ward()
+    fold(ward, {"p-1": {"temperature": (value, NOW_MS, quality)}})
+    found = patient(ward, "p-1").latest["temperature"]
+    assert (found.value, found.quality.value) == (shown, name)
+
+
+def test_a_value_grows_stale_when_its_metric_expires() -> None:
+    # HR expires after 15 s, a cuff pressure after 15 min: |--HR--|stale...   |----------BP----------|
+    ward = Ward()
+    fold(ward, {"p-1": {"heart_rate": (72, NOW_MS, 0), "systolic_bp": (120, NOW_MS, 0)}})
+    for age_s, stale in ((15, (False, False)), (16, (True, False)), (900, (True, False)), (901, (True, True))):
+        found = patient(ward, "p-1", NOW_MS + age_s * 1000).latest
+        assert (found["heart_rate"].stale, found["systolic_bp"].stale) == stale, age_s
+
+
+def test_rows_that_nobody_can_show_are_left_out() -> None:
+    ward = Ward()
+    for rows, tick in (
+        ({"\u0000": {"heart_rate": (72.0, NOW_MS, 0)}}, NOW_MS),
+        ({"p-1": {"heart_rate": (72.0, NOW_MS, 0)}}, LATEST_MS),
+        ({"p-2": {"heart_rate": (72.0, EARLIEST_MS - 1, 0)}}, NOW_MS),
+        ({"p-3": {"heart_rate": (72.0, NOW_MS, 9)}}, NOW_MS),
+    ):
+        fold(ward, rows, tick)
+    assert ward.patients() == ["p-2", "p-3"]
+    assert patient(ward, "p-2").latest == {}
+    assert patient(ward, "p-3").latest == {}
+
+
+def test_the_number_of_patients_is_bounded() -> None:
+    ward = Ward(max_patients=2)
+    fold(ward, {f"p-{n}": {"heart_rate": (72, NOW_MS, 0)} for n in range(5)})
+    assert ward.patients() == ["p-0", "p-1"]
+    assert ward.refused == 3
+
+
+def test_people_and_strangers() -> None:
+    ward = Ward()
+    assert ward.set_people({"p-1": Person(id="p-1", name='Ada "A" L.', bed="3", unit="W1", age=70, sex="F")})
+    fold(ward, {"p-1": {"spo2": (97, NOW_MS, 0)}, "p-2": {"spo2": (96, NOW_MS, 0)}})
+    assert ward.strangers == {"p-2"}
+    assert patient(ward, "p-1").name == 'Ada "A" L.'
+    assert patient(ward, "p-2").name is None
+    ward.enrolled(["p-2"])
+    assert ward.strangers == frozenset()
+    one, two = ward.person("p-1"), Person(id="p-2")
+    assert not ward.set_people({"p-1": one, "p-2": two}), "nothing that anybody could see"
+    assert ward.set_people({"p-1": one, "p-2": Person(id="p-2", bed="4")})
+    assert patient(ward, "p-2").bed == "4"
+    assert ward.set_people({"p-1": one, "p-2": Person(id="p-2", bed="4"), "p-3": Person(id="p-3")}), "somebody new"
+    assert ward.set_people({"p-1": one, "p-2": Person(id="p-2", bed="4")}), "somebody gone"
+
+
+def test_subscribers_get_their_patients_only() -> None:
+    ward = Ward()
+    fold(ward, {f"p-{n}": {"spo2": (97, NOW_MS, 0)} for n in range(9)})
+    ward.fold_scores(score_rows(scores("p-3", 1.5)))
+    ward.fold_scores(score_rows(scores("p-4", 2.5)))
+    few, many = frozenset({"p-3", "p-99"}), frozenset(f"p-{n}" for n in range(3, 30))
+    assert [p["id"] for p in vitals(ward, 0, few)["patients"]] == ["p-3"]
+    assert sorted(p["id"] for p in vitals(ward, 0, many)["patients"]) == [f"p-{n}" for n in range(3, 9)]
+    assert vitals(ward, 0, frozenset({"p-99"})) is None
+    found = ward.scores_since(0, few)
+    assert found is not None
+    assert [p["id"] for p in strict_json("{" + found + "}")["patients"]] == ["p-3"]
+
+
+def test_a_score_that_is_unknown_has_no_number() -> None:
+    ward = Ward()
+    for status, score in ((Status.NOT_READY, math.nan), (Status.INSUFFICIENT, 0.0), (Status.OK, math.nan)):
+        ward = Ward()
+        ward.fold_scores(score_rows(scores("p-1", score, status=status)))
+        risk = patient(ward, "p-1").risk
+        assert risk is not None
+        assert risk.score is None
+        assert risk.status is not Status.OK
+
+
+def test_a_score_says_why() -> None:
+    ward = Ward()
+    frame = scores(
+        "p-1",
+        1.3,
+        contribution={"respiratory_rate": 1.3, "spo2": 0.0},
+        deviation={"respiratory_rate": 9.0, "spo2": math.nan},
+    )
+    ward.fold_scores(score_rows(frame))
+    assert patient(ward, "p-1").risk == Risk(
+        score=1.3,
+        status=Status.OK,
+        model="personal_baseline",
+        version="1",
+        time="2026-03-01T10:00:00.000Z",
+        contributions={"respiratory_rate": 1.3},
+        deviations={"respiratory_rate": 9.0},
+    )
+
+
+def test_two_models_do_not_flicker() -> None:
+    ward = Ward()
+    shown = []
+    for second in range(0, 600, 10):
+        for model in ("b", "a"):
+            if model == "b" and second > 300:  # falls silent
+                continue
+            ward.fold_scores(score_rows(scores("p-1", 1, model=model, end_ms=NOW_MS + second * 1000)))
+        risk = patient(ward, "p-1").risk
+        assert risk is not None
+        shown.append(risk.model)
+    assert shown == ["b"] * 43 + ["a"] * 17
+
+
+def test_an_older_window_does_not_replace_a_newer_score() -> None:
+    ward = Ward()
+    ward.fold_scores(score_rows(scores("p-1", 2, end_ms=NOW_MS)))
+    assert not ward.fold_scores(score_rows(scores("p-1", 9, end_ms=NOW_MS - 10_000)))
+
+
+_any_float = st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 3.4e38])
+_times = st.integers(-(2**40), 2**63 - 1) | st.integers(NOW_MS - 10**6, NOW_MS + 10**6)
+_rows = st.dictionaries(
+    st.text(max_size=12),
+    st.dictionaries(
+        st.sampled_from([v.name for v in CATALOGUE]), st.tuples(_any_float, _times, st.integers(0, 255)), max_size=4
+    ),
+    max_size=4,
+)
+
+
+@given(frames=st.lists(st.tuples(_rows, _times), max_size=4), now_ms=st.integers(EARLIEST_MS, LATEST_MS))
+def test_whatever_the_topic_holds_the_texts_are_strict_json(
+    frames: list[tuple[dict[str, Row], int]], now_ms: int
+) -> None:
+    ward = Ward()
+    for rows, tick_ms in frames:
+        if rows:
+            ward.fold_latest(latest_rows(decode_latest(encode_latest(latest(rows, tick_ms)))), now_ms)
+    vitals(ward, 0, None, now_ms)
+    for key in ward.patients():
+        patient(ward, key, now_ms)
+
+
+@given(data=st.data())
+def test_a_reader_at_any_pace_ends_with_the_newest_state(data: st.DataObject) -> None:
+    ward = Ward()
+    seen: dict[tuple[str, str], float] = {}
+    newest: dict[tuple[str, str], float] = {}
+    since = 0
+    for step in range(data.draw(st.integers(1, 15))):
+        rows: dict[str, Row] = data.draw(
+            st.dictionaries(
+                st.sampled_from(["p-1", "p-2", "p-3"]),
+                st.dictionaries(
+                    st.sampled_from(["heart_rate", "spo2"]),
+                    st.tuples(st.integers(30, 99).map(float), st.just(NOW_MS + step * 1000), st.just(0)),
+                    min_size=1,
+                ),
+                min_size=1,
+            )
+        )
+        fold(ward, rows, NOW_MS + step * 1000, NOW_MS + step * 1000)
+        newest.update({(p, m): v[0] for p, row in rows.items() for m, v in row.items()})
+        if data.draw(st.booleans()) or step == 14:
+            found = vitals(ward, since)
+            since = ward.round
+            for entry in found["patients"] if found else []:
+                for metric, value in entry["latest"].items():
+                    seen[entry["id"], metric] = value["value"]
+    found = vitals(ward, since)
+    for entry in found["patients"] if found else []:
+        seen.update({(entry["id"], m): v["value"] for m, v in entry["latest"].items()})
+    assert seen == newest
+
+
+def test_a_ward_of_a_thousand_costs_less_than_15_percent_of_a_core() -> None:
+    rng = np.random.default_rng(7)
+    names = [v.name for v in CATALOGUE[:8]]
+    payloads = [
+        encode_latest(
+            latest(
+                {
+                    f"p-{n:04d}": {m: (float(rng.normal(80, 5)), NOW_MS + s * 1000 - 10, 0) for m in names}
+                    for n in range(k, 1000, 8)
+                },
+                NOW_MS + s * 1000,
+            )
+        )
+        for s in range(3)
+        for k in range(8)
+    ]
+    ward = Ward()
+    since = 0
+    began = time.process_time()
+    for number, payload in enumerate(payloads):
+        ward.fold_latest(latest_rows(decode_latest(payload)), NOW_MS)
+        if number % 2:  # 4 flushes a second
+            assert ward.vitals_since(since, None, NOW_MS)
+            since = ward.round
+    cost = (time.process_time() - began) / 3
+    assert cost < 0.15, f"{cost:.3f} s of CPU per second of data"
