@@ -1,0 +1,64 @@
+"""Fixtures for every room: one real Kafka for the whole run, and free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.local.file_lock import FileLock
+from infra.local.ports import free_port as find_free_port
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
+    """Bootstrap servers of a real Kafka shared by all test processes of this run. It ends with the run."""
+    given = os.environ.get("VIGIL_TEST_KAFKA")
+    if given:
+        return given
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    run = os.getpid() if worker_id == "master" else os.getppid()
+    said = shared / f"kafka-{run}.json"
+    lock = FileLock(shared / "kafka.lock")
+    assert lock.acquire(timeout_s=300)
+    try:
+        if not said.exists():
+            _start_holder(shared, said, run)
+    finally:
+        lock.release()
+    return str(json.loads(said.read_text())["bootstrap_servers"])
+
+
+def _start_holder(shared: Path, said: Path, run: int) -> None:
+    log = shared / "kafka-holder.log"
+    with log.open("wb") as output:
+        holder = subprocess.Popen(
+            [sys.executable, "-m", "tests.kafka_holder", str(shared / "kafka"), str(said), str(run)],
+            stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True,
+        )  # fmt: skip
+    deadline = time.monotonic() + 300  # the first run on a machine downloads Kafka
+    while not said.exists():
+        if holder.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"Kafka for the tests did not start:\n{log.read_text()[-2000:]}")
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A port on loopback that nothing listens on."""
+    return find_free_port
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    """A topic prefix of this test's own, so that tests share the broker and nothing else."""
+    return f"t{os.getpid()}-{abs(hash(request.node.nodeid)) % 10**8}-"

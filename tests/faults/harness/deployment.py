@@ -1,0 +1,156 @@
+"""Rooms as real processes, with everything that may happen to a process."""
+
+from __future__ import annotations
+
+import signal
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluent_kafka import TopicPartition
+
+from contracts.topics import PARTITIONS
+from infra.local.ports import free_port
+from infra.runtime.kafka import consumer
+from infra.runtime.log_reader import KafkaLog
+from infra.runtime.offsets import Place
+from infra.runtime.records import Record
+from infra.runtime.settings import Settings
+from tests.rooms import INPUTS, MODULES, Rooms
+
+GROUPS = {"sink": "series-sink"}  # a room's consumer group, where it is not called as the room
+Ends = dict[tuple[str, int], int]
+
+
+class Deployment(Rooms):
+    """Rooms that can be frozen, replaced, and run in a further group or with a hook in them."""
+
+    _records: KafkaLog | None = None
+
+    def start_group(self, group: str, instance: str = "0") -> None:
+        """A further alerting group, under the name `alerting-GROUP`."""
+        self.start_module(f"alerting-{group}", "alerting", "--group", group, instance=instance)
+
+    def start_module(self, name: str, module: str, *arguments: str, instance: str = "0") -> None:
+        """Any worker module, under `name`."""
+        port = free_port()
+        self._health_ports[name, instance] = port
+        self._launch(name, instance, [module, *arguments, "--instance", instance, "--health-port", str(port)])
+
+    def start_canary(self) -> None:
+        """The canary, where the settings say that the API asks it."""
+        port = self.settings.canary_url.rpartition(":")[2]
+        self._launch("canary", "0", ["producers.canary", "--health-port", port])
+
+    def restart(self, room: str, instance: str = "0") -> None:
+        """kill -9, and started again at once, as a supervisor does."""
+        self.kill(room, instance)
+        self.start(room, instance)
+
+    def freeze(self, room: str, instance: str = "0") -> None:
+        self._running[room, instance].send_signal(signal.SIGSTOP)
+
+    def thaw(self, room: str, instance: str = "0") -> None:
+        self._running[room, instance].send_signal(signal.SIGCONT)
+
+    def status(self, room: str, instance: str = "0") -> int | None:
+        """Exit status, None while it runs."""
+        return self._running[room, instance].poll()
+
+    def until_ended(self, room: str, instance: str = "0", seconds: float = 60) -> int:
+        return self._running[room, instance].wait(seconds)
+
+    def until_ready(self, *workers: tuple[str, str] | str, seconds: float = 90) -> None:
+        for worker in workers:
+            room, instance = (worker, "0") if isinstance(worker, str) else worker
+            self.wait(f"{room} {instance} ready", lambda r=room, i=instance: self.ready(r, i), seconds)  # type: ignore[misc]
+
+    def log(self, room: str, instance: str = "0") -> str:
+        return (self.settings.state_dir / f"{room}-{instance}.log").read_text()
+
+    def metric(self, name: str, room: str, instance: str = "0") -> float:
+        with urllib.request.urlopen(f"{self.health_url(room, instance)}/metrics", timeout=2) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.gateway_port}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.api_port}"
+
+    def read(self, topic: str) -> list[Record]:
+        """Everything on `topic` now, each partition in order. Not for two threads at once."""
+        if self._records is None:
+            self._records = KafkaLog(self.settings, self.settings.topic("unsubscribed"))
+        places = self._records.bounds([Place(topic, partition) for partition in range(PARTITIONS)])
+        return [record for chunk in self._records.read(places) for record in chunk]
+
+    # How far they are.
+
+    def ends(self, *topics: str) -> Ends:
+        """Where each partition of `topics` ends now."""
+        reader = consumer(self.settings)
+        try:
+            return {
+                (topic, p): reader.get_watermark_offsets(TopicPartition(self.settings.topic(topic), p), timeout=10)[1]
+                for topic in topics
+                for p in range(PARTITIONS)
+            }
+        finally:
+            reader.close()
+
+    def committed(self, room: str, ends: Ends) -> bool:
+        """Whether the group of `room` has committed everything before `ends`."""
+        reader = consumer(self.settings, self.settings.topic(GROUPS.get(room, room)))
+        try:
+            asked = [TopicPartition(self.settings.topic(topic), p) for topic, p in ends]
+            found = reader.committed(asked, timeout=10)
+            return all(max(place.offset, 0) >= end for place, end in zip(found, ends.values(), strict=True))
+        finally:
+            reader.close()
+
+    def until_done(self, *rooms: str, seconds: float = 90) -> float:
+        """Wait until these rooms have done everything that is in their topics now; how long it took. Ticks go on
+        meanwhile, so that nobody is ever at the very end."""
+        began = time.monotonic()
+        for room in rooms:
+            ends = self.ends(*(topic.name for topic in INPUTS.get(room, INPUTS["alerting"])))
+            self.wait(f"{room} catching up", lambda r=room, e=ends: self.committed(r, e), seconds)  # type: ignore[misc]
+        return time.monotonic() - began
+
+
+@contextmanager
+def deployed(kafka: str, prefix: str, state_dir: Path) -> Iterator[Deployment]:
+    """A deployment of its own on this broker."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    settings = Settings(
+        kafka_bootstrap_servers=kafka,
+        topic_prefix=prefix,
+        state_dir=state_dir,
+        api_port=free_port(),
+        gateway_port=free_port(),
+        metrics_port=free_port() % 40000 + 20000,
+        demo=True,
+    )
+    found = Deployment(settings)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def two_of_each(deployment: Deployment, rooms: Sequence[str] = ("processors", "alerting")) -> list[tuple[str, str]]:
+    """Start two workers of each of these rooms, and one of every other; the workers that share their work."""
+    pairs = [(room, instance) for room in rooms for instance in ("0", "1")]
+    for room in MODULES:
+        if room not in rooms and room != "inference":
+            deployment.start(room)
+    for room, instance in pairs:
+        deployment.start(room, instance)
+    deployment.until_ready("gateway", "api", *pairs, seconds=240)
+    return pairs

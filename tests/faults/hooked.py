@@ -1,0 +1,106 @@
+"""A worker with a hook in it: `python -m tests.faults.hooked HOOK MODULE ARGUMENTS`.
+
+HOOK is one of
+
+* `die:POINT:NUMBER`: kill -9 oneself at the NUMBERth window output, at POINT `before-send`, `after-send`, `after-state`
+  (the ledger has moved) or `before-commit`;
+* `bug:PATIENT`: our own code raises on every frame that holds PATIENT;
+* `slow:PATIENT:SECONDS`: the first frame of PATIENT, and that only, takes so long;
+* `block`: the event loop blocks for a minute when SIGUSR1 comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from contracts.topics import ARROW_FRAME, WINDOWS
+from infra.runtime import conveyor, processing, sending
+from infra.runtime.records import Output, Record
+from stream_processors.room import ProcessorRoom
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_at(point: str, number: int) -> None:
+    left = [number]
+    due = [False]
+    send, process, commit = sending.AsyncSender.send_all, processing.Processor.process, conveyor.Conveyor._commit
+
+    async def send_all(self: Any, outputs: Sequence[Output], **options: Any) -> None:
+        windows = sum(output.topic == WINDOWS.name for output in outputs)
+        left[0] -= windows
+        due[0] = due[0] or (windows > 0 and left[0] <= 0)
+        if due[0] and point == "before-send":
+            _die()
+        await send(self, outputs, **options)
+        if due[0] and point == "after-send":
+            _die()
+
+    async def take(self: Any, *arguments: Any) -> None:
+        await process(self, *arguments)
+        if due[0] and point == "after-state":
+            _die()
+
+    async def commit_(self: Any) -> bool:
+        if due[0] and point == "before-commit":
+            _die()
+        return await commit(self)
+
+    sending.AsyncSender.send_all = send_all  # type: ignore[method-assign]
+    processing.Processor.process = take  # type: ignore[method-assign, assignment]
+    conveyor.Conveyor._commit = commit_  # type: ignore[method-assign]
+
+
+def _on_patient(patient: str, act: Callable[[], None]) -> None:
+    """`act` whenever a frame with this patient is stepped over."""
+    step, name = ProcessorRoom.step, patient.encode()
+
+    def hooked(self: ProcessorRoom, records: Sequence[Record]) -> Sequence[Output]:
+        for record in records:
+            if record.content_type() == ARROW_FRAME and name in (record.value or b""):
+                act()
+        return step(self, records)
+
+    ProcessorRoom.step = hooked  # type: ignore[method-assign]
+
+
+def _bug() -> None:
+    raise RuntimeError("a bug on one patient")
+
+
+def _block_on_signal() -> None:
+    work = conveyor.Conveyor.work
+
+    async def hooked(self: Any) -> Any:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, time.sleep, 60)
+        return await work(self)
+
+    conveyor.Conveyor.work = hooked  # type: ignore[method-assign]
+
+
+def main() -> None:
+    hook, module, *arguments = sys.argv[1:]
+    kind, *rest = hook.split(":")
+    if kind == "die":
+        _die_at(rest[0], int(rest[1]))
+    elif kind == "bug":
+        _on_patient(rest[0], _bug)
+    elif kind == "slow":
+        calls = iter((float(rest[1]),))
+        _on_patient(rest[0], lambda: time.sleep(next(calls, 0.0)))
+    elif kind == "block":
+        _block_on_signal()
+    importlib.import_module(f"{module}.__main__").main(arguments)
+
+
+if __name__ == "__main__":
+    main()
