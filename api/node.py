@@ -35,6 +35,7 @@ from infra.runtime.sql.episodes import Alarm as StoredAlarm
 
 _SEND_TRIES: Final = 5
 _SEND_WAIT_S: Final = 2.0
+_LAST_SENDS_S: Final = 0.3  # the other nodes find the change in SQL anyway
 _log = get_logger("api.node")
 
 
@@ -160,11 +161,11 @@ class Node:
 
     async def _stop_sending(self) -> None:
         if self._sending:
-            await asyncio.wait(self._sending, timeout=1.0)
+            await asyncio.wait(self._sending, timeout=_LAST_SENDS_S)
         for task in self._sending:
             task.cancel()
         if self._sender is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._sender.close, 1.0)
+            await asyncio.get_running_loop().run_in_executor(None, self._sender.close, _LAST_SENDS_S)
 
     # --- how we are ----------------------------------------------------------------------------------------------
 

@@ -53,8 +53,8 @@ def _start_holder(shared: Path, said: Path, run: int) -> None:
 
 
 @pytest.fixture
-def free_port() -> Callable[[], int]:
-    """A port on loopback that nothing listens on."""
+def free_port() -> Callable[..., int]:
+    """A port on loopback that nothing listens on, or the first of so many in a row."""
     return find_free_port
 
 

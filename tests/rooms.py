@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
 
-from contracts.topics import PARTITIONS, READINGS, SCORES, TOPICS, WINDOWS
+from contracts.topics import READINGS, SCORES, TOPICS, WINDOWS
 from infra.local.ports import free_port
-from infra.runtime.kafka import as_record, consumer, create_topics
+from infra.runtime.kafka import create_topics
 from infra.runtime.records import Record
 from infra.runtime.settings import Settings
+from tests.topic_log import read_topic, uncommitted
 
 ROOT = Path(__file__).parents[1]
 MODULES = {
@@ -132,37 +132,11 @@ class Rooms:
 
     def lag(self, room: str) -> int:
         """Records on the topics of this room that its group has not committed."""
-        wanted = [
-            TopicPartition(self.settings.topic(t.name), p) for t in INPUTS[room] for p in range(PARTITIONS)
-        ]
-        reader = consumer(self.settings, self.settings.topic(GROUPS.get(room, room)))
-        try:
-            lag = 0
-            for part, committed in zip(wanted, reader.committed(wanted, timeout=10), strict=True):
-                low, high = reader.get_watermark_offsets(part, timeout=10)
-                lag += high - max(low, committed.offset)
-            return lag
-        finally:
-            reader.close()
+        return uncommitted(self.settings, GROUPS.get(room, room), [topic.name for topic in INPUTS[room]])
 
     def read(self, topic: str) -> list[Record]:
-        """Everything on `topic` now."""
-        reader = consumer(self.settings)
-        try:
-            found: list[Record] = []
-            for partition in range(PARTITIONS):
-                place = TopicPartition(self.settings.topic(topic), partition)
-                low, high = reader.get_watermark_offsets(place, timeout=10)
-                reader.assign([TopicPartition(place.topic, partition, low)])
-                seen = low
-                while seen < high:
-                    for message in reader.consume(2000, 1.0):
-                        assert message.error() is None, message.error()
-                        found.append(as_record(message, topic))
-                        seen = found[-1].offset + 1
-            return found
-        finally:
-            reader.close()
+        """Everything on `topic` now, partition by partition."""
+        return read_topic(self.settings, topic)
 
 
 @contextmanager
@@ -175,7 +149,7 @@ def rooms(kafka: str, prefix: str, state_dir: Path) -> Iterator[Rooms]:
         state_dir=state_dir,
         api_port=free_port(),
         gateway_port=free_port(),
-        metrics_port=free_port() % 40000 + 20000,
+        metrics_port=free_port(20),
         demo=True,
     )
     found = Rooms(settings)

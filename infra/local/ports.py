@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
 
 import psutil
@@ -10,14 +11,32 @@ import psutil
 from contracts.errors import VigilError
 
 LOOPBACK = "127.0.0.1"
+_FIRST, _LAST = 20_000, 32_000
 
 
-def free_port() -> int:
-    """A loopback port that nobody listens on now. Nothing reserves it: bind it soon."""
+def free_port(length: int = 1) -> int:
+    """A loopback port that nobody listens on now, the first of `length` such ports in a row. Nothing reserves it: bind it soon.
+
+    It lies below the range from which systems take the ports of outgoing connections (32768 on Linux, 49152 elsewhere): a port
+    of that range can be lost to any client between this call and the bind, or while a server is away to be started again.
+    """
+    for _ in range(1_000):
+        first = _FIRST + secrets.randbelow(_LAST - _FIRST - length)
+        if all(_is_free(port) for port in range(first, first + length)):
+            return first
+    raise VigilError(
+        f"No {length} free ports in a row between {_FIRST} and {_LAST}.",
+        fix="end programs that listen there, or name the ports in the settings",
+    )
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
 
 
 def require_free_port(port: int, *, use: str, option: str) -> None:

@@ -96,7 +96,7 @@ class HealthServer:
             ) from error
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
-        threading.Thread(target=self._server.serve_forever, args=(5.0,), name="health", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.5,), name="health", daemon=True).start()
 
     def close(self) -> None:
         """Stop serving and free the port."""

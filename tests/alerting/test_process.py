@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
 
 from alerting.__main__ import RuleShelf
 from alerting.rules.load import dump_json, parse, shipped
 from contracts.alarms import AlarmEvent, Change
 from contracts.topics import ALARMS, TOPICS
-from infra.runtime.kafka import consumer, create_topics, producer
+from infra.runtime.kafka import create_topics, producer
 from infra.runtime.records import Record
 from infra.runtime.settings import Settings
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.rules import RuleStore
 from tests.alerting.timeline import PARTITION, Sample, events, frame, new_room, patients, tick
+from tests.topic_log import read_topic
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,15 +68,8 @@ class Groups:
 
     def told(self) -> list[AlarmEvent]:
         """Everything on `alarms.events` of the partition."""
-        reader = consumer(self.settings)
-        place = TopicPartition(self.settings.topic(ALARMS.name), PARTITION)
-        low, high = reader.get_watermark_offsets(place, timeout=10)
-        reader.assign([TopicPartition(place.topic, PARTITION, low)])
-        found: list[AlarmEvent] = []
-        while len(found) < high - low:
-            found += [AlarmEvent.model_validate_json(m.value() or b"") for m in reader.consume(100, 1.0)]
-        reader.close()
-        return found
+        records = read_topic(self.settings, ALARMS.name, [PARTITION])
+        return [AlarmEvent.model_validate_json(record.value or b"") for record in records]
 
     def wait(self, what: str, check: Callable[[], bool], seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds

@@ -22,27 +22,18 @@ from cli import state_folder
 from cli.processes import WORKER_PORTS, Demo, child_environment
 from cli.stack import check_before_start, has_display, roster
 from contracts.errors import VigilError
-from infra.local.ports import listens
 from infra.runtime.settings import Settings, load
 
 
-def free_range(free_port: Callable[[], int], length: int) -> int:
-    """The first of so many free ports in a row."""
-    while True:
-        first = free_port()
-        if first + length < 65_000 and not any(listens(port) for port in range(first, first + length)):
-            return first
-
-
 @pytest.fixture
-def settings(tmp_path: Path, free_port: Callable[[], int]) -> Settings:
+def settings(tmp_path: Path, free_port: Callable[..., int]) -> Settings:
     return load(
         {
             "state_dir": tmp_path / "state",
             "api_port": free_port(),
             "gateway_port": free_port(),
             "kafka_port": free_port(),
-            "metrics_port": free_range(free_port, 8),
+            "metrics_port": free_port(8),
         }
     )
 
@@ -180,9 +171,9 @@ def wait_for_living_patients(url: str, count: int) -> list[dict[str, Any]]:
 
 
 def test_two_workers_of_a_room_are_ready_and_share_the_partitions(
-    settings: Settings, kafka: str, prefix: str, tmp_path: Path, free_port: Callable[[], int]
+    settings: Settings, kafka: str, prefix: str, tmp_path: Path, free_port: Callable[..., int]
 ) -> None:
-    there = settings.model_copy(update={"metrics_port": free_range(free_port, 18)})
+    there = settings.model_copy(update={"metrics_port": free_port(18)})
     environment = os.environ | child_environment(there)
     environment |= {"KAFKA_BOOTSTRAP_SERVERS": kafka, "VIGIL_TOPIC_PREFIX": prefix}
     vigil = subprocess.Popen(

@@ -9,16 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import TopicPartition
-
-from contracts.topics import PARTITIONS
 from infra.local.ports import free_port
-from infra.runtime.kafka import consumer
-from infra.runtime.log_reader import KafkaLog
-from infra.runtime.offsets import Place
-from infra.runtime.records import Record
 from infra.runtime.settings import Settings
 from tests.rooms import INPUTS, MODULES, Rooms
+from tests.topic_log import committed, ends
 
 GROUPS = {"sink": "series-sink"}  # a room's consumer group, where it is not called as the room
 Ends = dict[tuple[str, int], int]
@@ -26,8 +20,6 @@ Ends = dict[tuple[str, int], int]
 
 class Deployment(Rooms):
     """Rooms that can be frozen, replaced, and run in a further group or with a hook in them."""
-
-    _records: KafkaLog | None = None
 
     def start_group(self, group: str, instance: str = "0") -> None:
         """A further alerting group, under the name `alerting-GROUP`."""
@@ -83,44 +75,16 @@ class Deployment(Rooms):
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.settings.api_port}"
 
-    def read(self, topic: str) -> list[Record]:
-        """Everything on `topic` now, each partition in order. Not for two threads at once."""
-        if self._records is None:
-            self._records = KafkaLog(self.settings, self.settings.topic("unsubscribed"))
-        places = self._records.bounds([Place(topic, partition) for partition in range(PARTITIONS)])
-        return [record for chunk in self._records.read(places) for record in chunk]
-
     # How far they are.
-
-    def ends(self, *topics: str) -> Ends:
-        """Where each partition of `topics` ends now."""
-        reader = consumer(self.settings)
-        try:
-            return {
-                (topic, p): reader.get_watermark_offsets(TopicPartition(self.settings.topic(topic), p), timeout=10)[1]
-                for topic in topics
-                for p in range(PARTITIONS)
-            }
-        finally:
-            reader.close()
-
-    def committed(self, room: str, ends: Ends) -> bool:
-        """Whether the group of `room` has committed everything before `ends`."""
-        reader = consumer(self.settings, self.settings.topic(GROUPS.get(room, room)))
-        try:
-            asked = [TopicPartition(self.settings.topic(topic), p) for topic, p in ends]
-            found = reader.committed(asked, timeout=10)
-            return all(max(place.offset, 0) >= end for place, end in zip(found, ends.values(), strict=True))
-        finally:
-            reader.close()
 
     def until_done(self, *rooms: str, seconds: float = 90) -> float:
         """Wait until these rooms have done everything that is in their topics now; how long it took. Ticks go on
         meanwhile, so that nobody is ever at the very end."""
         began = time.monotonic()
         for room in rooms:
-            ends = self.ends(*(topic.name for topic in INPUTS.get(room, INPUTS["alerting"])))
-            self.wait(f"{room} catching up", lambda r=room, e=ends: self.committed(r, e), seconds)  # type: ignore[misc]
+            now = ends(self.settings, [topic.name for topic in INPUTS.get(room, INPUTS["alerting"])])
+            group = GROUPS.get(room, room)
+            self.wait(f"{room} catching up", lambda g=group, e=now: committed(self.settings, g, e), seconds)  # type: ignore[misc]
         return time.monotonic() - began
 
 
@@ -134,7 +98,7 @@ def deployed(kafka: str, prefix: str, state_dir: Path) -> Iterator[Deployment]:
         state_dir=state_dir,
         api_port=free_port(),
         gateway_port=free_port(),
-        metrics_port=free_port() % 40000 + 20000,
+        metrics_port=free_port(20),
         demo=True,
     )
     found = Deployment(settings)

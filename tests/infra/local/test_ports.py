@@ -15,6 +15,20 @@ def test_free_port_can_be_listened_on() -> None:
     assert port_holder(port) == ""
 
 
+def test_a_free_port_is_none_that_an_outgoing_connection_can_take() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        outgoing = [socket.create_connection(server.getsockname()) for _ in range(20)]
+        assert all(free_port() < client.getsockname()[1] for client in outgoing)
+        for client in outgoing:
+            client.close()
+
+
+def test_ports_in_a_row_are_all_free() -> None:
+    first = free_port(12)
+    for port in range(first, first + 12):
+        require_free_port(port, use="the test", option="--port")
+
+
 @pytest.mark.parametrize("host", [LOOPBACK, "0.0.0.0"])
 def test_busy_port_names_port_holder_and_way_out(host: str) -> None:
     with socket.create_server((host, 0)) as server:

@@ -17,7 +17,6 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from websockets.asyncio.client import connect
 
 from contracts.partitioning import partition_of
@@ -26,12 +25,13 @@ from contracts.ticks import Tick, decode_tick
 from contracts.topics import ARROW_FRAME, READINGS, TICK
 from infra.local.kafka import LocalKafka
 from infra.local.ports import free_port
-from infra.runtime.kafka import as_record, consumer, create_topics
+from infra.runtime.kafka import create_topics
 from infra.runtime.records import Record
 from infra.runtime.settings import Settings, environment
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.rules import RuleStore
 from tests.producers.gateway.building import as_json, reading
+from tests.topic_log import read_topic
 
 ROOT = Path(__file__).parents[3]
 JSON = {"content-type": "application/json"}
@@ -124,25 +124,7 @@ def own_settings(own_kafka: LocalKafka, prefix: str, tmp_path: Path) -> Settings
 
 def log_of(settings: Settings) -> list[Record]:
     """Everything on `vitals.readings`, partition by partition."""
-    client = consumer(settings)
-    topic = settings.topic(READINGS.name)
-    records: list[Record] = []
-    try:
-        places = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(READINGS.partitions)]
-        ends = {p.partition: client.get_watermark_offsets(p, timeout=10)[1] for p in places}
-        client.assign(places)
-        next_ = dict.fromkeys(ends, 0)
-        deadline = time.monotonic() + 30
-        while any(next_[p] < end for p, end in ends.items()):
-            assert time.monotonic() < deadline
-            for message in client.consume(500, timeout=0.5):
-                assert message.error() is None
-                record = as_record(message, READINGS.name)
-                next_[record.partition] = record.offset + 1
-                records.append(record)
-    finally:
-        client.close()
-    return sorted(records, key=lambda r: (r.partition, r.offset))
+    return read_topic(settings, READINGS.name)
 
 
 def rows_of(records: list[Record]) -> list[dict[str, Any]]:

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from contracts.errors import Retryable, VigilError
 from contracts.partitioning import partition_of
 from contracts.readings import Readings, concat, decode_readings
 from contracts.ticks import decode_tick
 from contracts.topics import ARROW_FRAME, CONTENT_TYPE, PARTITIONS, READINGS, TICK
-from infra.runtime.kafka import consumer, create_topics
+from infra.runtime.kafka import create_topics
 from infra.runtime.settings import Settings
 from producers.sources import feed, kafka_feed
 from producers.sources.kafka_feed import KafkaFeed
 from producers.sources.ward import Ward
+from tests.topic_log import read_topic
 
 START_MS = 1_767_225_600_000
 Log = dict[int, list[tuple[str, bytes]]]
@@ -172,24 +172,10 @@ def test_a_stopped_run_writes_no_ticks_of_a_time_to_come() -> None:
 
 def read_log(settings: Settings) -> Log:
     """All messages of the topic, partition by partition."""
-    client = consumer(settings)
-    topic = settings.topic(READINGS.name)
-    partitions = [TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(PARTITIONS)]
-    left = sum(client.get_watermark_offsets(p, timeout=20)[1] for p in partitions)
-    client.assign(partitions)
     log: Log = {p: [] for p in range(PARTITIONS)}
-    while left:
-        message = client.poll(20)
-        assert message is not None
-        assert message.error() is None
-        assert message.key() is None
-        headers = dict(message.headers() or [])
-        value, partition = message.value(), message.partition()
-        assert isinstance(value, bytes)
-        assert partition is not None
-        log[partition].append((bytes(headers[CONTENT_TYPE]).decode(), value))  # type: ignore[arg-type]
-        left -= 1
-    client.close()
+    for record in read_topic(settings, READINGS.name):
+        assert record.key is None
+        log[record.partition].append((dict(record.headers)[CONTENT_TYPE].decode(), record.value or b""))
     return log
 
 
