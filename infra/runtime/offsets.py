@@ -9,7 +9,7 @@ from the log first. That one rule is warm-up, repair and re-assignment.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,6 +79,7 @@ class Ledger:
     def __init__(self) -> None:
         self._next: dict[Place, int] = {}
         self._uncommitted: dict[Place, int] = {}
+        self._unsure: set[Place] = set()
         self._epoch = 0
 
     @property
@@ -129,13 +130,24 @@ class Ledger:
     def revoked(self) -> None:
         """Owe no commits: after re-assignment an old position would move the broker's offset backwards."""
         self._uncommitted.clear()
+        self._unsure = set(self._next)
         self._epoch += 1
+
+    def unsure(self, partitions: Collection[int]) -> list[Place]:
+        """Places kept over a revocation: another worker may have got further with them than we know."""
+        return sorted(place for place in self._unsure if place.partition in partitions)
+
+    def sure(self, places: Iterable[Place], epoch: int) -> None:
+        """In `epoch` these places stood nowhere before what the broker has committed."""
+        if epoch == self._epoch:
+            self._unsure.difference_update(places)
 
     def drop(self, partition: int) -> None:
         """Forget a partition whose room is gone."""
         for place in [place for place in self._next if place.partition == partition]:
             del self._next[place]
             self._uncommitted.pop(place, None)
+            self._unsure.discard(place)
 
 
 class Merge:

@@ -105,6 +105,7 @@ class Processor:
         await self.prepare({*by_partition, *owned})
         began = self._clock.monotonic_s()
         epoch = self.ledger.epoch
+        await self._catch_up(self.ledger.unsure(by_partition), epoch)
         batch = _Batch()
         for partition, arrived in by_partition.items():
             standing = self.ledger.next_offsets(partition)
@@ -117,6 +118,18 @@ class Processor:
                     await self._take(batch, partition, part.records)
         await self._settle(batch, epoch)
         self._metrics.observe("vigil_batch_seconds", self._clock.monotonic_s() - began)
+
+    async def _catch_up(self, kept: Sequence[Place], epoch: int) -> None:
+        """Rooms kept while another worker had their partitions go on from where that one came to. Only then can a late
+        repeat of old records be told from work that is to be done, and no commit moves the group back."""
+        if not kept:
+            return
+        committed = await asyncio.to_thread(self._log.committed, kept)
+        for place in kept:
+            ours, theirs = self.ledger.standing()[place], committed[place] or 0
+            if theirs > ours:
+                await self._read_again(Gap(place, ours, theirs), epoch)
+        self.ledger.sure(kept, epoch)
 
     async def _take(self, batch: _Batch, partition: int, records: Sequence[Record]) -> None:
         try:

@@ -125,6 +125,21 @@ class TestLedger:
         ledger.owe([rec("a", 10)])  # the partition came back, and the broker still stands at 10
         assert ledger.to_commit() == {A0: 12}
 
+    def test_what_is_kept_over_a_revocation_is_unsure_until_the_broker_was_asked(self) -> None:
+        ledger = Ledger()
+        ledger.begin(A0, 10, committed=10)
+        ledger.begin(A1, 4, committed=4)
+        assert ledger.unsure({0, 1}) == []
+        ledger.revoked()
+        assert ledger.unsure({0}) == [A0]
+        before = ledger.epoch
+        ledger.revoked()
+        ledger.sure([A0], before)  # asked before it went away once more: says nothing
+        assert ledger.unsure({0, 1}) == [A0, A1]
+        ledger.sure([A0], ledger.epoch)
+        ledger.drop(1)
+        assert ledger.unsure({0, 1}) == []
+
     def test_a_dropped_room_is_unknown_again(self) -> None:
         ledger = Ledger()
         for place in (A0, B0, A1):
