@@ -16,6 +16,17 @@ from infra.local.file_lock import FileLock
 from infra.local.ports import free_port as find_free_port
 
 ROOT = Path(__file__).parents[1]
+# Files that take a minute or so begin first: a process that ended with one of them would keep the others waiting.
+LONG = (
+    "infra/local/test_kafka.py", "producers/gateway/test_with_kafka.py", "infra/runtime/test_conveyor.py", "browser/test_wall.py",
+    "api/test_live.py", "cli/test_stack.py", "faults/test_everyday.py", "stream_processors/test_sink.py", "faults/test_canary.py",
+    "replay/test_same_log.py", "stream_processors/test_determinism.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {ROOT / "tests" / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path, len(LONG)))
 
 
 @pytest.fixture(scope="session")
