@@ -22,6 +22,7 @@ from contracts.errors import VigilError
 from infra.local.kafka import LocalKafka
 from infra.local.kafka_run import kafka_process, main
 from infra.local.ports import LOOPBACK, listens
+from infra.local.ports import free_port as find_free_port
 from infra.local.supervisor import Supervisor
 from tests.infra.local.waiting import eventually, runs
 
@@ -34,6 +35,17 @@ def kafka_of_my_own(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Lo
     broker = LocalKafka(data_dir=tmp_path / "kafka", port=free_port())
     yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """A broker that was started among settings meant for other Java programs, for tests that leave it as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS"):
+            patch.setenv(name, "-Xmx1m -XX:+NoSuchOption")
+        patch.setenv("CLASSPATH", "/nowhere")
+        with LocalKafka(data_dir=tmp_path_factory.mktemp("running"), port=find_free_port()) as broker:
+            yield broker
 
 
 def _to(bootstrap_servers: str) -> dict[str, str | int | float | bool]:
@@ -71,7 +83,7 @@ def _answers(bootstrap_servers: str) -> bool:
 
 
 def test_life_of_a_broker(kafka_of_my_own: LocalKafka, tmp_path: Path) -> None:
-    broker = kafka_of_my_own
+    broker, before = kafka_of_my_own, set(threading.enumerate())
     assert broker.pid is None
     broker.start()
     first = broker.pid
@@ -96,14 +108,14 @@ def test_life_of_a_broker(kafka_of_my_own: LocalKafka, tmp_path: Path) -> None:
     assert (tmp_path / "kafka" / "data" / ".kafka_cleanshutdown").exists()
     assert (tmp_path / "kafka" / "console.log").read_text() == "", "nothing of Java's chatter"
     broker.stop()  # harmless
+    assert {thread.name for thread in set(threading.enumerate()) - before} <= {"spawner"}
 
     broker.start()
     assert next(value for value, _ in _read(broker, "kept", 2)) == b"before"
 
 
-def test_topics_are_not_made_by_accident(kafka_of_my_own: LocalKafka) -> None:
-    kafka_of_my_own.start()
-    admin = AdminClient(_to(kafka_of_my_own.bootstrap_servers))
+def test_topics_are_not_made_by_accident(running: LocalKafka) -> None:
+    admin = AdminClient(_to(running.bootstrap_servers))
     assert admin.list_topics("misspelt", timeout=5).topics["misspelt"].error is not None
     assert "misspelt" not in admin.list_topics(timeout=5).topics
 
@@ -141,18 +153,15 @@ def test_busy_port(kafka_of_my_own: LocalKafka) -> None:
     assert f"Port {port} for Kafka is in use" in text
     assert f"(process {os.getpid()})" in text
     assert "--kafka-port" in text
-    kafka_of_my_own.start()  # and once the port is free it works
-    assert kafka_of_my_own.pid is not None
 
 
-def test_folder_in_use(kafka_of_my_own: LocalKafka, tmp_path: Path, free_port: Callable[[], int]) -> None:
-    kafka_of_my_own.start()
-    port = kafka_of_my_own.bootstrap_servers.split(":")[1]
+def test_folder_in_use(running: LocalKafka) -> None:
+    port = running.bootstrap_servers.split(":")[1]
     with pytest.raises(VigilError) as caught:
-        LocalKafka(data_dir=tmp_path / "kafka", port=free_port()).start()
+        LocalKafka(data_dir=running.log_path.parent, port=find_free_port()).start()
     assert f"in use by process {os.getpid()}, on port {port}" in str(caught.value)
     assert "VIGIL_STATE_DIR" in str(caught.value)
-    assert _answers(kafka_of_my_own.bootstrap_servers), "the running one is not disturbed"
+    assert _answers(running.bootstrap_servers), "the running one is not disturbed"
 
 
 def test_damaged_data_is_named(kafka_of_my_own: LocalKafka, tmp_path: Path) -> None:
@@ -174,14 +183,9 @@ def test_damaged_data_is_named(kafka_of_my_own: LocalKafka, tmp_path: Path) -> N
     assert kafka_of_my_own.pid is not None
 
 
-def test_environment_meant_for_other_java_programs_does_no_harm(
-    kafka_of_my_own: LocalKafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS"):
-        monkeypatch.setenv(name, "-Xmx1m -XX:+NoSuchOption")
-    monkeypatch.setenv("CLASSPATH", "/nowhere")
-    kafka_of_my_own.start()
-    assert kafka_of_my_own.pid is not None
+def test_environment_meant_for_other_java_programs_does_no_harm(running: LocalKafka) -> None:
+    assert running.pid is not None
+    assert _answers(running.bootstrap_servers)
 
 
 def test_start_that_takes_too_long_leaves_nothing_behind(kafka_of_my_own: LocalKafka, tmp_path: Path) -> None:
@@ -234,8 +238,10 @@ def test_ends_with_its_owner(tmp_path: Path, free_port: Callable[[], int], end: 
     clean = (tmp_path / "kafka" / "data" / ".kafka_cleanshutdown").exists()
     assert clean is (end == signal.SIGINT)
 
-    with LocalKafka(data_dir=tmp_path / "kafka", port=port) as again:  # port and folder are free, the data is whole
-        assert _answers(again.bootstrap_servers)
+    eventually(lambda: not listens(port), within_s=5, what="the port is free")
+    if end == signal.SIGKILL:
+        with LocalKafka(data_dir=tmp_path / "kafka", port=port) as again:  # port and folder are free, the data is whole
+            assert _answers(again.bootstrap_servers)
 
 
 def test_under_a_supervisor(tmp_path: Path, free_port: Callable[[], int]) -> None:
@@ -265,14 +271,6 @@ def test_supervised_broker_says_why_it_cannot_start(tmp_path: Path, capfd: pytes
         port = server.getsockname()[1]
         assert main(["--data-dir", str(tmp_path / "kafka"), "--port", str(port)]) == 1
     assert f"Port {port} for Kafka is in use" in capfd.readouterr().err
-
-
-def test_threads_are_not_left_behind(kafka_of_my_own: LocalKafka) -> None:
-    before = set(threading.enumerate())  # other tests of this process may have left some
-    kafka_of_my_own.start()
-    kafka_of_my_own.stop()
-    new = {thread.name for thread in set(threading.enumerate()) - before}
-    assert new <= {"spawner"}
 
 
 def test_shared_broker_of_the_suite(kafka: str) -> None:
