@@ -29,6 +29,7 @@ Gauge = Literal[
     "vigil_unrecorded_alarm_changes",
     "vigil_canary_age_seconds",
     "vigil_canary_dead",
+    "vigil_clock_jump_seconds",
 ]
 Histogram = Literal["vigil_batch_seconds", "vigil_recovery_seconds", "vigil_request_seconds"]
 
@@ -56,6 +57,7 @@ MEANING: Final = MappingProxyType(
         "vigil_unrecorded_alarm_changes": "Alarm changes sent to viewers but not yet recorded in SQL.",
         "vigil_canary_age_seconds": "Seconds since the newest canary reading that came through was sent, by stage.",
         "vigil_canary_dead": "1 while the canary does not come through: values and alarms may be missing.",
+        "vigil_clock_jump_seconds": "How far the gateway machine's clock jumped from the time that devices carry; else 0.",
         "vigil_batch_seconds": "Time from taking a batch to its outputs being durable.",
         "vigil_recovery_seconds": "Time to rebuild the state of one partition.",
         "vigil_request_seconds": "Time to answer a request, by route.",

@@ -18,7 +18,6 @@ import numpy as np
 
 from contracts.readings import Readings, encode_readings
 from contracts.topics import ARROW_FRAME, CONTENT_TYPE, READINGS
-from infra.runtime.clock import Clock
 from infra.runtime.logs import get_logger
 from infra.runtime.metrics import Metrics
 from infra.runtime.records import Output
@@ -26,6 +25,7 @@ from producers.gateway.dedup import Identities, Seen, joined
 from producers.gateway.delivery import Delivery
 from producers.gateway.ingest import Answer, Decision, Media, Payload, decide, gather, is_single, read_or_problem
 from producers.gateway.problems import Problem, away, busy, failed, stopping
+from producers.gateway.steady_clock import SteadyClock
 from producers.split import PartitionCache
 
 GATHER_S: Final = 0.005
@@ -74,7 +74,7 @@ class Batcher:
         self,
         delivery: Delivery,
         *,
-        clock: Clock,
+        clock: SteadyClock,
         metrics: Metrics,
         seen: Seen | None = None,
         partitions: int = READINGS.partitions,
@@ -187,6 +187,8 @@ class Batcher:
             return
         try:
             gathered = gather([request.payload for request in requests], received_ms=self._clock.now_ms())
+            readings = gathered.rows.readings
+            self._clock.saw(readings.time_ms, sum(map(len, gathered.refused.values())) + len(gathered.unreadable))
             decision = decide(gathered, seen=self._seen, partitions=self._partitions)
         except Exception as defect:  # it must not leave callers waiting for ever
             _log.error("batch not decided", error=type(defect).__name__)

@@ -17,6 +17,7 @@ from producers.gateway.availability import Availability
 from producers.gateway.batching import GATHER_S, Batcher
 from producers.gateway.delivery import PATIENCE_S, Delivery, Sender
 from producers.gateway.posting import ReadingsEndpoint
+from producers.gateway.steady_clock import SteadyClock
 from producers.gateway.stream import StreamEndpoint
 from producers.gateway.ticks import Ticker
 
@@ -50,18 +51,19 @@ class Gateway:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        clock = SteadyClock(parts.clock, parts.metrics)
         self._availability = Availability(parts.partitions)
         self._delivery = delivery = Delivery(
             parts.sender, self._availability, patience_s=parts.patience_s, on_fatal=self._kafka_refuses
         )
         self.batcher: Final = Batcher(
-            delivery, clock=parts.clock, metrics=parts.metrics, partitions=parts.partitions, gather_s=parts.gather_s
+            delivery, clock=clock, metrics=parts.metrics, partitions=parts.partitions, gather_s=parts.gather_s
         )
         self.readings: Final = ReadingsEndpoint(self.batcher, parts.metrics, parts.clock)
         self.stream: Final = StreamEndpoint(self.batcher)
         self._ticker = Ticker(
             delivery,
-            clock=parts.clock,
+            clock=clock,
             config_version=parts.config_version,
             before_tick=self.batcher.flush,
             partitions=parts.partitions,

@@ -12,16 +12,12 @@ from typing import Final
 
 from contracts.ticks import Tick, encode_tick
 from contracts.topics import CONTENT_TYPE, READINGS, TICK
-from infra.runtime.clock import Clock
-from infra.runtime.logs import get_logger
 from infra.runtime.records import Output
 from producers.gateway.delivery import Delivery
+from producers.gateway.steady_clock import SteadyClock
 
 PERIOD_S: Final = 1.0
-_JUMP_S: Final = 5.0
 _HEADERS: Final = ((CONTENT_TYPE, TICK.encode()),)
-
-_log = get_logger("producers.gateway.ticks")
 
 
 class Ticker:
@@ -31,7 +27,7 @@ class Ticker:
         self,
         delivery: Delivery,
         *,
-        clock: Clock,
+        clock: SteadyClock,
         config_version: Callable[[], int],
         before_tick: Callable[[], None],
         partitions: int = READINGS.partitions,
@@ -41,14 +37,12 @@ class Ticker:
         self._config_version = config_version
         self._before_tick = before_tick
         self._pending = [False] * partitions
-        self._last: tuple[int, float] | None = None
 
     def tick(self) -> None:
         """Write one tick to every partition, except where the one before is still under way."""
         self._before_tick()
-        now_ms = self._clock.now_ms()
-        self._watch_clock(now_ms)
-        value = encode_tick(Tick(tick_ms=now_ms, config_version=self._config_version()))
+        self._clock.follow()
+        value = encode_tick(Tick(tick_ms=self._clock.now_ms(), config_version=self._config_version()))
         for partition, pending in enumerate(self._pending):
             if not pending:
                 self._write(partition, value)
@@ -60,15 +54,6 @@ class Ticker:
         self._pending[partition] = True
         output = Output(topic=READINGS.name, partition=partition, value=value, headers=_HEADERS)
         self._delivery.write(partition, [output], settled=settled, late=lambda: None)
-
-    def _watch_clock(self, now_ms: int) -> None:
-        now_s = self._clock.monotonic_s()
-        if self._last is not None:
-            last_ms, last_s = self._last
-            jump_s = (now_ms - last_ms) / 1000 - (now_s - last_s)
-            if abs(jump_s) > _JUMP_S:
-                _log.warning("the clock of this machine jumped", seconds=round(jump_s, 1))
-        self._last = (now_ms, now_s)
 
     async def run(self, after_tick: Callable[[], None]) -> None:
         """Tick every second until cancelled; a second that was slept through is left out, not made up for."""

@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from infra.runtime.metrics import Metrics
 from infra.runtime.records import Record
+from producers.gateway.steady_clock import SteadyClock
 from tests.alerting.timeline import Sample, events, frame, new_room, patients, tick
 from tests.faults.harness.deployment import Deployment, deployed
 from tests.faults.harness.ledger import Ledger, now_ms
@@ -18,6 +21,7 @@ from tests.faults.harness.rows import record, size
 from tests.faults.harness.senders import Flow, KafkaSender
 from tests.faults.harness.ward import Ward
 from tests.faults.rows_silence import silence_delays
+from tests.producers.gateway.building import StandingClock
 
 pytestmark = pytest.mark.faults
 
@@ -27,13 +31,19 @@ PEOPLE = patients(20)
 
 
 def jumping(jump_s: float, *, silent_from: int = 10**6) -> dict[str, int]:
-    """Twenty devices with right clocks for eight minutes; the server's clock is wrong by `jump_s` from minute 1 to 6. The
-    first device falls silent at `silent_from`. Who was called silent, and in which second of the true time."""
+    """Twenty devices with right clocks for eight minutes; the clock of the gateway's machine is wrong by `jump_s` from minute
+    1 to 6. The first device falls silent at `silent_from`. Who was called silent, and in which second of the true time."""
     room, told = new_room(), dict[str, int]()
+    machine = StandingClock(now_ms=0)
+    clock = SteadyClock(machine, Metrics())
     for second in range(480):
-        server_s = second + (jump_s if 60 <= second < 360 else 0)
+        machine.seconds = 1000.0 + second
+        machine.ms = 1000 * round(second + (jump_s if 60 <= second < 360 else 0))
+        clock.follow()
+        server_s = clock.now_ms() // 1000
         log = [tick(server_s)]
         heard = [p for p in PEOPLE if p != PEOPLE[0] or second < silent_from]
+        clock.saw(np.full(len(heard), second * 1000), refused=0)
         samples = [Sample(at=second, value=97, patient=p, device=f"d-{p}") for p in heard]
         # The gateway judges by its own clock: too far ahead of it is refused, and told to the device.
         if second - server_s <= 300:

@@ -20,6 +20,7 @@ from producers.gateway.batching import ROWS_PER_FRAME, Batcher, Outcome
 from producers.gateway.gateway import Gateway
 from producers.gateway.ingest import Answer, read
 from producers.gateway.problems import Problem
+from producers.gateway.steady_clock import SteadyClock
 from tests.producers.gateway.building import (
     NOW_MS,
     ObedientKafka,
@@ -167,7 +168,7 @@ async def test_memory_stays_bounded_while_kafka_is_silent() -> None:
     kafka = ObedientKafka(holding=True)
     clock, metrics = StandingClock(), Metrics()
     gateway = gateway_of(kafka, patience_s=30)
-    batcher = Batcher(gateway._delivery, clock=clock, metrics=metrics, max_waiting_bytes=10_000)
+    batcher = Batcher(gateway._delivery, clock=SteadyClock(clock, metrics), metrics=metrics, max_waiting_bytes=10_000)
     outcomes = [batcher.submit(as_json(reading(seq=i)), "json") for i in range(1000)]
     await settle()
     refused = [o.result() for o in outcomes if o.done()]
