@@ -12,12 +12,13 @@ from contracts.errors import InvalidInput
 from contracts.scores import Scores, encode_scores
 from contracts.topics import ARROW_FRAME, CONTENT_TYPE, SCORES
 from contracts.windows import SHORT_MS, Windows, decode_windows
+from inference.repeats import Repeats
 from inference.scorer import Scorer
 from infra.runtime.dead_letters import dead_letter
 from infra.runtime.records import Output, Record
 
 _HEADERS = ((CONTENT_TYPE, ARROW_FRAME.encode()),)
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(slots=True)
@@ -32,11 +33,13 @@ class Counts:
 
 
 class InferenceRoom:
-    """Scores every short window of one partition with every scorer. One frame of scores per frame of windows and scorer."""
+    """Scores every short window of one partition once, and again when late values revised it. One frame of scores per frame
+    of windows and scorer."""
 
     def __init__(self, partition: int, scorers: Sequence[Scorer]) -> None:
         self._partition = partition
         self._scorers = tuple(scorers)
+        self._repeats = Repeats()
         self.counts = Counts()
 
     def step(self, records: Sequence[Record]) -> Sequence[Output]:
@@ -50,6 +53,7 @@ class InferenceRoom:
                 outputs.append(dead_letter(record, error.field, error.reason))
                 continue
             short = _rows(windows, windows.span_ms == SHORT_MS)
+            short = _rows(short, self._repeats.new(short))
             if len(short) == 0:
                 continue
             self.counts.windows += len(short)
@@ -64,15 +68,21 @@ class InferenceRoom:
         return outputs
 
     def snapshot(self) -> bytes:
-        return msgspec.msgpack.encode({"format": _FORMAT, "scorers": {s.name: s.snapshot() for s in self._scorers}})
+        scorers = {s.name: s.snapshot() for s in self._scorers}
+        return msgspec.msgpack.encode({"format": _FORMAT, "scored": self._repeats.snapshot(), "scorers": scorers})
 
     def restore(self, snapshot: bytes) -> None:
         """Raises `InvalidInput` when the snapshot is of another format or lacks a scorer: the log is read anew then."""
         try:
             document = msgspec.msgpack.decode(snapshot)
-            states = document["scorers"] if document["format"] == _FORMAT else {}
+            if document["format"] != _FORMAT:
+                raise InvalidInput("snapshot", "is of another format")
+            states, scored = document["scorers"], document["scored"]
         except (msgspec.DecodeError, KeyError, TypeError) as error:
             raise InvalidInput("snapshot", "is not a snapshot of the inference room") from error
+        if not isinstance(scored, bytes):
+            raise InvalidInput("snapshot", "does not say what was scored")
+        self._repeats.restore(scored)
         for scorer in self._scorers:
             state = states.get(scorer.name)
             if not isinstance(state, bytes):
