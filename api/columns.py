@@ -38,6 +38,24 @@ class LatestRows:
     tick: list[str]
     columns: list[LatestColumn]
 
+    def __len__(self) -> int:
+        return len(self.patient)
+
+    def part(self, start: int, stop: int) -> LatestRows:
+        """The rows `[start, stop)`."""
+        return LatestRows(
+            patient=self.patient[start:stop],
+            tick_ms=self.tick_ms[start:stop],
+            tick=self.tick[start:stop],
+            columns=[
+                LatestColumn(
+                    metric=c.metric, value=c.value[start:stop], time_ms=c.time_ms[start:stop], time=c.time[start:stop],
+                    quality=c.quality[start:stop],
+                )
+                for c in self.columns
+            ],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRow:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, Literal, TypeVar
 
 from api.columns import LatestRows, ScoreRow, latest_rows, score_rows
@@ -29,6 +29,7 @@ VITALS_BACK_MS: Final = 5 * 60_000
 ALARMS_BACK_MS: Final = 10 * 60_000
 WARM_LIMIT_S: Final = 5.0
 _BATCH: Final = 500
+_TURN: Final = 200  # rows folded before the event loop may do something else: some milliseconds
 _WAIT_S: Final = 0.2
 _RETRY_S: Final = 1.0
 _QUIET_S: Final = 4.0
@@ -44,6 +45,16 @@ def decode_vitals(record: Record) -> Vitals:
     if record.topic == LATEST.name:
         return latest_rows(decode_latest(record.value or b""))
     return score_rows(decode_scores(record.value or b""))
+
+
+def in_turns(batch: Sequence[Vitals]) -> Iterator[Vitals]:
+    """The same rows in the same order, few at a time: an alarm must not wait behind the values of a whole district."""
+    for rows in batch:
+        if len(rows) <= _TURN:
+            yield rows
+            continue
+        for start in range(0, len(rows), _TURN):
+            yield rows.part(start, start + _TURN) if isinstance(rows, LatestRows) else rows[start : start + _TURN]
 
 
 def decode_alarm(record: Record) -> AlarmEvent:
@@ -104,14 +115,23 @@ class KafkaFeed:
         self._cold = 2
         self.failed: asyncio.Future[None] = self._loop.create_future()  # done only with an exception
         on_loop = _OnLoop(self._loop, self._stop, self.failed)
+
+        def vitals_in_turns(batch: Sequence[Vitals]) -> None:
+            for rows in in_turns(batch):
+                on_loop(lambda rows=rows: vitals([rows]))  # type: ignore[misc]
+
+        def alarms_at_once(batch: Sequence[AlarmEvent]) -> None:
+            on_loop(lambda: alarms(batch))
+
         self._threads = (
             _Reader(
-                settings, (LATEST, SCORES), VITALS_BACK_MS, decode_vitals, vitals, self._one_warm, self._watch, on_loop
+                settings, (LATEST, SCORES), VITALS_BACK_MS, decode_vitals, vitals_in_turns, self._one_warm, self._watch, on_loop
             ),
             _Reader(
-                settings, (ALARMS, CANARY_ALARMS), ALARMS_BACK_MS, decode_alarm, alarms, self._one_warm, self._watch, on_loop
+                settings, (ALARMS, CANARY_ALARMS), ALARMS_BACK_MS, decode_alarm, alarms_at_once, self._one_warm, self._watch,
+                on_loop,
             ),
-        )
+        )  # fmt: skip
 
     @property
     def state(self) -> Literal["ok", "away"]:
@@ -200,6 +220,7 @@ class _Reader(Generic[T]):
         watch: KafkaWatch,
         on_loop: _OnLoop,
     ) -> None:
+        """`take` is called in this thread, `warmed` on the event loop."""
         self._settings = settings
         self._topics = topics
         self._back_ms = back_ms
@@ -240,7 +261,7 @@ class _Reader(Generic[T]):
             if records:
                 self._watch.heard(time.monotonic())
                 if decoded := self._decoded(records):
-                    self._on_loop(lambda batch=decoded: self._take(batch))  # type: ignore[misc]
+                    self._take(decoded)
             if not self._warm and reader.caught_up:
                 self._warm = True
                 self._on_loop(self._warmed)

@@ -31,7 +31,7 @@ GATHER_S: Final = 0.03
 # A connection that has taken nothing for so long is gone or stuck.
 STALLED_S: Final = 20.0
 _SLICE: Final = 50  # viewers woken before the event loop may do other things, such as passing on an alarm
-_KEPT_TEXTS: Final = 64
+_KEPT_TEXTS: Final = 1024  # wards that different viewers follow
 _SNAPSHOT_AGE_MS: Final = 1000
 
 TRY_AGAIN_LATER: Final = 1013
@@ -76,7 +76,7 @@ class LiveSource:
 
     def _snapshot(self, patients: Patients, now_ms: int) -> Snapshot:
         ward, board = self._ward, self._board
-        shown = (p for p in ward.patients() if patients is None or p in patients)
+        shown = ward.patients() if patients is None else sorted(filter(ward.knows, patients))
         documents = ",".join(ward.patient_text(p, board.counts(p), now_ms) for p in shown)
         alarms = ",".join(a.model_dump_json() for a in board.open_alarms(patients))
         return Snapshot(
@@ -182,7 +182,8 @@ class Hub:
         patient = shown.alarm.patient
         for viewer in list(self._viewers):
             if viewer.outbox.offer_alarm(patient, members):
-                viewer.wake()
+                if viewer.outbox.alarms_wait:  # not everybody follows this patient
+                    viewer.wake()
             else:
                 _log.warning("viewer closed", reason="does not keep up with alarms")
                 viewer.end(Closing(TRY_AGAIN_LATER, "too slow: alarms were waiting; connect again and resume"))

@@ -94,6 +94,11 @@ class Outbox:
         self._alarms.append(members)
         return True
 
+    @property
+    def alarms_wait(self) -> bool:
+        """Whether alarms are in line."""
+        return bool(self._alarms)
+
     def replay(self, alarms: Iterable[tuple[str, str]]) -> None:
         """Put older alarms (patient, members) in line, behind the live ones."""
         self._replayed.extend(members for patient, members in alarms if _has(self._patients, patient))

@@ -173,8 +173,8 @@ class Viewer:
             if frame.type == "snapshot":
                 self._following.set()
             frames += 1
-            if frames % _YIELD_AFTER == 0:
-                await asyncio.sleep(0)
+            if frames % _YIELD_AFTER == 0 or (frame.type == "alarm" and not self.outbox.alarms_wait):
+                await asyncio.sleep(0)  # after an alarm: everybody else's alarm goes before anybody's values
 
     async def _read(self) -> None:
         allowance, then = float(BURST), time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from api.columns import LatestRows
-from api.kafka_feed import KafkaWatch, decode_alarm, decode_vitals
+from api.kafka_feed import KafkaWatch, decode_alarm, decode_vitals, in_turns
 from contracts.errors import InvalidInput
 from contracts.latest import encode_latest
 from contracts.scores import encode_scores
@@ -63,3 +63,19 @@ def test_what_cannot_be_read_is_invalid_input_and_says_nothing_of_it(value: byte
     with pytest.raises(InvalidInput) as refused:
         decode_alarm(record(ALARMS, value))
     assert refused.value.reason == "is not an alarm event"
+
+
+def test_many_rows_come_in_turns_whole_and_in_order() -> None:
+    patients = {f"p-{n}": {"spo2": (90 + n % 10, NOW_MS + n, 0)} for n in range(450)}
+    whole = decode_vitals(record(LATEST, encode_latest(latest(patients))))
+    some = decode_vitals(record(SCORES, encode_scores(scores("p-1", 1.5))))
+    *parts, last = in_turns([whole, some])
+    assert [len(part) for part in parts] == [200, 200, 50]
+    assert last is some
+    assert isinstance(whole, LatestRows)
+    joined = [part for part in parts if isinstance(part, LatestRows)]
+    assert [p for part in joined for p in part.patient] == whole.patient
+    assert [tick for part in joined for tick in part.tick] == whole.tick
+    for number, column in enumerate(whole.columns):
+        assert [v for part in joined for v in part.columns[number].value] == column.value
+        assert [t for part in joined for t in part.columns[number].time] == column.time
