@@ -30,14 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Bootstrap servers of a real Kafka shared by all test processes of this run. It ends with the run."""
     given = os.environ.get("VIGIL_TEST_KAFKA")
     if given:
         return given
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    run = os.getpid() if worker_id == "master" else os.getppid()
+    base, alone = tmp_path_factory.getbasetemp(), "PYTEST_XDIST_WORKER" not in os.environ
+    shared = base if alone else base.parent
+    run = os.getpid() if alone else os.getppid()
     said = shared / f"kafka-{run}.json"
     lock = FileLock(shared / "kafka.lock")
     assert lock.acquire(timeout_s=300)
