@@ -145,6 +145,16 @@ def test_too_many_waiting_alarms_are_said_not_dropped() -> None:
     assert outbox.offer_alarm("p-1", '"number":4')
 
 
+def test_an_alarm_of_somebody_who_is_not_followed_does_not_wait() -> None:
+    outbox, world = started()
+    outbox.subscribe(frozenset({"p-1"}))
+    take_all(outbox, world)
+    assert outbox.offer_alarm("p-2", '"number":1')
+    assert not outbox.alarms_wait
+    outbox.offer_alarm("p-1", '"number":2')
+    assert outbox.alarms_wait
+
+
 def test_alarms_leave_before_everything_else() -> None:
     outbox, world = started()
     world.round, world.values = 1, {"p-1": (1, 70)}
