@@ -139,11 +139,10 @@ class Rooms:
         return read_topic(self.settings, topic)
 
 
-@contextmanager
-def rooms(kafka: str, prefix: str, state_dir: Path) -> Iterator[Rooms]:
-    """A deployment of its own on the shared broker."""
+def settings_on(kafka: str, prefix: str, state_dir: Path) -> Settings:
+    """Settings of a deployment of its own on this broker, with free ports and a state folder that is there."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    settings = Settings(
+    return Settings(
         kafka_bootstrap_servers=kafka,
         topic_prefix=prefix,
         state_dir=state_dir,
@@ -152,7 +151,12 @@ def rooms(kafka: str, prefix: str, state_dir: Path) -> Iterator[Rooms]:
         metrics_port=free_port(20),
         demo=True,
     )
-    found = Rooms(settings)
+
+
+@contextmanager
+def rooms(kafka: str, prefix: str, state_dir: Path) -> Iterator[Rooms]:
+    """A deployment of its own on the shared broker."""
+    found = Rooms(settings_on(kafka, prefix, state_dir))
     try:
         yield found
     finally:

@@ -33,6 +33,8 @@ BEDS = int(os.environ.get("WARD_BEDS", "1000"))
 LAG_EVERY_S = 5
 # A commit a second, and eight partitions with a frame from each of ten posts a second: what "nothing behind" looks like.
 LAG_MOST = 8 * 10 * 4
+# A window waits 2 s for late readings and up to a second for the tick that closes it; then the same second as a reading.
+SCORE_WAIT_MOST_MS = 2000 + 1000 + 1000
 
 
 class Viewer:
@@ -89,6 +91,7 @@ async def test_a_thousand_beds_for_ten_minutes(kafka: str, prefix: str, tmp_path
     for room, found in second_half.items():
         assert np.median(found) <= LAG_MOST, f"{room} falls behind: {found.tolist()}"
     assert np.percentile(viewer.waits_ms, 99) <= 1000, "reading to frame"
+    assert max(viewer.score_waits_ms, default=0) <= SCORE_WAIT_MOST_MS, "end of a window to the frame of its score's alarm"
 
 
 def sample_lags(deployment: Rooms, feeding: asyncio.Task[Any]) -> dict[str, list[int]]:

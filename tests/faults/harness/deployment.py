@@ -10,12 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.ports import free_port
-from infra.runtime.settings import Settings
-from tests.rooms import INPUTS, MODULES, Rooms
+from tests.rooms import GROUPS, INPUTS, MODULES, Rooms, settings_on
 from tests.topic_log import committed, ends
-
-GROUPS = {"sink": "series-sink"}  # a room's consumer group, where it is not called as the room
-Ends = dict[tuple[str, int], int]
 
 
 class Deployment(Rooms):
@@ -91,17 +87,7 @@ class Deployment(Rooms):
 @contextmanager
 def deployed(kafka: str, prefix: str, state_dir: Path) -> Iterator[Deployment]:
     """A deployment of its own on this broker."""
-    state_dir.mkdir(parents=True, exist_ok=True)
-    settings = Settings(
-        kafka_bootstrap_servers=kafka,
-        topic_prefix=prefix,
-        state_dir=state_dir,
-        api_port=free_port(),
-        gateway_port=free_port(),
-        metrics_port=free_port(20),
-        demo=True,
-    )
-    found = Deployment(settings)
+    found = Deployment(settings_on(kafka, prefix, state_dir))
     try:
         yield found
     finally:

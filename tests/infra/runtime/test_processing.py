@@ -476,5 +476,5 @@ class DeliveryWithSnapshots(Delivery):
 TestDelivery = Delivery.TestCase
 TestDeliveryWithSnapshots = DeliveryWithSnapshots.TestCase
 for _case in (TestDelivery, TestDeliveryWithSnapshots):
-    _case.settings = hypothesis_settings(max_examples=40, stateful_step_count=30, deadline=None)
+    _case.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
 del _case
