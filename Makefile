@@ -17,7 +17,7 @@ up: .venv/.ready ## Start the whole stack for your own devices
 	@$(RUN) vigil up
 
 test: .venv/.synced .venv/.browser ## Run the test suite (real Kafka, real PostgreSQL, real browser)
-	@$(RUN) pytest -n 3 --dist loadfile -m "not faults and not docker"
+	@$(RUN) pytest -n 4 --dist loadfile -m "not faults and not docker"
 
 check: .venv/.synced .venv/.browser ## Everything CI runs: lint, types, the page, tests
 	@$(RUN) ruff check .
