@@ -135,8 +135,8 @@ class Manifest(_Part):
 
     `score_horizon_h`: the horizon whose calibrated probability is the score. `thresholds`: alarms per patient-day, as text
     ("0.25"), to the score at which that many alarms came on validation patients. `coverage`: the share of the model's
-    vitals that must have a value for a score to be given. `architecture`: what a native back end needs to build the net
-    again. `files`: written by `write_bundle`.
+    vitals that must have a fresh value for a score to be given; `ready_minutes`: minutes of a patient before that.
+    `architecture`: what a native back end needs to build the net again. `files`: written by `write_bundle`.
     """
 
     format: Literal["vigil-bundle/1"] = "vigil-bundle/1"
@@ -151,7 +151,8 @@ class Manifest(_Part):
     steps: Annotated[int, Field(ge=1, le=1000)] = 1
     missing: Literal["nan", "mask"] = "nan"
     clip: Positive | None = None
-    coverage: Annotated[float, Field(ge=0, le=1)] = 0.5
+    coverage: Annotated[float, Field(ge=0, le=1)] = 0.3
+    ready_minutes: Annotated[int, Field(ge=1, le=1440)] = 5
     horizons_h: tuple[Positive, ...] = ()
     score_horizon_h: Positive | None = None
     calibration: tuple[Calibration, ...] = ()
