@@ -66,8 +66,9 @@ SNAPSHOTS = Topic(
 
 TOPICS: tuple[Topic, ...] = (READINGS, WINDOWS, LATEST, SCORES, REJECTED, ALARMS, CANARY_ALARMS, CONFIG, SNAPSHOTS)
 
-# Kafka message headers, and the values of the first.
+# Kafka message headers, and the values of the content type.
 CONTENT_TYPE = "content-type"
+CONFIG_VERSION = "config-version"  # on windows: the number of the tick at which they closed, in decimal digits
 ARROW_FRAME = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 TICK = "application/vnd.vigil.tick+json"

@@ -29,6 +29,10 @@ SCALE: Final = "scale"
 NEXT_STATE: Final = "next_state"
 
 
+class ModelFailed(Exception):
+    """The model gave no answer. The text says why, and holds nothing of a patient."""
+
+
 class Backend(Protocol):
     """An opened graph. Its answers depend on its arguments alone."""
 
@@ -46,10 +50,28 @@ class Backend(Protocol):
         ...
 
 
+class Runner(Protocol):
+    """A back end that cannot hurt its caller: it answers, or raises `ModelFailed` in bounded time (`Guard`)."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, inputs: Mapping[str, Floats]) -> Mapping[str, Floats]: ...
+
+    def failed(self, reason: str) -> ModelFailed:
+        """The answer was of no use; what to raise for it."""
+        ...
+
+    def worked(self) -> None:
+        """The answer was of use."""
+        ...
+
+
 def input_shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:
     """What a graph is given, name to shape without the rows."""
-    shape = (manifest.steps, manifest.width) if manifest.input == "sequence" else (manifest.width,)
-    shapes = {INPUT: shape}
+    shapes: dict[str, tuple[int, ...]] = {INPUT: (manifest.width,)}
+    if manifest.input == "sequence":
+        shapes[INPUT] = (manifest.steps, manifest.width)
     if manifest.forecast is not None:
         shapes[STATE] = (manifest.forecast.state,)
     return shapes

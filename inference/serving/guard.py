@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from inference.serving.backend import Backend, Floats
+from inference.serving.backend import Backend, Floats, ModelFailed
 
 _SLICE_S: Final = 0.1
 
@@ -31,10 +31,6 @@ class Limits:
     failures: int = 3
     rest_s: float = 15.0
     longest_rest_s: float = 600.0
-
-
-class ModelFailed(Exception):
-    """The model gave no answer. The text says why, and holds nothing of a patient."""
 
 
 class Guard:

@@ -53,6 +53,9 @@ SHELLS = {
     "stream_processors.__main__",
     "stream_processors.sink",
     "inference.__main__",
+    "inference.bundles",
+    "inference.serving.guard",
+    "inference.serving.shelf",
     "alerting.__main__",
     "alerting.deliver",
 }
