@@ -35,10 +35,12 @@ _FORMAT: Final = 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surprise:
     """`parts`: shape (metrics of the forecast, rows), NaN where there was no value or no forecast. `steps`: steps of the
-    patient's unbroken state before this one, shape (rows,)."""
+    patient's unbroken state before this one, shape (rows,). `valid`: whether the net answered with numbers; a patient for whom
+    it did not starts anew."""
 
     parts: Floats
     steps: Ints
+    valid: npt.NDArray[np.bool_]
 
 
 class Forecaster:
@@ -89,7 +91,7 @@ class Forecaster:
         steps = np.where(broken, 0, self._steps[slots]).astype(np.int32)
         scaled = (values[:, self.vitals].T - self._centre) / self._spread
         parts = self._surprise(slots, step, scaled, broken)
-        good = np.isfinite(answer[NEXT_STATE]).all(axis=1)
+        good = _valid(answer)
         self._state[:, slots] = np.where(good[None], answer[NEXT_STATE].T, np.float32(0))
         self._steps[slots] = np.where(good, steps + 1, 0)
         self._newest[slots] = step
@@ -98,7 +100,7 @@ class Forecaster:
             mean, scale = answer[MEAN][:, k].T, answer[SCALE][:, k].T
             self._mean[k][place, :, slots], self._scale[k][place, :, slots] = mean.T, scale.T
             self._for[k][place, slots] = np.where(good, step + ahead, _NEVER)
-        return Surprise(parts=parts, steps=steps)
+        return Surprise(parts=parts, steps=steps, valid=good)
 
     def _surprise(self, slots: Index, step: int, scaled: Floats, broken: npt.NDArray[np.bool_]) -> Floats:
         total, count = np.zeros(scaled.shape, dtype=np.float64), np.zeros(scaled.shape, dtype=np.int64)
@@ -167,6 +169,11 @@ class _Snapshot(msgspec.Struct):
     steps: bytes
     newest: bytes
     rings: list[_Ring]
+
+
+def _valid(answer: dict[str, Floats]) -> npt.NDArray[np.bool_]:
+    finite = [np.isfinite(array.reshape(len(array), -1)).all(axis=1) for array in answer.values()]
+    return np.asarray(np.logical_and.reduce(finite) & (answer[SCALE] > 0).all(axis=(1, 2)))
 
 
 def dense(rows: int, row: Index, metric: Index, value: Floats) -> Floats:

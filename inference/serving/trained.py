@@ -58,12 +58,14 @@ class _Minute:
 
 @dataclass(slots=True)
 class _Answer:
-    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `asked`: its graph was run."""
+    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `asked`: its graph was run.
+    `unexplained`: why it could not say where its scores come from."""
 
     score: Floats
     status: npt.NDArray[np.uint8]
     contribution: dict[str, Floats]
     asked: bool = True
+    unexplained: str = ""
 
 
 class TrainedModels:
@@ -157,7 +159,9 @@ class TrainedModels:
                 continue
             if not answer.asked:  # nobody had enough data: that says nothing about the model
                 return self._scores(served, loaded, minute, answer)
-            if np.any(answer.status == _FAILED):
+            if answer.unexplained:
+                reasons.append(f"version {loaded.bundle.manifest.version} {answer.unexplained} when asked for reasons")
+            elif np.any(answer.status == _FAILED):
                 reasons.append(f"version {loaded.bundle.manifest.version} gave answers that are no numbers")
             elif reasons:
                 reasons.append(f"version {loaded.bundle.manifest.version} stands in")
@@ -188,16 +192,20 @@ class TrainedModels:
             tables[manifest.input] = loaded.classifier.features(self._hours, minute.slots, minute.times)
         score[ok] = loaded.classifier.score(loaded.runner.run, tables[manifest.input][ok])
         _judge(loaded, score, status, ok)
-        contribution: dict[str, Floats] = {}
+        answer = _Answer(score=score, status=status, contribution={})
         high = np.flatnonzero((status == _OK) & (score >= _lowest(loaded)))
         if len(high):
-            explained = loaded.classifier.explain(
-                loaded.runner.run, self._hours, minute.slots[high], minute.times[high], score[high]
-            )
+            try:
+                explained = loaded.classifier.explain(
+                    loaded.runner.run, self._hours, minute.slots[high], minute.times[high], score[high]
+                )
+            except ModelFailed as error:  # a score without its reasons is worth more than none
+                answer.unexplained = str(error)
+                return answer
             for metric, part in explained.contribution.items():
-                contribution[metric] = np.zeros(len(status), dtype=np.float32)
-                contribution[metric][high] = part
-        return _Answer(score=score, status=status, contribution=contribution)
+                answer.contribution[metric] = np.zeros(len(status), dtype=np.float32)
+                answer.contribution[metric][high] = part
+        return answer
 
     def _surprise(self, loaded: Loaded, minute: _Minute, enough: npt.NDArray[np.bool_]) -> _Answer:
         manifest = loaded.bundle.manifest
@@ -207,7 +215,10 @@ class TrainedModels:
         number = minute.end_ms // SHORT_MS
         found = forecaster.step(loaded.runner.run, minute.slots, number, minute.values)
         ready = (found.steps >= manifest.forecast.warm_steps) & ~np.isnan(found.parts).all(axis=0)
+        if not found.valid.any():
+            raise loaded.runner.failed("gave answers that are no numbers")
         status = np.where(~enough, _INSUFFICIENT, np.where(ready, _OK, _NOT_READY)).astype(np.uint8)
+        status[~found.valid] = _FAILED
         ok = status == _OK
         parts = np.where(ok[None], np.nan_to_num(found.parts, nan=0.0), np.float32(0)).astype(np.float32)
         total = np.zeros(len(status), dtype=np.float32)
