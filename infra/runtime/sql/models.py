@@ -78,7 +78,9 @@ ALARMS: Final = Table(
     Column("snoozed_until_ms", BigInteger),
     Column("label", Text),
     Column("feed_seq", BigInteger, nullable=False),  # of the newest change
-    CheckConstraint("state IN ('active', 'acknowledged', 'latched', 'resolved')", name="state"),
+    CheckConstraint(
+        "state IN ('active', 'acknowledged', 'latched', 'resolved', 'inhibited', 'retrospective')", name="state"
+    ),
     CheckConstraint("priority IN ('low', 'medium', 'high')", name="priority"),
     CheckConstraint("version >= 1", name="version"),
     Index(None, "raised_ms", "alarm_id"),
