@@ -54,6 +54,7 @@ SHELLS = {
     "stream_processors.sink",
     "inference.__main__",
     "inference.bundles",
+    "inference.serving.folders",
     "inference.serving.guard",
     "inference.serving.shelf",
     "alerting.__main__",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -127,5 +128,36 @@ RULE_VERSIONS: Final = Table(
     Column("reason", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("document", DOCUMENT, nullable=False),
+    CheckConstraint("number >= 1", name="number"),
+)
+
+# Every bundle that was ever registered. The files lie in a folder; the digest says which ones are meant.
+MODEL_VERSIONS: Final = Table(
+    "model_versions",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("framework", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+# Stages, as they changed. `config_version`: the tick's number from which a change is in force, 0 for what a release ships.
+MODEL_CHANGES: Final = Table(
+    "model_changes",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("config_version", Integer, nullable=False),
+    Column("evidence", DOCUMENT, nullable=False),
+    ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
+    CheckConstraint("stage IN ('candidate', 'shadow', 'champion', 'retired')", name="stage"),
     CheckConstraint("number >= 1", name="number"),
 )
