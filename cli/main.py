@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import alarms, bench, config, doctor, metrics, sources, stack, topics
+from cli import alarms, bench, config, doctor, metrics, models, sources, stack, topics
 from contracts.errors import VigilError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("metrics")(metrics.metrics)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
 
