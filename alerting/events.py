@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from alerting.conditions import Decision, Kind
+from alerting.models import ModelDecision
 from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, ScoreRule, lane_of
 from alerting.silence import SilenceDecision
 from alerting.texts import (
@@ -24,7 +25,8 @@ from alerting.texts import (
     silence_text,
 )
 from alerting.thresholds import CONDITIONS, WIDTH, Condition, Thresholds, priority_of, thresholds
-from contracts.alarms import AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
+from contracts.alarms import MARKS, AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
+from contracts.groups import group_of
 from contracts.lifecycle import Moved, transition
 from contracts.scores import Scores
 from contracts.vitals import CATALOGUE, INDEX, Vital
@@ -116,6 +118,20 @@ def silence_event(decision: SilenceDecision, patient: str, device: str, version:
         decision.kind, patient, f"device_silent:{device}", decision.onset_ms, decision.condition_ms, decision.at_ms,
         1 if decision.kind is Kind.RAISED else 2, priority_of(decision.priority), lane_of("silence"), version,
         device=device, text=text, reasons=(reason,),
+    )
+
+
+def model_event(decision: ModelDecision, partition: int, priority: Priority, version: int) -> AlarmEvent:
+    """The event of a model in trouble. Its subject is the group: no single patient is meant."""
+    if decision.kind is Kind.CLEARED:
+        text = f"Model {decision.model}: nothing more is heard of it" if decision.silent else f"Model {decision.model} works again"
+    else:
+        text = f"{MARKS[priority]}Model {decision.model} degraded: {decision.text}"
+    reason = Reason(kind="fault", since_ms=decision.onset_ms, text=(text if decision.kind is Kind.CLEARED else decision.text)[:300])
+    return _event(
+        decision.kind, group_of(partition), f"model_degraded:{decision.model}", decision.onset_ms, decision.onset_ms,
+        decision.at_ms, 1 if decision.kind is Kind.RAISED else 2, priority, Lane.TECHNICAL, version,
+        text=text[:300], reasons=(reason,),
     )
 
 

@@ -20,10 +20,11 @@ import numpy as np
 from alerting import canary
 from alerting import snapshot as saved
 from alerting.conditions import Bools, Decision, Kind
-from alerting.events import limit_event, score_event, silence_event
+from alerting.events import limit_event, model_event, score_event, silence_event
 from alerting.in_force import RulesInForce
 from alerting.intake import MAX_DEVICES, MAX_PATIENTS, Arrived, Names, belongs, read, take
 from alerting.limits import LimitWatch, Rows
+from alerting.models import ModelDecision, ModelWatch
 from alerting.rules.model import RuleSet
 from alerting.scores import ScoreWatch
 from alerting.sequence import MAX_ROWS
@@ -100,6 +101,7 @@ class AlertRoom:
         self._patients = Names(MAX_PATIENTS)
         self._devices = Names(MAX_DEVICES)
         self._limits, self._silence, self._scores = LimitWatch(), SilenceWatch(), ScoreWatch()
+        self._models = ModelWatch()
         self._capacity = 0
         self._tick_ms = 0
         self._rules.forget()
@@ -113,7 +115,7 @@ class AlertRoom:
     @property
     def active(self) -> int:
         """How many alarms are active in this partition, as far as the stream knows."""
-        return self._limits.cells.active + self._silence.active + self._scores.cells.active
+        return self._limits.cells.active + self._silence.active + self._scores.cells.active + self._models.active
 
     @property
     def patients(self) -> int:
@@ -167,6 +169,7 @@ class AlertRoom:
                 score_newest=self._scores.newest[: len(self._patients)].astype("<i8").tobytes(),
                 score_cells=self._scores.cells.export().tobytes(),
                 waiting=[item.payload for item in self._waiting],
+                models=self._models.export(),
             )
         )
 
@@ -215,6 +218,7 @@ class AlertRoom:
             tick_ms=state.tick_ms,
             listened_ms=state.listened_ms,
         )
+        self._models.load(state.models)
         for payload in state.waiting:
             scores = decode_scores(payload)
             _check_scores(scores)
@@ -276,6 +280,8 @@ class AlertRoom:
             self._say_silence(number, silent)
         while self._waiting and self._waiting[0].newest_ms <= tick.tick_ms:
             self._judge_scores(self._next_waiting(), number)
+        for forgotten in self._models.tick(tick.tick_ms, self._rules.current.rules.models):
+            self._say_model(number, forgotten)
 
     def _take_scores(self, record: Record, number: int) -> None:
         payload = record.value or b""
@@ -308,6 +314,10 @@ class AlertRoom:
 
     def _judge_scores(self, scores: Scores, number: int) -> None:
         """Judge one frame, each window under the rules in force when it ended."""
+        newest_ms, models = int(scores.window_end_ms.max()), self._rules.current.rules.models
+        heard = self._models.hear(scores.model, scores.trouble, newest_ms, models)
+        if heard is not None:
+            self._say_model(number, heard)
         slot = self._patients.codes(scores.patient, self._admits)
         self._grow()
         rows = np.flatnonzero(slot >= 0)
@@ -335,6 +345,10 @@ class AlertRoom:
     def _say_silence(self, number: int, decision: SilenceDecision) -> None:
         patient, device = self._patients.names[decision.slot], self._devices.names[decision.device]
         self._say(number, decision.kind, silence_event(decision, patient, device, self.rule_version))
+
+    def _say_model(self, number: int, decision: ModelDecision) -> None:
+        priority = self._rules.current.rules.models.priority
+        self._say(number, decision.kind, model_event(decision, self._partition, priority, self.rule_version))
 
     def _say(self, number: int, kind: Kind, event: AlarmEvent) -> None:
         if is_canary(event.patient):

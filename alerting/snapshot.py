@@ -28,7 +28,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Everything an alert room knows. Columns are raw little-endian bytes.
 
     `history`: when versions came into force, by tick. `rules`: the one in force now, as JSON. `newest_*`: the keys with a
-    value and their values. `waiting`: payloads of score frames ahead of the clock.
+    value and their values. `waiting`: payloads of score frames ahead of the clock. `models`: those in trouble (`ModelWatch.export`).
     """
 
     partition: int
@@ -47,6 +47,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     score_newest: bytes
     score_cells: bytes
     waiting: list[bytes]
+    models: list[tuple[str, int, int, int, str]] = []
 
 
 def pack(state: State) -> bytes:

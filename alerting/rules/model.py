@@ -164,6 +164,16 @@ class ScoreRule(_Rule):
         return self
 
 
+class ModelRule(_Rule):
+    """A trained model that fails or whose bundle was refused: a technical alarm of the group. It ends after `clear_after_s` of
+    scores without trouble, or when nothing was heard of it for `forget_after_s`. It has no off: scores that are not there
+    must not look like patients without risk."""
+
+    priority: Priority = Priority.LOW
+    clear_after_s: Annotated[float, Field(ge=10, le=3600)] = 60.0
+    forget_after_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
+
+
 class RuleSet(_Rule):
     """All rules of one version. Immutable: a change is a new version, put in force by the ticks."""
 
@@ -172,6 +182,7 @@ class RuleSet(_Rule):
     signal: QualityRule | None = None
     implausible: QualityRule | None = None
     silence: SilenceRule | None = None
+    models: ModelRule = ModelRule()
     scores: Annotated[tuple[ScoreRule, ...], Field(max_length=MAX_RULES)] = ()
 
     @model_validator(mode="after")
