@@ -7,7 +7,6 @@ then finds. A refused change says why.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from types import MappingProxyType
 from typing import Final
 
