@@ -167,5 +167,11 @@ def brief(found: Iterable[AlarmEvent]) -> list[tuple[float, str, str, str]]:
 
 
 def play(samples: Iterable[Sample], *rules: RuleSet, until: float | None = None) -> list[AlarmEvent]:
-    """Play samples live through a new room; silence alarms left out."""
-    return [e for e in events(new_room(*rules).step(live(samples, until=until))) if "silent" not in e.condition]
+    """Play samples live through a new room; only what limits and signals say."""
+    return of_limits(events(new_room(*rules).step(live(samples, until=until))))
+
+
+def of_limits(found: Iterable[AlarmEvent]) -> list[AlarmEvent]:
+    """Without silence, values that do not change, and findings in late data."""
+    others = ("silent", "_unchanging:", ":late")
+    return [e for e in found if not any(other in e.condition for other in others)]
