@@ -19,6 +19,7 @@ from alerting.texts import (
     limit_end,
     limit_reading,
     number,
+    score_number,
     score_text,
     signal_text,
 )
@@ -98,13 +99,13 @@ def score_event(decision: Decision, patient: str, scores: Scores, rule: ScoreRul
         text = "Risk score: the rule was withdrawn"
         reasons: tuple[Reason, ...] = (Reason(kind="score", since_ms=since, text=text),)
     elif decision.kind is Kind.CLEARED:
-        text = f"Risk score back at {value:.1f}, highest {decision.extreme:.1f}"
+        text = f"Risk score back at {score_number(value)}, highest {score_number(decision.extreme)}"
         reasons = (Reason(kind="score", value=value, limit=rule.clear_below, since_ms=since, text=text),)
     else:
         limit = rule.critical if decision.critical and rule.critical is not None else rule.threshold
         parts = _parts(scores, decision.row, since)
         text = score_text(value, limit, parts, priority)
-        sentence = f"{scores.model} {scores.version} scores {value:.1f}, at or above {limit:g}"
+        sentence = f"{scores.model} {scores.version} scores {score_number(value)}, at or above {limit:g}"
         reasons = (Reason(kind="score", value=value, limit=limit, since_ms=since, text=sentence), *parts)
     return event_of(
         decision.kind, patient, name, decision.onset_ms, decision.condition_ms, decision.at_ms, decision.number,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 from alerting.conditions import Kind
 from alerting.rules.model import ModelRule
+from contracts.errors import InvalidInput
+from contracts.readings import LATEST_MS
 from contracts.scores import SHADOW
 
 
@@ -84,7 +86,9 @@ class ModelWatch:
         return [(m, t.onset_ms, t.told_ms, t.well_since_ms, t.text) for m, t in sorted(self.troubles.items())]
 
     def load(self, rows: list[tuple[str, int, int, int, str]]) -> None:
-        """Replace the state."""
+        """Replace the state. Raises `InvalidInput` for times that cannot be."""
+        if any(not 0 <= time_ms < LATEST_MS for row in rows for time_ms in row[1:4]):
+            raise InvalidInput("snapshot", "models holds an impossible time")
         self.troubles = {
             model: Trouble(onset_ms=onset_ms, told_ms=told_ms, well_since_ms=well_since_ms, text=text)
             for model, onset_ms, told_ms, well_since_ms, text in rows

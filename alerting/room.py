@@ -31,6 +31,7 @@ from alerting.rules.model import RuleSet
 from alerting.scores import ScoreWatch
 from alerting.sequence import MAX_ROWS
 from alerting.technical import TechnicalWatch
+from alerting.technical_events import model_event
 from alerting.thresholds import METRICS, WIDTH
 from alerting.together import Standing
 from alerting.unchanging import WATCHED

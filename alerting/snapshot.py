@@ -36,7 +36,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     `history`: when versions came into force, by tick. `rules`: the one in force now, as JSON. `newest_*`: the keys with a
     value and their values. `waiting`: payloads of score frames ahead of the clock. `unchanging`: the cells of each pair, in the
     order of `pairs`, for the metrics of `unchanging_metrics`. `hole_*`: see `LateReview`.
-    `late_cells`: conditions of late data. `fault_newest`: see `FaultWatch.newest`. `models`: those in trouble. What has a default came after format 1.
+    `late_cells`: conditions of late data. `fault_newest`: see `FaultWatch.newest`.
+    `models`: those in trouble (`ModelWatch.export`). What has a default came after format 1.
     """
 
     partition: int

@@ -106,7 +106,16 @@ def score_text(score: float, limit: float, parts: Sequence[Reason], priority: Pr
     '*Risk score 7.2 >= 6'
     """
     driven = ": " + ", ".join(part.text for part in parts) if parts else ""
-    return f"{MARKS[priority]}Risk score {score:.1f} >= {limit:g}{driven}"
+    return f"{MARKS[priority]}Risk score {score_number(score)} >= {limit:g}{driven}"
+
+
+def score_number(score: float) -> str:
+    """A score as it is read: one decimal, or two digits that count where it is a small probability.
+
+    >>> score_number(7.25), score_number(0.0312), score_number(0.0)
+    ('7.2', '0.031', '0.0')
+    """
+    return f"{score:.1f}" if abs(score) >= 1 or score == 0 else f"{score:.2g}"
 
 
 def deviation_reason(metric: str, deviation: float, since_ms: int) -> Reason:
