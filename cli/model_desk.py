@@ -11,7 +11,9 @@ from typing import Any, Final, TypeVar
 
 from contracts.errors import InvalidInput, VigilError
 from contracts.registry import Stage
+from contracts.scores import SHADOW
 from inference.bundles import Bundle, load_bundle
+from inference.compare import Comparison, compare
 from inference.gates import Gate, Limits, Measured, evidence, judge_bundle, judge_evaluation, limits
 from inference.serving.choice import order
 from inference.serving.folders import Folders
@@ -19,6 +21,7 @@ from inference.serving.guard import Guard
 from inference.serving.lineup import loaded
 from inference.serving.onnx_runtime import OnnxBackend
 from inference.serving.pace import pace
+from infra.runtime.series_stores import open_series
 from infra.runtime.settings import Settings
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.model_registry import (
@@ -28,8 +31,10 @@ from infra.runtime.sql.model_registry import (
     StageChange,
     champion_of,
     champions,
+    shadow_of,
     stages,
 )
+from infra.runtime.sql.patients import PatientStore
 
 SHIPPED_BY: Final = "vigil"
 _T = TypeVar("_T")
@@ -150,6 +155,15 @@ class Desk:
         """It scores nobody any more, and stays on record."""
         return self._move(name, version, Stage.RETIRED, author, reason, {}, None)
 
+    def side_by_side(self, name: str) -> tuple[Bundle, Bundle]:
+        """Champion and shadow of a model. Raises `VigilError` when it has not both."""
+        at = stages(self._registry.changes())
+        champion, shadow = champion_of(at, name), shadow_of(at, name)
+        if champion is None or shadow is None:
+            lacks = "champion" if champion is None else "shadow"
+            raise VigilError(f"{name} has no {lacks} to compare with.", fix="vigil models list")
+        return self._bundle(name, champion), self._bundle(name, shadow)
+
     def _move(
         self,
         name: str,
@@ -209,6 +223,30 @@ class Desk:
                     stage=Stage.CHAMPION if first else Stage.CANDIDATE,
                     shipped=True,
                 )
+
+
+def compared(settings: Settings, desk: Desk, name: str, hours: float) -> Comparison:
+    """Champion and shadow of `name` over the last `hours` of what the series store holds."""
+    champion, shadow = desk.side_by_side(name)
+    until_ms = _system_ms()
+    since_ms = until_ms - round(hours * 3_600_000)
+    store, people = open_series(settings, read_only=True), PatientStore(open_engine(settings.sql_url))
+    try:
+        sides: list[dict[tuple[str, int], float | None]] = [{}, {}]
+        for patient in (person.patient for person in people.all()):
+            for side, model, bundle in ((0, name, champion), (1, name + SHADOW, shadow)):
+                for found in store.scores(patient, since_ms, until_ms, model):
+                    if found.version == bundle.manifest.version:
+                        sides[side][patient, found.window_end_ms] = found.score
+    finally:
+        store.close()
+    budget = limits().budget
+    return compare(
+        sides[0],
+        sides[1],
+        (champion.manifest.version, shadow.manifest.version),
+        (champion.manifest.thresholds.get(budget), shadow.manifest.thresholds.get(budget)),
+    )
 
 
 def open_desk(settings: Settings) -> Desk:

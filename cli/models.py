@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import json
 from collections.abc import Iterable
@@ -98,6 +99,34 @@ def rollback(name: Name, reason: Why, author: Who = "") -> None:
 def retire(name: Name, version: Version, reason: Why, author: Who = "") -> None:
     """Take a version out: it scores nobody any more, and stays on record."""
     _say(_desk().retire(name, version, author=_who(author), reason=reason))
+
+
+@app.command()
+def compare(
+    name: Name,
+    hours: Annotated[float, typer.Option(min=0.1, max=24 * 8, help="How far back to look.")] = 24.0,
+    as_json: AsJson = False,
+) -> None:
+    """The shadow beside the champion, by what both said of the same patients at the same minutes."""
+    from cli.model_desk import compared
+
+    found = compared(load(), _desk(), name, hours)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found)))
+        return
+    table = Table("", "champion", "shadow")
+    sides = dataclasses.asdict(found.champion), dataclasses.asdict(found.shadow)
+    for key in sides[0]:
+        table.add_row(key.replace("_", " "), *(_plain(side[key]) for side in sides))
+    Console().print(table)
+    typer.echo(
+        f"{found.both} windows that both scored: rank correlation {_plain(found.rank_correlation)}, "
+        f"mean difference {_plain(found.mean_difference)}, largest {_plain(found.largest_difference)}"
+    )
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "unknown" if value is None else str(value)
 
 
 def _say(changes: Iterable[StageChange]) -> None:

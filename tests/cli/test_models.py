@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from cli.main import app
-from cli.model_desk import Desk
+from cli.model_desk import Desk, compared
 from contracts.errors import InvalidInput, VigilError
+from contracts.frames import labels
 from contracts.registry import Stage
+from contracts.scores import Scores
 from inference.gates import Measured
 from inference.serving.folders import Folders
+from infra.runtime.series_sqlite import SqliteSeries
+from infra.runtime.settings import Settings
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.model_registry import ModelRegistry, stages
+from infra.runtime.sql.patients import PatientStore
 from infra.runtime.sql.rules import RuleStore
 from tests.inference.serving.graphs import classifier
 from tests.inference.test_gates import GOOD
@@ -136,6 +143,43 @@ def test_every_change_needs_a_reason(reason: str, engine: Engine, tmp_path: Path
     ):
         with pytest.raises(VigilError, match="needs a reason"):
             change()
+
+
+def test_a_shadow_is_compared_with_its_champion_by_what_is_stored(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    upgrade(settings.sql_url)
+    sql = open_engine(settings.sql_url)
+    classifier(tmp_path / "shipped" / "toy" / "1")
+    classifier(tmp_path / "trained", version="2")
+    at_work = desk(sql, tmp_path)
+    with pytest.raises(VigilError, match="no shadow"):
+        at_work.side_by_side("toy")
+    at_work.register(tmp_path / "trained", author="ann", reason="more data")
+    at_work.promote("toy", "2", author="ann", reason="try it")
+    PatientStore(sql).ensure(["p-001"])
+    now_ms = time.time_ns() // 1_000_000
+    store = SqliteSeries(tmp_path / "series.db")
+    for model, version, scores in (("toy", "1", [0.1, 0.2, 0.7]), ("toy.shadow", "2", [0.2, 0.3, 0.8])):
+        store.write_scores([stored(model, version, scores, now_ms)])
+    store.close()
+    found = compared(settings, at_work, "toy", 1.0)
+    assert (found.both, found.champion.windows, found.shadow.windows) == (3, 3, 3)
+    assert (found.champion.threshold, found.champion.alarms, found.shadow.alarms) == (0.6, 1, 1)
+    assert found.mean_difference == pytest.approx(0.1, abs=1e-6)
+
+
+def stored(model: str, version: str, scores: list[float], now_ms: int) -> Scores:
+    rows = len(scores)
+    return Scores(
+        model=model,
+        version=version,
+        patient=labels(["p-001"] * rows),
+        window_end_ms=np.array([now_ms - 60_000 * (k + 1) for k in range(rows)], dtype=np.int64),
+        score=np.array(scores, dtype=np.float32),
+        status=np.zeros(rows, dtype=np.uint8),
+        contribution={},
+        deviation={},
+    )
 
 
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
