@@ -79,6 +79,7 @@ def main(argv: list[str] | None = None) -> None:
             partition, (PersonalBaseline(),), TrainedModels(partition, shelf.lineup)
         ),
         recovery=Snapshots(SNAPSHOT_EVERY_S),
+        fault_notices=True,
     )
     port = arguments.health_port or settings.metrics_port + HEALTH_PORT_OFFSET
     run(plan, settings, instance=arguments.instance, health_port=port)
