@@ -30,7 +30,7 @@ class Conv(nn.Module):
         self.enter = nn.Conv1d(self.values * curves + columns - self.values, hidden, 1)
         self.blocks = nn.ModuleList([_Block(hidden, dropout) for _ in range(whole(architecture, "blocks"))])
         left = whole(architecture, "steps") >> len(self.blocks)
-        self.head = nn.Linear(left * hidden, whole(architecture, "head"))
+        self.head = nn.Linear((left + 2) * hidden, whole(architecture, "head"))
         self.dropout = nn.Dropout(dropout)
         self.leave = nn.Linear(whole(architecture, "head"), whole(architecture, "horizons"))
 
@@ -45,9 +45,11 @@ class Conv(nn.Module):
         steps = sequence.shape[1]
         curves = self.shapes(values.reshape(-1, self.values)).reshape(-1, steps, self.curves)
         hidden = self.enter(torch.cat([curves, presence], dim=-1).transpose(1, 2))
+        day = nn.functional.silu(hidden)
         for block in self.blocks:
             hidden = block(hidden)
-        read = self.dropout(nn.functional.silu(hidden).flatten(1))
+        recent = nn.functional.silu(hidden).flatten(1)
+        read = self.dropout(torch.cat([recent, day.mean(-1), day.amax(-1)], dim=1))
         found: Tensor = self.leave(nn.functional.silu(self.head(read)))
         return found
 
