@@ -61,7 +61,9 @@ class InferenceRoom:
                 scores = scorer.score(short)
                 self._count(scores)
                 outputs.append(
-                    Output(topic=SCORES.name, partition=self._partition, value=encode_scores(scores), headers=_HEADERS)
+                    Output(
+                        topic=SCORES.name, partition=self._partition, value=encode_scores(scores), headers=_HEADERS
+                    )
                 )
         return outputs
 
