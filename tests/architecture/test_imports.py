@@ -56,6 +56,10 @@ SHELLS = {
     "stream_processors.__main__",
     "stream_processors.sink",
     "inference.__main__",
+    "inference.bundles",
+    "inference.serving.folders",
+    "inference.serving.guard",
+    "inference.serving.shelf",
     "alerting.__main__",
     "alerting.deliver",
 }
