@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
+from keras import ops
 
 from inference.nets import Architecture, Floats, Plan, number, whole
-from inference.nets.keras_classifier import KerasLearner, Shapes, keras, native_classifier, ops
+from inference.nets.keras_classifier import KerasLearner, Shapes, native_classifier
 
 
 class Presence(keras.layers.Layer):

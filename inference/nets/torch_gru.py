@@ -80,7 +80,7 @@ class GruLearner:
     @property
     def width(self) -> int:
         """Of the carried state."""
-        return self._net.state
+        return int(self._net.state)
 
     def step(self, minutes: Floats, learning_rate: float) -> float:
         """One step of AdamW on the minutes of some patients; the loss before it."""
