@@ -28,7 +28,9 @@ Floats = npt.NDArray[np.float32]
 
 STATE_SCHEMA: Final = "personal-baseline-state/1"
 _MAD_TO_SIGMA: Final = np.float32(1.4826)  # for a normal distribution
-_OK, _NOT_READY, _INSUFFICIENT = (STATUSES.index(s) for s in (Status.OK, Status.NOT_READY, Status.INSUFFICIENT))
+_OK, _NOT_READY, _INSUFFICIENT = (
+    STATUSES.index(s) for s in (Status.OK, Status.NOT_READY, Status.INSUFFICIENT)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
+from keras import ops
 
 from inference.nets import Architecture, Floats, Plan, number, whole
-from inference.nets.keras_classifier import KerasLearner, Shapes, keras, native_classifier, ops
+from inference.nets.keras_classifier import KerasLearner, Shapes, native_classifier
 
 
 class Presence(keras.layers.Layer):
@@ -41,11 +43,14 @@ def build(architecture: Architecture) -> keras.Model:
     rows = ops.reshape(values, (-1, count))
     curved = ops.reshape(Shapes(count, whole(architecture, "bins"), curves, name="shapes")(rows), (-1, steps, count * curves))
     state = layers.Dense(hidden)(layers.Concatenate()([curved, presence]))
+    day = layers.Activation("silu")(state)
     for _ in range(blocks):
         past = layers.ZeroPadding1D((1, 0))(layers.Activation("silu")(state))
         inner = layers.Conv1D(hidden, 3, strides=2)(past)
         state = layers.Add()([state[:, 1::2], layers.Dropout(dropout)(inner)])
-    read = layers.Dropout(dropout)(layers.Flatten()(layers.Activation("silu")(state)))
+    recent = layers.Flatten()(layers.Activation("silu")(state))
+    whole_day = [layers.GlobalAveragePooling1D()(day), layers.GlobalMaxPooling1D()(day)]
+    read = layers.Dropout(dropout)(layers.Concatenate()([recent, *whole_day]))
     head = layers.Dense(whole(architecture, "head"), activation="silu")(read)
     return keras.Model(sequence, layers.Dense(whole(architecture, "horizons"))(head))
 

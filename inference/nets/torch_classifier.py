@@ -133,7 +133,7 @@ def exported(net: nn.Module, example: list[Floats], inputs: list[str], outputs: 
     """The ONNX graph of `net`, weights inside. The first dimension of each input is free."""
     net = net.eval().cpu()
     rows = torch.export.Dim("rows", min=2)
-    for name in ("torch.onnx", "onnxscript", "onnx_ir"):
+    for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.utils.flop_counter"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about itself
