@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import alarms, bench, config, doctor, metrics, sources, stack, topics
+from cli import alarms, bench, config, doctor, metrics, models, sources, stack, topics, train
 from contracts.errors import VigilError
 
 app = typer.Typer(
@@ -27,9 +27,11 @@ app.command("doctor")(doctor.doctor)
 app.command("simulate")(sources.simulate)
 app.command("replay")(sources.replay)
 app.command("metrics")(metrics.metrics)
+app.command("train")(train.train)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from contracts.errors import InvalidInput
 from contracts.latest import encode_latest
 from contracts.ticks import decode_tick
-from contracts.topics import ARROW_FRAME, CONTENT_TYPE, LATEST, WINDOWS
+from contracts.topics import ARROW_FRAME, CONFIG_VERSION, CONTENT_TYPE, FAULT, LATEST, WINDOWS
 from contracts.vitals import CATALOGUE
 from contracts.windows import HOP_MS, encode_windows
 from infra.runtime.dead_letters import dead_letter
@@ -74,6 +74,7 @@ class ProcessorRoom:
         self._windows = WindowState(self._policy, self._ring, self._planes)
         self._latest = LatestState(self._policy)
         self._clock_ms: int | None = None
+        self._version = 0  # of rules and models, as the ticks name it; whoever scores these windows goes by it
         self._pending = Waiting()  # came since the last tick, or before the first
         self._ahead = Waiting()  # of a time that the ring has no place for yet
         self.counts = Counts()
@@ -88,6 +89,8 @@ class ProcessorRoom:
         outputs: list[Output] = []
         group: list[Message | Refusal] = []
         for record in records:
+            if record.content_type() == FAULT:  # alerting's business
+                continue
             if not is_tick(record):
                 group.append(read(record))
                 continue
@@ -98,6 +101,7 @@ class ProcessorRoom:
             except InvalidInput as error:
                 outputs.append(dead_letter(record, error.field, error.reason))
                 continue
+            self._version = max(tick.config_version, self._version)
             outputs += self._tick(tick.tick_ms)
         outputs += self._take(group)
         return outputs
@@ -107,8 +111,8 @@ class ProcessorRoom:
         self._fit()
         slots = len(self._slots)
         document = {
-            "policy": asdict(self._policy), "clock_ms": self._clock_ms, **self._slots.save(),
-            "metrics": [CATALOGUE[metric].name for metric in self._planes.metrics],
+            "policy": asdict(self._policy), "clock_ms": self._clock_ms, "config_version": self._version,
+            **self._slots.save(), "metrics": [CATALOGUE[metric].name for metric in self._planes.metrics],
         }  # fmt: skip
         arrays = {
             **self._ring.save(slots), **self._windows.save(slots), **self._latest.save(slots),
@@ -119,13 +123,13 @@ class ProcessorRoom:
     def restore(self, snapshot: bytes) -> None:
         """Become the state of `snapshot`. Raises `InvalidInput` for one of another policy or partition, or a damaged one."""
         document, arrays = unpack(STATE_SCHEMA, snapshot)
-        clock_ms, metrics = document.get("clock_ms"), document.get("metrics")
+        clock_ms, version, metrics = (document.get(name) for name in ("clock_ms", "config_version", "metrics"))
         if document.get("policy") != asdict(self._policy):
             raise InvalidInput("snapshot", "was written under another policy")
         if not isinstance(metrics, list) or not all(isinstance(metric, str) for metric in metrics):
             raise InvalidInput("snapshot", "does not say which metrics it holds")
-        if not (clock_ms is None or isinstance(clock_ms, int)):
-            raise InvalidInput("snapshot", "has no clock")
+        if not (clock_ms is None or isinstance(clock_ms, int)) or not isinstance(version, int):
+            raise InvalidInput("snapshot", "has no clock, or no version of the rules in force")
         self._slots.load(document)
         self._planes.load(metrics)
         planes, slots = len(self._planes), len(self._slots)
@@ -133,7 +137,7 @@ class ProcessorRoom:
             state.load(arrays, planes, slots)
         self._pending.load(arrays, "pending", slots)
         self._ahead.load(arrays, "ahead", slots)
-        self._clock_ms = clock_ms
+        self._clock_ms, self._version = clock_ms, version
 
     # Between ticks: clean rows and keep them.
 
@@ -176,7 +180,8 @@ class ProcessorRoom:
         for windows in frames(parts, self._slots, self._planes, self._policy.frame_rows):
             self.counts.windows += len(windows)
             self.counts.revised += int(np.count_nonzero(windows.revised))
-            yield Output(topic=WINDOWS.name, partition=self._partition, value=encode_windows(windows), headers=_HEADERS)
+            headers = (*_HEADERS, (CONFIG_VERSION, b"%d" % self._version))
+            yield Output(topic=WINDOWS.name, partition=self._partition, value=encode_windows(windows), headers=headers)
         for latest in self._latest.changed(tick_ms, self._slots, self._planes):
             self.counts.latest += len(latest)
             yield Output(topic=LATEST.name, partition=self._partition, value=encode_latest(latest), headers=_HEADERS)

@@ -70,10 +70,10 @@ class Log:
     def samples(self, samples: Iterable[Sample]) -> Log:
         return self.raw(frame(list(samples)), ARROW_FRAME)
 
-    def tick(self, second: float) -> Log:
+    def tick(self, second: float, version: int = 0) -> Log:
         tick_ms = T0 + round(second * 1000)
         self.now_ms = max(self.now_ms, tick_ms)
-        return self.raw(encode_tick(Tick(tick_ms=tick_ms, config_version=0)), TICK)
+        return self.raw(encode_tick(Tick(tick_ms=tick_ms, config_version=version)), TICK)
 
     def raw(self, value: bytes | None, content_type: str | None) -> Log:
         headers = () if content_type is None else ((CONTENT_TYPE, content_type.encode()),)

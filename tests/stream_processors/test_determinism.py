@@ -50,7 +50,7 @@ def log_of(arrivals: list[list[Sample]], rng: random.Random, *, skip_ticks: floa
             log.samples(mixed[:size])
             mixed = mixed[size:]
         if rng.random() >= skip_ticks or second + 1 == len(arrivals):
-            log.tick(second + 1)
+            log.tick(second + 1, version=second // 100)  # rules and models change now and then
     return log
 
 
