@@ -22,10 +22,8 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import faust
@@ -178,7 +176,9 @@ class Conveyor:
         self._assigned_now = asyncio.Event()
         self._committing = asyncio.Lock()
         self._stopping = False
-        self._scratch = Path(tempfile.mkdtemp(prefix="vigil-faust-"))
+        # Faust wants a folder, and keeps nothing in it. One name a worker, so that a killed one leaves no second.
+        self._scratch = settings.state_dir / "faust" / f"{self._group}-{instance}"
+        self._scratch.mkdir(parents=True, exist_ok=True)
         self._app = self._make_app(instance)
 
     def _make_app(self, instance: str) -> faust.App:
