@@ -167,6 +167,7 @@ def test_the_watch_says_what_plain_python_says_however_rows_are_grouped(
                 np.array([T0 + round(at * 1000) for _, at, _ in part], dtype=np.int64),
                 np.full(len(part), True),
                 clock * 1000,
+                distinct=len({pair for pair, _, _ in part}) == len(part),
             )  # fmt: skip
         clock = max(clock, int(max((at for _, at, _ in rows), default=clock)))
         for decision in watch.tick(T0 + clock * 1000):
