@@ -38,7 +38,8 @@ STATUSES: Final = tuple(Status)
 class Scores:
     """Columns of equal length, all of one model and version. `status` indexes `STATUSES`. `contribution`: metric name to its
     part of the score (0 where it had no part). `deviation`: metric name to value minus the patient's own baseline in the
-    metric's unit (NaN where unknown): what a nurse reads as "+9 over own baseline"."""
+    metric's unit (NaN where unknown): what a nurse reads as "+9 over own baseline". `completeness`: the share of its inputs
+    the model had, for models that score with parts missing; None for models that do not say."""
 
     model: str
     version: str
@@ -48,6 +49,7 @@ class Scores:
     status: npt.NDArray[np.uint8]
     contribution: Mapping[str, npt.NDArray[np.float32]]
     deviation: Mapping[str, npt.NDArray[np.float32]]
+    completeness: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -64,6 +66,8 @@ def encode_scores(scores: Scores) -> bytes:
         "score": scores.score,
         "status": Labels(codes=scores.status.astype(np.int32), names=tuple(s.value for s in STATUSES)),
     }
+    if scores.completeness is not None:
+        columns["completeness"] = scores.completeness
     for prefix, part in ((_CONTRIBUTION, scores.contribution), (_DEVIATION, scores.deviation)):
         for vital in CATALOGUE:
             if (column := part.get(vital.name)) is not None:
@@ -92,6 +96,7 @@ def decode_scores(payload: bytes) -> Scores:
         status=codes[status.codes],
         contribution=_part(frame.names, _CONTRIBUTION, frame.numbers),
         deviation=_part(frame.names, _DEVIATION, frame.numbers),
+        completeness=frame.numbers("completeness", np.float32) if "completeness" in frame.names else None,  # type: ignore[arg-type]
     )
 
 
