@@ -180,7 +180,5 @@ def test_a_revised_window_is_not_told_what_came_after_it() -> None:
 
 
 def test_the_parts_needed_are_a_policy() -> None:
-    assert (
-        scored(News2(Policy(parts_needed=7)), **{k: v for k, v in NORMAL.items() if k != "spo2"})[1]
-        is Status.INSUFFICIENT
-    )
+    known = {name: value for name, value in NORMAL.items() if name != "spo2"}
+    assert scored(News2(Policy(parts_needed=7)), known)[1] is Status.INSUFFICIENT
