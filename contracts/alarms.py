@@ -33,12 +33,19 @@ class State(StrEnum):
         active --condition clears--> latched (high priority) --acknowledge--> resolved
         active --condition clears--> resolved (medium, low)
         any of the three --resolve by a person--> resolved
+        inhibited --released--> active
+        inhibited --condition clears--> resolved
+
+    INHIBITED: the condition holds, but another alarm stands for it, which its reason names; it is kept to be looked up and
+    calls nobody. RETROSPECTIVE: found in data that came too late to alarm; a finding about the past that is never active.
     """
 
     ACTIVE = "active"
     ACKNOWLEDGED = "acknowledged"
     LATCHED = "latched"
     RESOLVED = "resolved"
+    INHIBITED = "inhibited"
+    RETROSPECTIVE = "retrospective"
 
 
 class Change(StrEnum):
@@ -52,6 +59,20 @@ class Change(StrEnum):
     SNOOZED = "snoozed"
     ASSIGNED = "assigned"
     LABELLED = "labelled"
+    INHIBITED = "inhibited"  # began behind another alarm
+    RELEASED = "released"  # the alarm it stood behind is over, and the condition still holds
+    FOUND = "found"  # in data that came late
+
+
+# The changes an alarm begins with, and those that the stream makes; all others are people's.
+BEGINNINGS: Final = frozenset({Change.RAISED, Change.INHIBITED, Change.FOUND})
+STREAM_CHANGES: Final = BEGINNINGS | {Change.WORSENED, Change.CLEARED, Change.RELEASED}
+# The states that call somebody; everything else is there to be looked up.
+OPEN: Final = (State.ACTIVE, State.ACKNOWLEDGED, State.LATCHED)
+
+ReasonKind = Literal[
+    "limit", "silence", "quality", "score", "implausible", "unchanging", "fault", "inhibited", "late"
+]
 
 
 class _Wire(BaseModel):
@@ -61,7 +82,7 @@ class _Wire(BaseModel):
 class Reason(_Wire):
     """One fact behind an alarm, enough to explain it a year later. Times are milliseconds UTC, values in `unit`."""
 
-    kind: Literal["limit", "silence", "quality", "score", "implausible"]
+    kind: ReasonKind
     metric: str | None = None
     value: float | None = None
     limit: float | None = None
@@ -76,7 +97,8 @@ class AlarmEvent(_Wire):
     `event_id` is a pure function of the cause, so a repeated delivery is recognised. `alarm_version` counts the changes of
     this alarm (compare-and-set). `feed_seq` is the gap-free number given by SQL; None: not yet recorded there.
     `onset_ms` is when the condition began, `condition_ms` when it had held for its onset delay (both event time);
-    `at_ms` is when this change happened: event time for the stream's changes, wall time for people's.
+    `at_ms` is when this change happened: event time for the stream's changes (the tick, for what was found in late data),
+    wall time for people's. `patient` is the key of a group (`contracts.groups`) where no single patient is meant.
     """
 
     event_id: str

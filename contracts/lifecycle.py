@@ -7,8 +7,14 @@ then finds. A refused change says why.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
-from contracts.alarms import Change, Priority, State
+from contracts.alarms import BEGINNINGS, Change, Priority, State
+
+_BORN: Final = MappingProxyType(
+    {Change.RAISED: State.ACTIVE, Change.INHIBITED: State.INHIBITED, Change.FOUND: State.RETROSPECTIVE}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +34,26 @@ class Refused:
 def transition(state: State | None, priority: Priority, change: Change) -> Moved | Refused:
     """What `change` does to an alarm in `state` (None: it does not exist yet).
 
-    High priority latches: when its condition ends unseen, it stays until a person acknowledges it.
+    High priority latches: when its condition ends unseen, it stays until a person acknowledges it. An inhibited alarm was
+    shown to nobody, so it does not latch.
     """
     if state is None:
-        return Moved(state=State.ACTIVE) if change is Change.RAISED else Refused(reason="there is no such alarm")
-    if change is Change.RAISED:
+        born = _BORN.get(change)
+        return Moved(state=born) if born is not None else Refused(reason="there is no such alarm")
+    if change in BEGINNINGS:
         return Refused(reason="the alarm exists already")
     if change is Change.LABELLED:
         return Moved(state=state)
-    if state is State.RESOLVED:
-        return Refused(reason="the alarm is resolved")
+    match state:
+        case State.RESOLVED:
+            return Refused(reason="the alarm is resolved")
+        case State.RETROSPECTIVE:
+            return _in_the_past(change)
+        case State.INHIBITED:
+            return _behind_another(change)
     match change:
+        case Change.RELEASED:
+            return Refused(reason="no other alarm stands for it")
         case Change.WORSENED:
             return Moved(state=State.ACTIVE)
         case Change.CLEARED if state is State.ACTIVE and priority is Priority.HIGH:
@@ -55,3 +70,22 @@ def transition(state: State | None, priority: Priority, change: Change) -> Moved
             return Refused(reason="the alarm is acknowledged already")
         case _:
             return Moved(state=state)
+
+
+def _in_the_past(change: Change) -> Moved | Refused:
+    """A finding may turn out worse, or to have ended; nobody can act on the past."""
+    if change in (Change.WORSENED, Change.CLEARED):
+        return Moved(state=State.RETROSPECTIVE)
+    return Refused(reason="it was found in late data and is not active")
+
+
+def _behind_another(change: Change) -> Moved | Refused:
+    match change:
+        case Change.RELEASED:
+            return Moved(state=State.ACTIVE)
+        case Change.CLEARED:
+            return Moved(state=State.RESOLVED)
+        case Change.WORSENED:
+            return Moved(state=State.INHIBITED)
+        case _:
+            return Refused(reason="another alarm stands for it; see its reason")

@@ -1,7 +1,8 @@
 """Scores: one row per patient, window end and model, the content of `vitals.scores`.
 
-"Not ready" and "insufficient data" are values of `status`, never a score of 0: unknown is not normal. The score of such a
-row is NaN. Contributions say how much each metric added; they sum to the score.
+"Not ready", "insufficient data" and "failed" are values of `status`, never a score of 0: unknown is not normal. The score of
+such a row is NaN. Contributions say how much each metric added; together with the model's base (what it scores when nothing
+is unusual) they sum to the score. Trained classifiers explain only scores that could alarm: the parts of all others are 0.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from contracts.frames import Array, Labels, constant, decode, encode
+from contracts.frames import Array, Frame, Labels, constant, decode, encode
 from contracts.vitals import CATALOGUE, INDEX
 
 SCHEMA: Final = "scores/1"
 _CONTRIBUTION: Final = "contribution."
 _DEVIATION: Final = "deviation."
+MAX_TROUBLE: Final = 200  # characters
+SHADOW: Final = ".shadow"
+"""Behind the name of a model that scores for comparison only. No alarm rule can name such a model."""
 
 
 class Status(StrEnum):
@@ -29,6 +33,7 @@ class Status(StrEnum):
     OK = "ok"
     NOT_READY = "not_ready"  # the model has not yet seen enough of this patient
     INSUFFICIENT = "insufficient"  # this window has too little usable data
+    FAILED = "failed"  # the model gave no valid answer: it raised, hung, or answered what is no number
 
 
 STATUSES: Final = tuple(Status)
@@ -39,7 +44,10 @@ class Scores:
     """Columns of equal length, all of one model and version. `status` indexes `STATUSES`. `contribution`: metric name to its
     part of the score (0 where it had no part). `deviation`: metric name to value minus the patient's own baseline in the
     metric's unit (NaN where unknown): what a nurse reads as "+9 over own baseline". `completeness`: the share of its inputs
-    the model had, for models that score with parts missing; None for models that do not say."""
+    the model had, for models that score with parts missing; None for models that do not say.
+
+    `trouble`: what is wrong with the model itself, "" when it works: a bundle that was refused, an older version that stands
+    in. A frame whose only row is the canary of its partition, `failed`, says nothing but that."""
 
     model: str
     version: str
@@ -50,6 +58,7 @@ class Scores:
     contribution: Mapping[str, npt.NDArray[np.float32]]
     deviation: Mapping[str, npt.NDArray[np.float32]]
     completeness: npt.NDArray[np.float32] | None = None
+    trouble: str = ""
 
     def __len__(self) -> int:
         return len(self.score)
@@ -68,6 +77,8 @@ def encode_scores(scores: Scores) -> bytes:
     }
     if scores.completeness is not None:
         columns["completeness"] = scores.completeness
+    if scores.trouble:
+        columns["trouble"] = constant(scores.trouble[:MAX_TROUBLE], rows)
     for prefix, part in ((_CONTRIBUTION, scores.contribution), (_DEVIATION, scores.deviation)):
         for vital in CATALOGUE:
             if (column := part.get(vital.name)) is not None:
@@ -97,7 +108,16 @@ def decode_scores(payload: bytes) -> Scores:
         contribution=_part(frame.names, _CONTRIBUTION, frame.numbers),
         deviation=_part(frame.names, _DEVIATION, frame.numbers),
         completeness=frame.numbers("completeness", np.float32) if "completeness" in frame.names else None,  # type: ignore[arg-type]
+        trouble=_trouble(frame),
     )
+
+
+def _trouble(frame: Frame) -> str:
+    """Of several texts the first row's holds; there is one in every frame that we write."""
+    if "trouble" not in frame.names or not frame.rows:
+        return ""
+    column = frame.text("trouble")
+    return str(column.names[column.codes[0]])[:MAX_TROUBLE]
 
 
 def _part(names: list[str], prefix: str, numbers: object) -> dict[str, npt.NDArray[np.float32]]:

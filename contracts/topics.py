@@ -41,7 +41,7 @@ class Topic:
 
 READINGS = Topic(
     name="vitals.readings",
-    payload="columnar frames readings/1, plain JSON readings, and ticks",
+    payload="columnar frames readings/1, plain JSON readings, ticks, and fault notices",
     retention_ms=4 * _DAY_MS,
 )
 WINDOWS = Topic(name="vitals.windows", payload="columnar frames windows/1", retention_ms=8 * _DAY_MS)
@@ -66,8 +66,10 @@ SNAPSHOTS = Topic(
 
 TOPICS: tuple[Topic, ...] = (READINGS, WINDOWS, LATEST, SCORES, REJECTED, ALARMS, CANARY_ALARMS, CONFIG, SNAPSHOTS)
 
-# Kafka message headers, and the values of the first.
+# Kafka message headers, and the values of the content type.
 CONTENT_TYPE = "content-type"
+CONFIG_VERSION = "config-version"  # on windows: the number of the tick at which they closed, in decimal digits
 ARROW_FRAME = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 TICK = "application/vnd.vigil.tick+json"
+FAULT = "application/vnd.vigil.fault+json"

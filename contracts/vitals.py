@@ -36,7 +36,11 @@ class Conversion:
 class Vital:
     """One metric. `hard_low`/`hard_high` in `unit`; `cadence_s` is the expected time between values, `expiry_s` the age
     at which a value must no longer be shown as current. `centre` and `spread` (a robust standard deviation) describe
-    resting adults and are the prior of the personal baseline; they are not limits."""
+    resting adults and are the prior of the personal baseline; they are not limits.
+
+    `stuck_s`: a device whose values have been exactly the same for so long is not measuring any more; None: standing still is
+    natural (temperature, SpO2 at its ceiling) or a value is entered by hand. The limits stand well above the longest natural
+    run of real monitors, which send whole numbers: `tests/contracts/natural_runs.py` measures it."""
 
     name: str
     label: str
@@ -50,6 +54,7 @@ class Vital:
     centre: float
     spread: float
     limits: Limits = Limits()
+    stuck_s: float | None = None
     other_loinc: tuple[str, ...] = ()
     also: Mapping[str, Conversion] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -75,27 +80,27 @@ _MASS: Final = MappingProxyType({"[lb_av]": Conversion(factor=0.45359237), "g": 
 # The order is part of the contract: a metric's position is its index in columnar state. Append, never insert.
 CATALOGUE: Final[tuple[Vital, ...]] = (
     Vital(name="heart_rate", label="HR", loinc="8867-4", unit="/min", hard_low=10, hard_high=350, decimals=0,
-          cadence_s=1, expiry_s=15, centre=78, spread=10, also=_PER_MINUTE,
+          cadence_s=1, stuck_s=600, expiry_s=15, centre=78, spread=10, also=_PER_MINUTE,
           limits=Limits(low=50, high=120, critical_low=40, critical_high=150)),
     Vital(name="pulse_rate", label="PR", loinc="8867-4", unit="/min", hard_low=10, hard_high=350, decimals=0,
-          cadence_s=1, expiry_s=15, centre=78, spread=10, also=_PER_MINUTE,
+          cadence_s=1, stuck_s=600, expiry_s=15, centre=78, spread=10, also=_PER_MINUTE,
           limits=Limits(low=50, high=120, critical_low=40, critical_high=150)),
     Vital(name="spo2", label="SpO2", loinc="59408-5", other_loinc=("2708-6",), unit="%", hard_low=30, hard_high=100,
           decimals=0, cadence_s=1, expiry_s=15, centre=96.5, spread=1.5, also=_PERCENT,
           limits=Limits(low=90, critical_low=80)),
     Vital(name="respiratory_rate", label="RR", loinc="9279-1", unit="/min", hard_low=1, hard_high=100, decimals=0,
-          cadence_s=1, expiry_s=30, centre=16, spread=3, also=_PER_MINUTE,
+          cadence_s=1, stuck_s=1800, expiry_s=30, centre=16, spread=3, also=_PER_MINUTE,
           limits=Limits(low=8, high=30, critical_low=5)),
     Vital(name="systolic_bp", label="SYS", loinc="8480-6", unit="mm[Hg]", hard_low=30, hard_high=300, decimals=0,
-          cadence_s=1, expiry_s=900, centre=122, spread=14, also=_PRESSURE, limits=Limits(low=90, high=160)),
+          cadence_s=1, stuck_s=1800, expiry_s=900, centre=122, spread=14, also=_PRESSURE, limits=Limits(low=90, high=160)),
     Vital(name="diastolic_bp", label="DIA", loinc="8462-4", unit="mm[Hg]", hard_low=10, hard_high=220, decimals=0,
-          cadence_s=1, expiry_s=900, centre=72, spread=10, also=_PRESSURE, limits=Limits(low=50, high=90)),
+          cadence_s=1, stuck_s=1800, expiry_s=900, centre=72, spread=10, also=_PRESSURE, limits=Limits(low=50, high=90)),
     Vital(name="mean_bp", label="MAP", loinc="8478-0", unit="mm[Hg]", hard_low=20, hard_high=250, decimals=0,
-          cadence_s=1, expiry_s=900, centre=89, spread=11, also=_PRESSURE, limits=Limits(low=60, high=110)),
+          cadence_s=1, stuck_s=1800, expiry_s=900, centre=89, spread=11, also=_PRESSURE, limits=Limits(low=60, high=110)),
     Vital(name="temperature", label="Temp", loinc="8310-5", unit="Cel", hard_low=25, hard_high=45, decimals=1,
           cadence_s=1, expiry_s=900, centre=36.8, spread=0.35, also=_TEMPERATURE, limits=Limits(low=36, high=39)),
     Vital(name="etco2", label="EtCO2", loinc="19891-1", unit="mm[Hg]", hard_low=0, hard_high=150, decimals=0,
-          cadence_s=1, expiry_s=30, centre=38, spread=4, also=_PRESSURE, limits=Limits(low=25, high=50)),
+          cadence_s=1, stuck_s=1800, expiry_s=30, centre=38, spread=4, also=_PRESSURE, limits=Limits(low=25, high=50)),
     Vital(name="glucose", label="Glucose", loinc="41653-7", unit="mg/dL", hard_low=10, hard_high=1500, decimals=0,
           cadence_s=21_600, expiry_s=43_200, centre=110, spread=25, also=_GLUCOSE, limits=Limits(low=70, high=250)),
     Vital(name="glucose_interstitial", label="CGM", loinc="99504-3", unit="mg/dL", hard_low=20, hard_high=600,

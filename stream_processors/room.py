@@ -15,7 +15,7 @@ import numpy as np
 from contracts.errors import Fatal, InvalidInput
 from contracts.latest import encode_latest
 from contracts.ticks import decode_tick
-from contracts.topics import ARROW_FRAME, CONTENT_TYPE, LATEST, WINDOWS
+from contracts.topics import ARROW_FRAME, CONFIG_VERSION, CONTENT_TYPE, LATEST, WINDOWS
 from contracts.windows import HOP_MS, encode_windows
 from infra.runtime.dead_letters import dead_letter
 from infra.runtime.records import Output, Record
@@ -69,6 +69,7 @@ class ProcessorRoom:
         self._windows = WindowState(self._policy, self._ring, self._planes)
         self._latest = LatestState(self._policy)
         self._clock_ms: int | None = None
+        self._version = 0  # of rules and models, as the ticks name it; whoever scores these windows goes by it
         self._pending = Waiting()  # came since the last tick, or before the first
         self._ahead = Waiting()  # of a time that the ring has no place for yet
         self.counts = Counts()
@@ -93,6 +94,7 @@ class ProcessorRoom:
             except InvalidInput as error:
                 outputs.append(dead_letter(record, error.field, error.reason))
                 continue
+            self._version = max(tick.config_version, self._version)
             outputs += self._tick(tick.tick_ms)
         outputs += self._take(group)
         return outputs
@@ -146,7 +148,8 @@ class ProcessorRoom:
         for windows in frames(parts, self._slots, self._planes, self._policy.frame_rows):
             self.counts.windows += len(windows)
             self.counts.revised += int(np.count_nonzero(windows.revised))
-            yield Output(topic=WINDOWS.name, partition=self._partition, value=encode_windows(windows), headers=_HEADERS)
+            headers = (*_HEADERS, (CONFIG_VERSION, b"%d" % self._version))
+            yield Output(topic=WINDOWS.name, partition=self._partition, value=encode_windows(windows), headers=headers)
         for latest in self._latest.changed(tick_ms, self._slots, self._planes):
             self.counts.latest += len(latest)
             yield Output(topic=LATEST.name, partition=self._partition, value=encode_latest(latest), headers=_HEADERS)

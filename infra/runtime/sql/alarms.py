@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, Select, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from contracts.alarms import AlarmEvent, Change, Priority, State, digest
+from contracts.alarms import BEGINNINGS, OPEN, STREAM_CHANGES, AlarmEvent, Change, Priority, State, digest
 from contracts.errors import InvalidInput, Retryable
 from contracts.lifecycle import Refused
 from infra.runtime.sql.engine import reading, writing
@@ -34,10 +34,8 @@ from infra.runtime.sql.feed import (
 from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED, IDEMPOTENCY
 from infra.runtime.sql.patients import ensure_patients
 
-__all__ = ["Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "Recorded"]
+__all__ = ["OPEN", "Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "Recorded"]
 
-OPEN: Final = (State.ACTIVE, State.ACKNOWLEDGED, State.LATCHED)
-STREAM_CHANGES: Final = frozenset({Change.RAISED, Change.WORSENED, Change.CLEARED})
 LABELS: Final = ("actionable", "false_alarm", "artefact")
 # An alarm may be quiet for a while, never for good (DESIGN 6).
 MAX_SNOOZE_MS: Final = 30 * 60_000
@@ -92,7 +90,7 @@ class AlarmStore:
     # Writing
 
     def record(self, events: Sequence[AlarmEvent]) -> list[Recorded | Dropped]:
-        """Record the stream's changes (raised, worsened, cleared), in order; the answer has one entry for each.
+        """Record the stream's changes (`STREAM_CHANGES`), in order; the answer has one entry for each.
 
         Idempotent by `event_id`: a repeat gives what was stored. The state comes from the stored alarm: `cleared` after a
         nurse's acknowledgement resolves. Several alerting groups may record the same events at once: one writes them.
@@ -194,7 +192,7 @@ class AlarmStore:
             return int(connection.execute(select(FEED.c.last_seq)).scalar_one())
 
     def open_alarms(self) -> list[Alarm]:
-        """Every alarm that is not resolved, newest first."""
+        """Every alarm that calls somebody, newest first."""
         with reading(self._engine) as connection:
             return found_alarms(connection, _newest_first().where(ALARMS.c.state.in_(OPEN)))
 
@@ -226,7 +224,7 @@ class AlarmStore:
         return AlarmPage(items=tuple(found[:limit]), next=f"{last.raised_ms}.{last.alarm_id}" if last else None)
 
     def counts(self, patients: Collection[str] | None = None) -> dict[str, dict[Priority, int]]:
-        """How many unresolved alarms each patient has, by priority; without the patients who have none."""
+        """How many open alarms each patient has, by priority; without the patients who have none."""
         statement = (
             select(ALARMS.c.patient, ALARMS.c.priority, func.count())
             .where(ALARMS.c.state.in_(OPEN))
@@ -279,7 +277,7 @@ def _record(events: Sequence[AlarmEvent], connection: Connection) -> list[Record
         fresh.append(recorded)
         results.append(Recorded(event=recorded, repeated=False))
     if fresh:
-        ensure_patients(connection, sorted({event.patient for event in fresh if event.change is Change.RAISED}))
+        ensure_patients(connection, sorted({event.patient for event in fresh if event.change in BEGINNINGS}))
         write_changes(connection, before, after, fresh)
     return results
 

@@ -84,6 +84,10 @@ def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
+def _without_foreign_keys(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = OFF")
+
+
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes the write lock at once: a lock that is upgraded later fails without waiting.
     writes = connection.get_execution_options().get(_WRITES)
@@ -185,6 +189,9 @@ def upgrade(url: str) -> None:
     from alembic import command  # only who upgrades pays for it
 
     engine = open_engine(url)
+    if engine.dialect.name == "sqlite":
+        # A step may make a table anew that others refer to. SQLite's own procedure: enforce nothing meanwhile, check all after.
+        event.listen(engine, "connect", _without_foreign_keys)
     try:
         with writing(engine) as connection:
             if engine.dialect.name == "postgresql":
@@ -193,6 +200,8 @@ def upgrade(url: str) -> None:
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             command.upgrade(alembic_config(connection), "head")
+            if engine.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+                raise Fatal("A migration would leave rows that refer to nothing.", cause="a damaged database file")
     finally:
         engine.dispose()
 

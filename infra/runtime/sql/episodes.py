@@ -15,8 +15,9 @@ class Alarm:
     """An alarm with everything that happened to it so far. Times are milliseconds UTC.
 
     `version` counts its changes. `raised_ms`, `cleared_ms` are event time; `acknowledged_ms`, and `resolved_ms` where a
-    person closed it, wall time. `priority`, `text` and `reasons` are those of the newest worsening. `feed_seq` is the
-    number of the newest change.
+    person closed it, wall time. `priority`, `text` and `reasons` are those of the newest worsening or release;
+    `raised_ms` is when it was first kept, and for one that was released when it was told. `feed_seq` is the number of the
+    newest change.
     """
 
     alarm_id: str
@@ -113,6 +114,11 @@ def advance(alarm: Alarm | None, event: AlarmEvent, feed_seq: int) -> Alarm | Re
                 acknowledged_ms=None,
                 snoozed_until_ms=None,
             )
+        case Change.RELEASED:
+            return replace(
+                alarm, priority=event.priority, text=event.text, reasons=event.reasons, rule_version=event.rule_version,
+                raised_ms=event.at_ms,
+            )  # fmt: skip
         case Change.CLEARED:
             return replace(alarm, cleared_ms=event.at_ms)
         case Change.ACKNOWLEDGED:

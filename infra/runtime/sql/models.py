@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -78,7 +79,9 @@ ALARMS: Final = Table(
     Column("snoozed_until_ms", BigInteger),
     Column("label", Text),
     Column("feed_seq", BigInteger, nullable=False),  # of the newest change
-    CheckConstraint("state IN ('active', 'acknowledged', 'latched', 'resolved')", name="state"),
+    CheckConstraint(
+        "state IN ('active', 'acknowledged', 'latched', 'resolved', 'inhibited', 'retrospective')", name="state"
+    ),
     CheckConstraint("priority IN ('low', 'medium', 'high')", name="priority"),
     CheckConstraint("version >= 1", name="version"),
     Index(None, "raised_ms", "alarm_id"),
@@ -125,5 +128,36 @@ RULE_VERSIONS: Final = Table(
     Column("reason", Text, nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("document", DOCUMENT, nullable=False),
+    CheckConstraint("number >= 1", name="number"),
+)
+
+# Every bundle that was ever registered. The files lie in a folder; the digest says which ones are meant.
+MODEL_VERSIONS: Final = Table(
+    "model_versions",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("framework", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
+# Stages, as they changed. `config_version`: the tick's number from which a change is in force, 0 for what a release ships.
+MODEL_CHANGES: Final = Table(
+    "model_changes",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("config_version", Integer, nullable=False),
+    Column("evidence", DOCUMENT, nullable=False),
+    ForeignKeyConstraint(["name", "version"], ["model_versions.name", "model_versions.version"]),
+    CheckConstraint("stage IN ('candidate', 'shadow', 'champion', 'retired')", name="stage"),
     CheckConstraint("number >= 1", name="number"),
 )

@@ -14,10 +14,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from contracts.alarms import Change
 from contracts.errors import Fatal, Retryable, VigilError
 from infra.runtime.sql.alarms import AlarmStore
-from infra.runtime.sql.engine import open_engine, reading, upgrade, writing
+from infra.runtime.sql.engine import alembic_config, open_engine, reading, upgrade, writing
 from infra.runtime.sql.models import METADATA
+from tests.infra.runtime.sql.events import ONSET_MS, event
 
 
 def described(connection: Connection) -> dict[str, Any]:
@@ -55,7 +57,28 @@ def test_upgrading_twice_changes_nothing(sql_url: str, engine: Engine) -> None:
     upgrade(sql_url)
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM patients")).scalar_one() == 1
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0001"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
+
+
+def test_alarms_outlive_the_step_that_adds_states(empty_url: str) -> None:
+    """From the first schema with rows in every table that refers to alarms, to the newest, nothing lost and nothing loose."""
+    from alembic import command
+
+    engine = open_engine(empty_url)
+    with writing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0001")
+    store = AlarmStore(engine)
+    raised = event(patient="p-001")
+    store.record([raised])
+    store.act(raised.alarm_id, Change.ACKNOWLEDGED, actor="nurse", at_ms=ONSET_MS, idempotency_key="k")
+    before = store.get(raised.alarm_id), store.events(raised.alarm_id)
+    upgrade(empty_url)
+    assert (store.get(raised.alarm_id), store.events(raised.alarm_id)) == before
+    store.record([event(Change.INHIBITED, patient="p-002"), event(Change.FOUND, patient="p-003")])
+    assert [a.alarm_id for a in store.open_alarms()] == [raised.alarm_id]
+    with pytest.raises(DBAPIError), writing(engine) as connection:
+        connection.execute(text("DELETE FROM alarms"))  # their events still refer to them
+    engine.dispose()
 
 
 def test_processes_that_start_at_once_all_find_the_schema(empty_url: str) -> None:

@@ -1,0 +1,54 @@
+"""From features to the array a graph is given: columns by name, scaled, clipped, gaps as the manifest wants them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.errors import InvalidInput
+from inference.bundles import MANIFEST, Manifest
+from inference.features import CHANNELS, FEATURE_SET, FEATURES, METRICS
+
+Floats = npt.NDArray[np.float32]
+
+NAMES: Final[dict[str, tuple[str, ...]]] = {"table": FEATURES, "sequence": CHANNELS, "step": METRICS}
+
+
+class Inputs:
+    """What one model is given. Raises `InvalidInput` when its manifest asks for what the stream does not have."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        if manifest.feature_set != FEATURE_SET:
+            raise InvalidInput(f"{MANIFEST} feature_set", f"is {manifest.feature_set}, and this release makes {FEATURE_SET}")
+        if manifest.input == "sequence" and manifest.steps != 24:
+            raise InvalidInput(f"{MANIFEST} steps", "must be 24 hours for a sequence of this feature set")
+        have = {name: place for place, name in enumerate(NAMES[manifest.input])}
+        for column in manifest.inputs:
+            if column.name not in have:
+                raise InvalidInput(f"{MANIFEST} inputs", f"asks for {column.name!r}, which the stream does not have")
+        self._place = np.array([have[column.name] for column in manifest.inputs], dtype=np.intp)
+        self._centre = np.array([column.centre for column in manifest.inputs], dtype=np.float32)
+        self._spread = np.array([column.spread for column in manifest.inputs], dtype=np.float32)
+        self._clip = None if manifest.clip is None else np.float32(manifest.clip)
+        self._masked = manifest.missing == "mask"
+
+    def array(self, features: Floats) -> Floats:
+        """Shape (rows, ..., width) from features of shape (rows, ..., names of the feature set)."""
+        scaled = (features[..., self._place] - self._centre) / self._spread
+        if self._clip is not None:
+            scaled = np.clip(scaled, -self._clip, self._clip)
+        if self._masked:
+            there = ~np.isnan(scaled)
+            scaled = np.concatenate([np.where(there, scaled, np.float32(0)), there], axis=-1)
+        return np.ascontiguousarray(scaled, dtype=np.float32)
+
+
+def places_of(metrics: Sequence[str]) -> npt.NDArray[np.intp]:
+    """The index of each vital in the feature set. Raises `InvalidInput` for one that is not in it."""
+    unknown = [metric for metric in metrics if metric not in METRICS]
+    if unknown:
+        raise InvalidInput(f"{MANIFEST} inputs", f"is made of {unknown[0]}, which is not in {FEATURE_SET}")
+    return np.array([METRICS.index(metric) for metric in metrics], dtype=np.intp)

@@ -1,0 +1,335 @@
+"""The trained models of one partition: windows in, scores of every model out, once a patient and minute. Pure, but for the
+failures of the models themselves.
+
+Only short windows that end on a whole minute count, so that each second counts once. Windows that late data revised go into
+the hours they belong to, and are not scored again: what a model said at ten o'clock was said with what was known then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from contracts.canary import CANARIES
+from contracts.errors import InvalidInput
+from contracts.frames import Labels, constant
+from contracts.scores import STATUSES, Scores, Status
+from contracts.windows import SHORT_MS, Windows
+from inference.features import FEATURES, METRICS, HourFeatures
+from inference.features.live import rows_of, whole_minutes
+from inference.patients import Patients
+from inference.serving.backend import Floats, ModelFailed
+from inference.serving.classifier import fresh
+from inference.serving.forecaster import Forecaster, dense
+from inference.serving.inputs import places_of
+from inference.serving.lineup import Lineup, Loaded, Served
+from inference.windows import rows_where
+
+Index = npt.NDArray[np.intp]
+
+_FORMAT: Final = 1
+_OK, _NOT_READY, _INSUFFICIENT, _FAILED = (
+    STATUSES.index(s) for s in (Status.OK, Status.NOT_READY, Status.INSUFFICIENT, Status.FAILED)
+)
+_DELTA: Final = np.array([FEATURES.index(f"{metric}.delta") for metric in METRICS], dtype=np.intp)
+_NOTHING: Final = Lineup(version=-1, models=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Minute:
+    """The patients with a window that ends at `end_ms`. `values`: shape (rows, metrics), NaN = missing."""
+
+    end_ms: int
+    patient: Labels
+    slots: Index
+    minutes: npt.NDArray[np.int32]
+    values: Floats
+
+    @property
+    def times(self) -> npt.NDArray[np.int64]:
+        return np.full(len(self.slots), self.end_ms, dtype=np.int64)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `asked`: its graph was run.
+    `unexplained`: why it could not say where its scores come from."""
+
+    score: Floats
+    status: npt.NDArray[np.uint8]
+    contribution: dict[str, Floats]
+    asked: bool = True
+    unexplained: str = ""
+
+
+class TrainedModels:
+    """State: hours of features, carried states of forecasters, which version of the registry is in force.
+
+    `lineup` gives the line-up of a version, the same object while nothing about it changes, and None while it cannot be had:
+    then the one before stays. It is asked with every frame and must not take long.
+    """
+
+    def __init__(self, partition: int, lineup: Callable[[int], Lineup | None]) -> None:
+        self._partition, self._ask = partition, lineup
+        self._version = 0
+        self._lineup = _NOTHING
+        self._forecasters: dict[str, Forecaster] = {}
+        self._waiting: dict[str, bytes] = {}  # restored states of forecasters whose line-up is not there yet
+        self._clear()
+
+    def _clear(self) -> None:
+        self._patients = Patients()
+        self._hours = HourFeatures()
+        self._seen_ms = np.zeros(0, dtype=np.int64)
+        self._minutes = np.zeros(0, dtype=np.int32)
+        self._trouble: dict[str, str] = {}
+
+    @property
+    def lineup(self) -> Lineup:
+        """What scores now."""
+        return self._lineup
+
+    def score(self, windows: Windows, version: int) -> list[Scores]:
+        """Scores of short windows, each of which comes once. `version`: that of the registry in force when they closed."""
+        self._version = max(version, self._version)
+        self._follow()
+        found: list[Scores] = []
+        minute = whole_minutes(windows)
+        for end_ms in np.unique(windows.window_end_ms[minute]).tolist():
+            rows = minute & (windows.window_end_ms == end_ms)
+            found += self._end(end_ms, rows_where(windows, rows))
+        if len(windows):
+            found += self._tell(int(windows.window_end_ms.max()), {scores.model for scores in found})
+        return found
+
+    def _follow(self) -> None:
+        found = self._ask(self._version)
+        if found is None or found is self._lineup:
+            return
+        self._lineup = found
+        bundles = [loaded.bundle for served in found.models for loaded in served.chain]
+        wanted = {bundle.digest: bundle.manifest for bundle in bundles if bundle.manifest.kind == "forecaster"}
+        kept = {digest: model for digest, model in self._forecasters.items() if digest in wanted}
+        for digest, manifest in wanted.items():
+            if digest not in kept:
+                kept[digest] = Forecaster(manifest)
+                if digest in self._waiting:
+                    kept[digest].restore(self._waiting[digest])
+        self._forecasters, self._waiting = kept, {}
+        # What a model did wrong before holds until it is asked again; what is wrong with its bundle is known now.
+        self._trouble = {served.name: served.trouble or self._trouble.get(served.name, "") for served in found.models}
+
+    def _end(self, end_ms: int, windows: Windows) -> Iterator[Scores]:
+        slots = self._patients.slots_of(windows.patient)
+        self._fit(len(self._patients))
+        rows = rows_of(windows)
+        self._hours.update(slots[rows.row], rows.metric, rows.time_ms, rows.value)
+        new = self._seen_ms[slots] < end_ms
+        if not new.any():
+            return
+        values = dense(len(slots), rows.row, rows.metric, rows.value)
+        slots = slots[new]
+        self._seen_ms[slots] = end_ms
+        self._minutes[slots] += 1
+        minute = _Minute(
+            end_ms=end_ms,
+            patient=windows.patient.take(new),
+            slots=slots,
+            minutes=self._minutes[slots],
+            values=values[new],
+        )
+        tables: dict[str, Floats] = {}
+        for served in self._lineup.models:
+            yield self._score(served, minute, tables)
+
+    def _score(self, served: Served, minute: _Minute, tables: dict[str, Floats]) -> Scores:
+        """By the first of the chain that answers. What stands before it failed, and that is said with the score."""
+        reasons = [served.trouble] if served.trouble else []
+        for loaded in served.chain:
+            try:
+                answer = self._answer(loaded, minute, tables)
+            except ModelFailed as error:
+                reasons.append(f"version {loaded.bundle.manifest.version} {error}")
+                continue
+            if not answer.asked:  # nobody had enough data: that says nothing about the model
+                return self._scores(served, loaded, minute, answer)
+            if answer.unexplained:
+                reasons.append(f"version {loaded.bundle.manifest.version} {answer.unexplained} when asked for reasons")
+            elif np.any(answer.status == _FAILED):
+                reasons.append(f"version {loaded.bundle.manifest.version} gave answers that are no numbers")
+            elif reasons:
+                reasons.append(f"version {loaded.bundle.manifest.version} stands in")
+            self._trouble[served.name] = "; ".join(reasons)
+            return self._scores(served, loaded, minute, answer)
+        self._trouble[served.name] = "; ".join([*reasons, "there are no scores"])
+        failed = _Answer(
+            score=np.full(len(minute.slots), np.nan, dtype=np.float32),
+            status=np.full(len(minute.slots), _FAILED, dtype=np.uint8),
+            contribution={},
+        )
+        return self._scores(served, None, minute, failed)
+
+    def _answer(self, loaded: Loaded, minute: _Minute, tables: dict[str, Floats]) -> _Answer:
+        manifest = loaded.bundle.manifest
+        vitals = places_of(manifest.vitals)
+        there = fresh(self._hours, minute.slots, minute.times, vitals)
+        enough = there >= max(1, math.ceil(manifest.coverage * len(vitals)))
+        if loaded.classifier is None:
+            return self._surprise(loaded, minute, enough)
+        ready = minute.minutes >= manifest.ready_minutes
+        status = np.where(~enough, _INSUFFICIENT, np.where(ready, _OK, _NOT_READY)).astype(np.uint8)
+        score = np.full(len(status), np.nan, dtype=np.float32)
+        ok = np.flatnonzero(status == _OK)
+        if not len(ok):
+            return _Answer(score=score, status=status, contribution={}, asked=False)
+        if manifest.input not in tables:
+            tables[manifest.input] = loaded.classifier.features(self._hours, minute.slots, minute.times)
+        score[ok] = loaded.classifier.score(loaded.runner.run, tables[manifest.input][ok])
+        _judge(loaded, score, status, ok)
+        answer = _Answer(score=score, status=status, contribution={})
+        high = np.flatnonzero((status == _OK) & (score >= _lowest(loaded)))
+        if len(high):
+            try:
+                explained = loaded.classifier.explain(
+                    loaded.runner.run, self._hours, minute.slots[high], minute.times[high], score[high]
+                )
+            except ModelFailed as error:  # a score without its reasons is worth more than none
+                answer.unexplained = str(error)
+                return answer
+            for metric, part in explained.contribution.items():
+                answer.contribution[metric] = np.zeros(len(status), dtype=np.float32)
+                answer.contribution[metric][high] = part
+        return answer
+
+    def _surprise(self, loaded: Loaded, minute: _Minute, enough: npt.NDArray[np.bool_]) -> _Answer:
+        manifest = loaded.bundle.manifest
+        assert manifest.forecast is not None, "checked by the manifest of a forecaster"
+        forecaster = self._forecasters[loaded.bundle.digest]
+        forecaster.fit(len(self._patients))
+        number = minute.end_ms // SHORT_MS
+        found = forecaster.step(loaded.runner.run, minute.slots, number, minute.values)
+        ready = (found.steps >= manifest.forecast.warm_steps) & ~np.isnan(found.parts).all(axis=0)
+        if not found.valid.any():
+            raise loaded.runner.failed("gave answers that are no numbers")
+        status = np.where(~enough, _INSUFFICIENT, np.where(ready, _OK, _NOT_READY)).astype(np.uint8)
+        status[~found.valid] = _FAILED
+        ok = status == _OK
+        parts = np.where(ok[None], np.nan_to_num(found.parts, nan=0.0), np.float32(0)).astype(np.float32)
+        total = np.zeros(len(status), dtype=np.float32)
+        for part in parts:  # one after the other: a library's blocked sum may round by who stands beside whom
+            total += part
+        score = np.where(ok, total, np.float32(np.nan)).astype(np.float32)
+        _judge(loaded, score, status, np.flatnonzero(ok))
+        return _Answer(score=score, status=status, contribution=dict(zip(manifest.forecast.metrics, parts, strict=True)))
+
+    def _scores(self, served: Served, loaded: Loaded | None, minute: _Minute, answer: _Answer) -> Scores:
+        deviation: dict[str, Floats] = {}
+        if loaded is not None:
+            high = np.flatnonzero((answer.status == _OK) & (answer.score >= _lowest(loaded)))
+            if len(high):
+                delta = self._hours.table(minute.slots[high], minute.times[high])[:, _DELTA]
+                for metric in answer.contribution:
+                    deviation[metric] = np.full(len(answer.score), np.nan, dtype=np.float32)
+                    deviation[metric][high] = delta[:, METRICS.index(metric)]
+        return Scores(
+            model=served.name,
+            version=served.wanted if loaded is None else loaded.bundle.manifest.version,
+            patient=minute.patient,
+            window_end_ms=minute.times,
+            score=answer.score,
+            status=answer.status,
+            contribution=answer.contribution,
+            deviation=deviation,
+            trouble=self._trouble[served.name],
+        )
+
+    def _tell(self, end_ms: int, scored: set[str]) -> Iterator[Scores]:
+        """A model in trouble says so with every frame of windows, six times a minute, whoever is scored in it."""
+        for served in self._lineup.models:
+            trouble = self._trouble[served.name]
+            if trouble and served.name not in scored:
+                yield Scores(
+                    model=served.name,
+                    version=served.chain[0].bundle.manifest.version if served.chain else served.wanted,
+                    patient=constant(CANARIES[self._partition], 1),
+                    window_end_ms=np.array([end_ms], dtype=np.int64),
+                    score=np.full(1, np.nan, dtype=np.float32),
+                    status=np.full(1, _FAILED, dtype=np.uint8),
+                    contribution={},
+                    deviation={},
+                    trouble=trouble,
+                )
+
+    def _fit(self, slots: int) -> None:
+        self._hours.fit(slots)
+        more = slots - len(self._seen_ms)
+        if more > 0:
+            self._seen_ms = np.concatenate([self._seen_ms, np.zeros(more, dtype=np.int64)])
+            self._minutes = np.concatenate([self._minutes, np.zeros(more, dtype=np.int32)])
+
+    def snapshot(self) -> bytes:
+        """The whole state."""
+        forecasters = {digest: model.snapshot() for digest, model in self._forecasters.items()}
+        return msgspec.msgpack.encode(
+            _Snapshot(
+                format=_FORMAT,
+                version=self._version,
+                patients=list(self._patients.names),
+                seen_ms=self._seen_ms.tobytes(),
+                minutes=self._minutes.tobytes(),
+                hours=self._hours.snapshot(),
+                forecasters={**self._waiting, **forecasters},
+            )
+        )
+
+    def restore(self, snapshot: bytes) -> None:
+        """Replace the state. Raises `InvalidInput` when `snapshot` is not one of this kind."""
+        try:
+            found = msgspec.msgpack.decode(snapshot, type=_Snapshot)
+        except msgspec.MsgspecError as error:
+            raise InvalidInput("snapshot", "is not one of trained models") from error
+        slots = len(found.patients)
+        if found.format != _FORMAT or len(found.seen_ms) != 8 * slots or len(found.minutes) != 4 * slots:
+            raise InvalidInput("snapshot", "is of trained models of another release, or damaged")
+        self._clear()
+        self._patients = Patients(found.patients)
+        self._hours.restore(found.hours)
+        if self._hours.slots > slots:
+            raise InvalidInput("snapshot", "holds hours of patients that it does not name")
+        self._hours.fit(slots)
+        self._seen_ms = np.frombuffer(found.seen_ms, dtype=np.int64).copy()
+        self._minutes = np.frombuffer(found.minutes, dtype=np.int32).copy()
+        self._version, self._lineup = found.version, _NOTHING
+        self._forecasters, self._waiting = {}, dict(found.forecasters)
+        self._follow()
+
+
+class _Snapshot(msgspec.Struct):
+    format: int
+    version: int
+    patients: list[str]
+    seen_ms: bytes
+    minutes: bytes
+    hours: bytes
+    forecasters: dict[str, bytes]
+
+
+def _lowest(loaded: Loaded) -> float:
+    """The lowest score that the bundle calls an alarm; without one nothing is explained."""
+    return min(loaded.bundle.manifest.thresholds.values(), default=math.inf)
+
+
+def _judge(loaded: Loaded, score: Floats, status: npt.NDArray[np.uint8], ok: Index) -> None:
+    """Mark rows without a valid answer, and let the guard know. Raises `ModelFailed` when there is no valid answer at all."""
+    bad = ok[~np.isfinite(score[ok])]
+    if len(bad) and len(bad) == len(ok):
+        raise loaded.runner.failed("gave answers that are no numbers")
+    status[bad], score[bad] = _FAILED, np.nan
+    if not len(bad):
+        loaded.runner.worked()

@@ -1,0 +1,135 @@
+"""The training loop of the classifiers: epochs, early stopping on validation patients, checkpoints. Knows no framework.
+
+Everything random in an epoch is seeded by (seed, epoch), so a training that was stopped and resumed ends at the same weights as
+one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
+
+from inference.nets import Floats, Learner
+from inference.train import checkpoint
+from inference.train.recipe import Fit
+
+Say = Callable[[str], None]
+_WARM_UP: Final = 0.1  # of all steps: the learning rate rises, then falls along a cosine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Scaled inputs and targets of some patients. `lost`: shape (vitals, columns), which columns go with a vital."""
+
+    inputs: Floats
+    targets: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """`history`: mean AUROC over horizons on validation patients after each epoch."""
+
+    best_epoch: int
+    history: tuple[float, ...]
+
+    @property
+    def best(self) -> float:
+        return self.history[self.best_epoch]
+
+
+def fit(
+    learner: Learner,
+    training: Rows,
+    validation: Rows,
+    how: Fit,
+    *,
+    lost: npt.NDArray[np.bool_],
+    seed: int,
+    fingerprint: str,
+    keep: Path | None = None,
+    resume: bool = False,
+    say: Say = lambda _: None,
+    epochs_now: int | None = None,
+) -> Fitted:
+    """Train `learner` and leave it at its best epoch. `epochs_now`: stop after so many epochs of this call, to be resumed."""
+    best_state: Mapping[str, npt.NDArray[Any]] = {}
+    history: list[float] = []
+    best, first = 0, 0
+    if resume and keep is not None:
+        found = checkpoint.load(keep, fingerprint)
+        learner.load_state(found.now)
+        history, best, first, best_state = list(found.history), found.best_epoch, found.epoch, found.best
+        say(f"goes on after epoch {first} of {how.epochs}")
+    per_epoch = max(1, len(_drawn(training.targets, how, seed, 0)) // how.batch)
+    last = how.epochs if epochs_now is None else min(how.epochs, first + epochs_now)
+    for epoch in range(first, last):
+        if history and epoch - best > how.patience:
+            say(f"no gain for {how.patience} epochs: ends at epoch {epoch}")
+            break
+        learner.begin(epoch)
+        draw = np.random.default_rng([seed, epoch])
+        order = _drawn(training.targets, how, seed, epoch)
+        draw.shuffle(order)
+        losses = []
+        for k in range(per_epoch):
+            rows = np.sort(order[k * how.batch : (k + 1) * how.batch])
+            if len(rows) < 2:
+                break
+            inputs = _with_lost(training.inputs[rows], lost, how.lost_vital, draw)
+            rate = how.learning_rate * _rate((epoch * per_epoch + k + 1) / (how.epochs * per_epoch))
+            losses.append(learner.step(inputs, training.targets[rows], rate))
+        history.append(ranking(learner.logits(validation.inputs), validation.targets))
+        if history[-1] >= max(history):
+            best, best_state = epoch, learner.state()
+        say(f"epoch {epoch + 1}/{how.epochs}: loss {np.mean(losses):.4f}, validation AUROC {history[-1]:.4f}")
+        if keep is not None:
+            checkpoint.save(
+                keep,
+                checkpoint.Checkpoint(
+                    fingerprint=fingerprint, epoch=epoch + 1, best_epoch=best, history=tuple(history),
+                    now=learner.state(), best=best_state,
+                ),
+            )  # fmt: skip
+    learner.load_state(best_state)
+    return Fitted(best_epoch=best, history=tuple(history))
+
+
+def ranking(logits: Floats, targets: Floats) -> float:
+    """Mean AUROC over the horizons that have both outcomes; 0.5 when none has."""
+    found = []
+    for k in range(targets.shape[1]):
+        known = ~np.isnan(targets[:, k])
+        wanted = targets[known, k]
+        if 0 < wanted.sum() < len(wanted):
+            found.append(float(roc_auc_score(wanted, logits[known, k])))
+    return float(np.mean(found)) if found else 0.5
+
+
+def _drawn(targets: Floats, how: Fit, seed: int, epoch: int) -> npt.NDArray[np.intp]:
+    """Rows of an epoch: all with an event within some horizon, and a share of the others."""
+    event = np.nanmax(targets, axis=1) > 0.5
+    positives, negatives = np.flatnonzero(event), np.flatnonzero(~event)
+    count = max(1, round(len(negatives) * how.negatives)) if len(negatives) else 0
+    chosen = np.random.default_rng([seed, epoch, 1]).choice(negatives, count, replace=False) if count else negatives
+    return np.concatenate([positives, chosen])
+
+
+def _with_lost(inputs: Floats, lost: npt.NDArray[np.bool_], chance: float, draw: np.random.Generator) -> Floats:
+    """`inputs`, a copy, with some vitals left out of some rows."""
+    if chance <= 0:
+        return inputs
+    gone = draw.random((len(inputs), len(lost))) < chance
+    columns = (gone.astype(np.float32) @ lost.astype(np.float32)) > 0
+    if inputs.ndim == 3:
+        columns = columns[:, None, :]
+    return np.where(columns, np.float32(np.nan), inputs)
+
+
+def _rate(done: float) -> float:
+    return min(done / _WARM_UP, 1.0) * 0.5 * (1 + float(np.cos(np.pi * done)))
