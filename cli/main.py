@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import alarms, bench, config, doctor, metrics, sources, stack, topics
+from cli import alarms, bench, config, doctor, evaluate, metrics, sources, stack, topics
 from contracts.errors import VigilError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("simulate")(sources.simulate)
 app.command("replay")(sources.replay)
 app.command("metrics")(metrics.metrics)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(config.app, name="config")

@@ -73,9 +73,9 @@ class Policy:
 
 
 CHARTED: Final = Policy(
-    max_age_ms=(*(2 * _HOUR_MS,) * 2, 8 * _HOUR_MS, 2 * _HOUR_MS, 12 * _HOUR_MS, *(12 * _HOUR_MS,) * 3)
+    max_age_ms=(*(8 * _HOUR_MS,) * 4, 12 * _HOUR_MS, *(12 * _HOUR_MS,) * 3)
 )
-"""For values that staff write down about once an hour."""
+"""For values that staff write down: a round of observations stands until the next, which NEWS2 itself sets at 4 to 12 hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
