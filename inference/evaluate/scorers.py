@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +99,12 @@ def lightgbm(variant: str, count: int, seed: int, threads: int, say: Say) -> Sco
             for k in range(count):
                 some = fold != k
                 model, metrics = _trees().train(
-                    table[some], recording.moments.label[some], recording.moments.patient[some], seed, threads=threads
+                    table[some],
+                    recording.moments.label[some],
+                    recording.moments.patient[some],
+                    seed,
+                    recipe=_recipe(recording),
+                    threads=threads,
                 )
                 learnt.append(model.logits)
                 say(
@@ -120,7 +125,9 @@ def lightgbm_of(teacher: Recording, variant: str, seed: int, threads: int, say: 
 
     def score(recording: Recording) -> Scored:
         table, moments = _table(teacher, variant), teacher.moments
-        model, metrics = _trees().train(table, moments.label, moments.patient, seed, threads=threads)
+        model, metrics = _trees().train(
+            table, moments.label, moments.patient, seed, recipe=_recipe(teacher), threads=threads
+        )
         say(f"{metrics.rounds} rounds, AUROC {metrics.auroc:.3f} on patients held back")
         found = 1 / (1 + np.exp(-model.logits(_table(recording, variant), threads=threads)))
         return Scored(score=found, probability=True, note=f"trained on {len(teacher.patients)} other patients")
@@ -180,6 +187,12 @@ def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
 
 def _rest(recording: Recording) -> Sequence[str]:
     return [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
+
+
+def _recipe(recording: Recording) -> Any:
+    """The recipe beside the trainer; where patients are scored once, no row can be spared and leaves are small."""
+    recipe = _trees().read_recipe()
+    return recipe if recording.by_hour else replace(recipe, negatives=1.0, rows_in_leaf=20)
 
 
 def _trees() -> ModuleType:
