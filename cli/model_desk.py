@@ -129,9 +129,10 @@ class Desk:
                 raise VigilError(
                     "A shadow becomes champion only through the gates.",
                     cause="no evaluation was given",
-                    fix="vigil evaluate NAME --data DIR --json > evaluation.json, then --evaluation evaluation.json",
+                    fix="vigil evaluate FOLDER CHAMPION_FOLDER --data DIR --json > evaluation.json",
                 )
-            gates += judge_evaluation(evaluation, name, version, bundle.digest, champion, self._asked)
+            before = self._bundle(name, champion) if champion is not None else None
+            gates += judge_evaluation(evaluation, bundle, before, self._asked)
         passed = all(gate.passed for gate in gates)
         if passed:
             expected = (champion or "") if to is Stage.CHAMPION else None

@@ -43,7 +43,8 @@ STATUSES: Final = tuple(Status)
 class Scores:
     """Columns of equal length, all of one model and version. `status` indexes `STATUSES`. `contribution`: metric name to its
     part of the score (0 where it had no part). `deviation`: metric name to value minus the patient's own baseline in the
-    metric's unit (NaN where unknown): what a nurse reads as "+9 over own baseline".
+    metric's unit (NaN where unknown): what a nurse reads as "+9 over own baseline". `completeness`: the share of its inputs
+    the model had, for models that score with parts missing; None for models that do not say.
 
     `trouble`: what is wrong with the model itself, "" when it works: a bundle that was refused, an older version that stands
     in. A frame whose only row is the canary of its partition, `failed`, says nothing but that."""
@@ -56,6 +57,7 @@ class Scores:
     status: npt.NDArray[np.uint8]
     contribution: Mapping[str, npt.NDArray[np.float32]]
     deviation: Mapping[str, npt.NDArray[np.float32]]
+    completeness: npt.NDArray[np.float32] | None = None
     trouble: str = ""
 
     def __len__(self) -> int:
@@ -73,6 +75,8 @@ def encode_scores(scores: Scores) -> bytes:
         "score": scores.score,
         "status": Labels(codes=scores.status.astype(np.int32), names=tuple(s.value for s in STATUSES)),
     }
+    if scores.completeness is not None:
+        columns["completeness"] = scores.completeness
     if scores.trouble:
         columns["trouble"] = constant(scores.trouble[:MAX_TROUBLE], rows)
     for prefix, part in ((_CONTRIBUTION, scores.contribution), (_DEVIATION, scores.deviation)):
@@ -103,6 +107,7 @@ def decode_scores(payload: bytes) -> Scores:
         status=codes[status.codes],
         contribution=_part(frame.names, _CONTRIBUTION, frame.numbers),
         deviation=_part(frame.names, _DEVIATION, frame.numbers),
+        completeness=frame.numbers("completeness", np.float32) if "completeness" in frame.names else None,  # type: ignore[arg-type]
         trouble=_trouble(frame),
     )
 

@@ -34,7 +34,9 @@ class Shapes(keras.layers.Layer):
         columns, bins, curves = self._columns, self._bins, self._curves
         small = keras.initializers.RandomNormal(stddev=0.3)
         self.left = self.add_weight(name="left", shape=(columns, 1, bins), trainable=False, initializer="zeros")
-        self.per_width = self.add_weight(name="per_width", shape=(columns, 1, bins), trainable=False, initializer="ones")
+        self.per_width = self.add_weight(
+            name="per_width", shape=(columns, 1, bins), trainable=False, initializer="ones"
+        )
         self.rise = self.add_weight(name="rise", shape=(columns, bins, curves), initializer=small)
         self.start = self.add_weight(name="start", shape=(columns, 1, curves), initializer="zeros")
         self.absent = self.add_weight(name="absent", shape=(columns, 1, curves), initializer="zeros")

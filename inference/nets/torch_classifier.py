@@ -164,7 +164,13 @@ def strip(model: Any) -> None:
     model.graph.doc_string = ""
     model.graph.ClearField("metadata_props")
     model.graph.ClearField("value_info")
-    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer, *model.functions):
+    for part in (
+        *model.graph.node,
+        *model.graph.input,
+        *model.graph.output,
+        *model.graph.initializer,
+        *model.functions,
+    ):
         part.doc_string = ""
         if hasattr(part, "metadata_props"):
             part.ClearField("metadata_props")

@@ -68,7 +68,9 @@ def negative_log_likelihood(values: Tensor, mean: Tensor, scale: Tensor, freedom
 class GruLearner:
     """Trains on minutes of many patients, `[patients, minutes, vitals]`, NaN = missing, scaled."""
 
-    def __init__(self, architecture: Architecture, steps_ahead: tuple[int, ...], seed: int, weight_decay: float) -> None:
+    def __init__(
+        self, architecture: Architecture, steps_ahead: tuple[int, ...], seed: int, weight_decay: float
+    ) -> None:
         torch.manual_seed(seed)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._net = Gru(architecture).to(self._device)

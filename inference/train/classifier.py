@@ -27,7 +27,7 @@ from inference.train import loop
 from inference.train.calibration import platt, probability
 from inference.train.card import classifier_card
 from inference.train.examples import HORIZONS_H, Examples, examples
-from inference.train.graphs import run_graph
+from inference.train.graphs import opened
 from inference.train.recipe import Recipe
 from inference.train.scaling import CLIP, Scaling, edges, robust
 from inference.train.thresholds import for_budgets
@@ -227,6 +227,6 @@ def judged(
 
 def parity(net: str, made: Plan, graph: bytes, weights: bytes, inputs: npt.NDArray[np.float32]) -> float:
     """The largest difference of a logit between the exported graph and the net built anew from its stored weights."""
-    ours = run_graph(graph, {"input": inputs})["logits"]
+    ours = opened(graph)({"input": inputs})["logits"]
     theirs = native(net, made.architecture, weights)(inputs)
     return float(np.abs(ours - theirs).max())
