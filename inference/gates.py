@@ -103,7 +103,8 @@ def judge_evaluation(
 
 def evidence(gates: list[Gate], evaluation: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the registry keeps of a promotion."""
-    known = {key: evaluation[key] for key in ("data", "part", "patients", "events", "seed") if key in evaluation} if evaluation else {}
+    of = evaluation or {}
+    known = {key: of[key] for key in ("data", "part", "patients", "events", "seed") if key in of}
     return {"gates": [asdict(gate) for gate in gates], **known}
 
 

@@ -137,5 +137,6 @@ def test_a_bundle_must_be_small_and_quick() -> None:
 def test_what_the_gates_saw_is_kept() -> None:
     kept = evidence(judge_evaluation(GOOD, SECOND, FIRST, ASKED), GOOD)
     assert kept["events"] == 200
-    assert [gate["name"] for gate in kept["gates"]] == ["unseen patients", "events", "beats the champion", "calibration", "subgroups"]
+    names = [gate["name"] for gate in kept["gates"]]
+    assert names == ["unseen patients", "events", "beats the champion", "calibration", "subgroups"]
     assert "0.500 (0.460 to 0.540) against 0.440 of toy 1" in kept["gates"][2]["said"]
