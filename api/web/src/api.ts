@@ -53,6 +53,12 @@ export async function getSeries(
   return "series" in answer ? answer.series : [answer];
 }
 
+// What calls nobody: alarms that another one stands for, and findings in data that came late.
+export async function getAside(patient: string): Promise<Alarm[]> {
+  const query = new URLSearchParams({ patient, state: "inhibited,retrospective", limit: "20" });
+  return (await call<{ items: Alarm[] }>(`/alarms?${query}`)).items;
+}
+
 export function acknowledge(alarm: Alarm): Promise<Alarm> {
   return call<Alarm>(`/alarms/${alarm.id}/acknowledge`, {
     method: "POST",

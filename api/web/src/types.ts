@@ -2,7 +2,7 @@
 
 export type Priority = "high" | "medium" | "low";
 export type Quality = "good" | "questionable" | "bad" | "not_worn";
-export type AlarmState = "active" | "acknowledged" | "latched" | "resolved";
+export type AlarmState = "active" | "acknowledged" | "latched" | "resolved" | "inhibited" | "retrospective";
 
 export interface Limits {
   low: number | null;
@@ -60,6 +60,7 @@ export interface Reason {
 export interface Alarm {
   id: string;
   patient: string;
+  subject: "patient" | "group";
   device: string | null;
   condition: string;
   lane: "physiological" | "technical";

@@ -3,9 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { getSeries } from "../api";
+import { getAside, getSeries } from "../api";
 import { type Bed, beds, metrics, nowMs, openPatient } from "../store";
-import type { Series } from "../types";
+import type { Alarm, Series } from "../types";
 import { Numeric, Pressure, unitText } from "../wall/Numeric";
 import { AlarmBar, riskTitle } from "../wall/Tile";
 
@@ -86,6 +86,7 @@ function Detail({ bed }: { bed: Bed }) {
           </div>
         ))}
       </section>
+      <Aside id={bed.id} />
       <RiskLine bed={bed} />
       <section class="trends" aria-label="Last hour">
         {error !== null && (
@@ -99,6 +100,36 @@ function Detail({ bed }: { bed: Bed }) {
         ))}
       </section>
     </>
+  );
+}
+
+// Kept to be looked up: alarms held back behind another one, and what was found in late data.
+function Aside({ id }: { id: string }) {
+  const [kept, setKept] = useState<Alarm[]>([]);
+  useEffect(() => {
+    let gone = false;
+    const load = () => {
+      getAside(id)
+        .then((found) => !gone && setKept(found))
+        .catch(() => undefined); // the trends below say that the server does not answer
+    };
+    load();
+    const timer = window.setInterval(load, REFRESH_MS);
+    return () => {
+      gone = true;
+      window.clearInterval(timer);
+    };
+  }, [id]);
+  if (kept.length === 0) return null;
+  return (
+    <section class="aside" aria-label="Held back, and found in late data" data-testid="aside">
+      {kept.map((alarm) => (
+        <p key={alarm.id} class="why" data-state={alarm.state} data-condition={alarm.condition}>
+          {alarm.state === "inhibited" ? `Held back: ${alarm.text}` : alarm.text}{" "}
+          <time dateTime={alarm.onset}>{new Date(alarm.onset).toLocaleString("en-GB")}</time>
+        </p>
+      ))}
+    </section>
   );
 }
 
