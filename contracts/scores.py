@@ -22,6 +22,8 @@ from contracts.vitals import CATALOGUE, INDEX
 SCHEMA: Final = "scores/1"
 _CONTRIBUTION: Final = "contribution."
 _DEVIATION: Final = "deviation."
+BASELINE: Final = "personal_baseline"
+"""The model that every patient has: deviation from the own usual."""
 MAX_TROUBLE: Final = 200  # characters
 SHADOW: Final = ".shadow"
 """Behind the name of a model that scores for comparison only. No alarm rule can name such a model."""
