@@ -15,12 +15,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from contracts.errors import InvalidInput
 from inference.bundles import Bundle, Calibration, Input, Manifest, Training, write_bundle
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members, share
+from inference.evaluate.ranking import auprc, auroc
 from inference.features import FEATURE_SET, HOURS
 from inference.nets import NETS, Floats, Learner, Loss, Plan, load, native
 from inference.train import loop
@@ -217,10 +217,11 @@ def judged(
     calibration, metrics = [], {}
     for k, horizon in enumerate(horizons_h):
         happened = rows.targets[:, k]
+        score, label = logits[:, k].astype(np.float64), happened.astype(np.uint8)
         slope, intercept = platt(logits[:, k], happened)
         calibration.append(Calibration(slope=slope, intercept=intercept))
-        metrics[f"validation_auroc_{horizon:g}h"] = round(float(roc_auc_score(happened, logits[:, k])), 4)
-        metrics[f"validation_auprc_{horizon:g}h"] = round(float(average_precision_score(happened, logits[:, k])), 4)
+        metrics[f"validation_auroc_{horizon:g}h"] = round(auroc(score, label), 4)
+        metrics[f"validation_auprc_{horizon:g}h"] = round(auprc(score, label), 4)
         metrics[f"validation_prevalence_{horizon:g}h"] = round(float(happened.mean()), 4)
     return tuple(calibration), metrics
 

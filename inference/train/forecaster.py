@@ -31,7 +31,9 @@ STEPS_AHEAD: Final = (1, 15, 60)
 CLIP: Final = 8.0
 WARM_STEPS: Final = 10
 _CROPS: Final = 2_048  # an epoch
-_JUDGED: Final = 3_000
+_JUDGED: Final = 1_500
+_FEWER: Final = 8  # times, in a smoke run
+_SCALE_ROWS: Final = 20_000
 _SMOKE_SHARE: Final = 0.05
 _SMOKE_EPOCHS: Final = 2
 _KNOTS_PARITY: Final = 512
@@ -56,6 +58,7 @@ def train(
     name is the version. Raises `InvalidInput` for data that cannot train it."""
     if smoke:
         recipe = recipe.changed({"epochs": _SMOKE_EPOCHS})
+    crops, judged = (_CROPS // _FEWER, _JUDGED // _FEWER) if smoke else (_CROPS, _JUDGED)
     real, records = real_minutes(minutes)
     allowed = members(recording.patients, Part.TRAIN)
     checked = members(recording.patients, Part.VALIDATION)
@@ -65,9 +68,8 @@ def train(
     of_real = members(records, Part.TRAIN)
     grain = texture(real[of_real])
     for k in np.flatnonzero(grain.measured):
-        say(
-            f"{METRICS[k]}: wanders {grain.walk[k] * SPREADS[k]:.2f} a minute, a minute is off by {grain.noise[k] * SPREADS[k]:.2f}"
-        )
+        walk, noise = grain.walk[k] * SPREADS[k], grain.noise[k] * SPREADS[k]
+        say(f"{METRICS[k]}: wanders {walk:.2f} a minute, a minute's median is off by {noise:.2f}")
     hours, patient = hours_of(recording.of_patients(allowed))
     begin = starts(hours, patient)
     other_hours, other_patient = hours_of(recording.of_patients(checked))
@@ -75,9 +77,9 @@ def train(
     if len(begin) < 2 or len(other_begin) < 2 or not of_real.any() or of_real.all():
         raise InvalidInput("data", "holds too few hours in a row of training or of validation patients")
     draw = np.random.default_rng([seed, 99])
-    some = np.sort(draw.choice(other_begin, min(_JUDGED, len(other_begin)), replace=False))
+    some = np.sort(draw.choice(other_begin, min(judged, len(other_begin)), replace=False))
     to_check = clipped(filled(other_hours, some, grain, draw))
-    to_fit = clipped(filled(hours, np.sort(draw.choice(begin, min(_JUDGED, len(begin)), replace=False)), grain, draw))
+    to_fit = clipped(filled(hours, np.sort(draw.choice(begin, min(judged, len(begin)), replace=False)), grain, draw))
     digest = hashlib.sha256(hours.tobytes() + begin.tobytes() + real[of_real].tobytes()).hexdigest()
     architecture: dict[str, int | float | str | bool | list[int]] = {
         "net": NET, "columns": len(METRICS), "ahead": len(STEPS_AHEAD), **recipe.architecture,
@@ -85,7 +87,7 @@ def train(
     learner = load(NET).GruLearner(architecture, STEPS_AHEAD, seed, recipe.fit.weight_decay)
     what = json.dumps([recipe.model_dump(exclude={"search"}), seed, digest], sort_keys=True)
     best = _fit(
-        learner, recipe, hours, begin, grain, clipped(real[of_real]), to_check,
+        learner, recipe, hours, begin, grain, clipped(real[of_real]), to_check, crops=crops,
         seed=seed, fingerprint=hashlib.sha256(what.encode()).hexdigest(), keep=keep, resume=resume, say=say,
     )  # fmt: skip
     freedom = float(recipe.architecture["freedom"])
@@ -149,6 +151,7 @@ def _fit(
     real: Floats,
     to_check: Floats,
     *,
+    crops: int,
     seed: int,
     fingerprint: str,
     keep: Path | None,
@@ -171,7 +174,7 @@ def _fit(
             say(f"no gain for {how.patience} epochs: ends at epoch {epoch}")
             break
         draw = np.random.default_rng([seed, epoch])
-        rows = draw.choice(begin, min(_CROPS, len(begin)), replace=False)
+        rows = draw.choice(begin, min(crops, len(begin)), replace=False)
         rate = how.learning_rate * min((epoch + 1) / 2, 1.0) * 0.5 * (1 + float(np.cos(np.pi * epoch / how.epochs)))
         losses = [
             learner.step(clipped(filled(hours, rows[k : k + how.batch], grain, draw, lost=how.lost_vital)), rate)
@@ -216,7 +219,9 @@ def _persistence_scales(minutes: Floats, freedom: float) -> npt.NDArray[np.float
     for k, ahead in enumerate(STEPS_AHEAD):
         off = minutes[:, ahead:] - newest[:, :-ahead]
         for m in range(minutes.shape[2]):
-            losses = [_loss(off[..., m], scale, freedom) for scale in _SCALES]
+            known = off[..., m][~np.isnan(off[..., m])]
+            known = known[:: max(1, len(known) // _SCALE_ROWS)]
+            losses = [_loss(known, scale, freedom) for scale in _SCALES]
             if np.isfinite(losses).all():
                 found[k, m] = _SCALES[int(np.argmin(losses))]
     return found

@@ -155,5 +155,5 @@ def filled(
         cuff = draw.random(crops) < _CUFF_SHARE
         between = np.arange(MINUTES) % _CUFF_EVERY != 0
         for metric in _PRESSURES:
-            found[np.ix_(cuff, between, [metric])] = np.nan
+            found[np.ix_(cuff, between, np.array([metric]))] = np.nan
     return found

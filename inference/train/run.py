@@ -69,14 +69,15 @@ def make(order: Order, say: Say) -> Path:
     elif net == "torch_gru":
         from inference.train import forecaster
 
+        minutes = order.minutes or order.data.parent / "bidmc"
         forecaster.train(
-            order.name, read_recipe(net), recording, order.minutes or order.data.parent / "bidmc", folder, seed=order.seed, command=order.command, smoke=order.smoke,
-            keep=keep, resume=order.resume, say=say,
+            order.name, read_recipe(net), recording, minutes, folder, seed=order.seed, command=order.command,
+            smoke=order.smoke, keep=keep, resume=order.resume, say=say,
         )  # fmt: skip
     else:
         classifier.train(
-            order.name, net, read_recipe(net), recording, folder, seed=order.seed, command=order.command, smoke=order.smoke,
-            keep=keep, resume=order.resume, say=say,
+            order.name, net, read_recipe(net), recording, folder, seed=order.seed, command=order.command,
+            smoke=order.smoke, keep=keep, resume=order.resume, say=say,
         )  # fmt: skip
     keep.unlink(missing_ok=True)
     return folder
