@@ -20,7 +20,7 @@ from contracts.alarms import Priority
 from contracts.canary import is_canary
 from contracts.groups import is_group
 from contracts.readings import Quality
-from contracts.scores import Status
+from contracts.scores import BASELINE, SHADOW, Status
 from contracts.vitals import BY_NAME, CATALOGUE
 
 # A worker that restarts sends its last rows again. An older row is such a repetition when it is at most this much older
@@ -278,9 +278,15 @@ def _repeated(tick_ms: int, shown_ms: int, now_ms: int) -> bool:
 
 
 def _replaces(row: ScoreRow, shown: ScoreRow | None) -> bool:
-    """Whether `row` is shown instead of `shown`. One model is kept as long as it speaks, so that two do not flicker."""
+    """Whether `row` is shown instead of `shown`. One model is kept as long as it speaks, so that two do not flicker; the
+    baseline before all others, for the wall shows and sorts by its deviations. A shadow is never shown."""
+    if row.model.endswith(SHADOW):
+        return False
     if shown is None:
         return True
+    speaks = row.window_end_ms <= shown.window_end_ms + RISK_EXPIRES_MS
+    if BASELINE in (row.model, shown.model) and row.model != shown.model and speaks:
+        return row.model == BASELINE and row.window_end_ms > shown.window_end_ms - RISK_EXPIRES_MS
     if (row.model, row.version) == (shown.model, shown.version):
         return row.window_end_ms > shown.window_end_ms or (row.window_end_ms == shown.window_end_ms and row != shown)
     if row.window_end_ms > shown.window_end_ms + RISK_EXPIRES_MS or row.model == shown.model:

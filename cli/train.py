@@ -15,14 +15,25 @@ _EXTRA = "uv sync --extra train, or pip install 'vigil-rpm[train]'"
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="The model, such as deterioration_torch_dense; `vigil train list` names all.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of a recording. Default: VIGIL_DATA_DIR/sepsis2019b.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to put NAME/VERSION. Default: models in the state folder.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="The model, such as deterioration_torch_dense; `vigil train list` names all.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of a recording. Default: VIGIL_DATA_DIR/sepsis2019b.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to put NAME/VERSION. Default: models in the state folder.")
+    ] = None,
+    minutes: Annotated[
+        Path | None, typer.Option(help="1 Hz numerics for the forecaster. Default: the folder bidmc beside the data.")
+    ] = None,
     version: Annotated[str, typer.Option(help="Version of the bundle. Default: one more than the newest there.")] = "",
     smoke: Annotated[bool, typer.Option("--smoke", help="A few patients, two epochs: does it run?")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and data give the same model.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from where a training was stopped.")] = False,
-    search: Annotated[bool, typer.Option("--search", help="Look for better hyper-parameters on validation patients.")] = False,
+    search: Annotated[
+        bool, typer.Option("--search", help="Look for better hyper-parameters on validation patients.")
+    ] = False,
     trials: Annotated[int, typer.Option(min=1, help="How many a search tries.")] = 12,
 ) -> None:
     """Train a model, calibrate it on other patients and export it; the last fifth of the patients is never touched."""
@@ -39,7 +50,9 @@ def train(
         from inference.train import run
     except ModuleNotFoundError as error:
         raise VigilError(
-            f"Training cannot start: there is no module {error.name}.", cause="training needs the extra `train`", fix=_EXTRA
+            f"Training cannot start: there is no module {error.name}.",
+            cause="training needs the extra `train`",
+            fix=_EXTRA,
         ) from error
     if name == "list":
         for line in run.names():
@@ -49,6 +62,7 @@ def train(
         name=name,
         data=data or run.default_data(name, settings.data_dir),
         out=out or settings.state_dir / "models",
+        minutes=minutes,
         version=version,
         smoke=smoke,
         seed=seed,

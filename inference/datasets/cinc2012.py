@@ -35,7 +35,7 @@ CONTEXT: Final = {"Age": "age", "Gender": "male", "Height": "height", "ICUType":
 
 def read(folder: Path, sets: tuple[str, ...] = ()) -> Recording:
     """Read the sets of a folder, all that are there unless `sets` names some. Raises `InvalidInput`."""
-    found = tuple(path.stem.removeprefix("set_") for path in sorted(folder.glob("set_*.parquet")))
+    found = sets_in(folder)
     chosen = sets or found
     if not chosen or not set(chosen) <= set(found):
         raise InvalidInput("set", f"this folder holds the sets {', '.join(found) or 'none'}")
@@ -70,6 +70,11 @@ def read(folder: Path, sets: tuple[str, ...] = ()) -> Recording:
         by_hour=False,
         context={ours: _descriptor(patient, parameter, value, name, len(ids)) for name, ours in CONTEXT.items()},
     )
+
+
+def sets_in(folder: Path) -> tuple[str, ...]:
+    """The sets of a folder by name, sorted."""
+    return tuple(path.stem.removeprefix("set_") for path in sorted(folder.glob("set_*.parquet")))
 
 
 _Set = tuple[

@@ -41,7 +41,9 @@ def build(architecture: Architecture) -> keras.Model:
     sequence = layers.Input((steps, columns), name="input")
     values, presence = Presence(count)(sequence)
     rows = ops.reshape(values, (-1, count))
-    curved = ops.reshape(Shapes(count, whole(architecture, "bins"), curves, name="shapes")(rows), (-1, steps, count * curves))
+    curved = ops.reshape(
+        Shapes(count, whole(architecture, "bins"), curves, name="shapes")(rows), (-1, steps, count * curves)
+    )
     state = layers.Dense(hidden)(layers.Concatenate()([curved, presence]))
     day = layers.Activation("silu")(state)
     for _ in range(blocks):

@@ -15,19 +15,19 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from contracts.errors import InvalidInput
 from inference.bundles import Bundle, Calibration, Input, Manifest, Training, write_bundle
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members, share
+from inference.evaluate.ranking import auprc, auroc
 from inference.features import FEATURE_SET, HOURS
 from inference.nets import NETS, Floats, Learner, Loss, Plan, load, native
 from inference.train import loop
 from inference.train.calibration import platt, probability
 from inference.train.card import classifier_card
 from inference.train.examples import HORIZONS_H, Examples, examples
-from inference.train.graphs import run_graph
+from inference.train.graphs import opened
 from inference.train.recipe import Recipe
 from inference.train.scaling import CLIP, Scaling, edges, robust
 from inference.train.thresholds import for_budgets
@@ -217,16 +217,17 @@ def judged(
     calibration, metrics = [], {}
     for k, horizon in enumerate(horizons_h):
         happened = rows.targets[:, k]
+        score, label = logits[:, k].astype(np.float64), happened.astype(np.uint8)
         slope, intercept = platt(logits[:, k], happened)
         calibration.append(Calibration(slope=slope, intercept=intercept))
-        metrics[f"validation_auroc_{horizon:g}h"] = round(float(roc_auc_score(happened, logits[:, k])), 4)
-        metrics[f"validation_auprc_{horizon:g}h"] = round(float(average_precision_score(happened, logits[:, k])), 4)
+        metrics[f"validation_auroc_{horizon:g}h"] = round(auroc(score, label), 4)
+        metrics[f"validation_auprc_{horizon:g}h"] = round(auprc(score, label), 4)
         metrics[f"validation_prevalence_{horizon:g}h"] = round(float(happened.mean()), 4)
     return tuple(calibration), metrics
 
 
 def parity(net: str, made: Plan, graph: bytes, weights: bytes, inputs: npt.NDArray[np.float32]) -> float:
     """The largest difference of a logit between the exported graph and the net built anew from its stored weights."""
-    ours = run_graph(graph, {"input": inputs})["logits"]
+    ours = opened(graph)({"input": inputs})["logits"]
     theirs = native(net, made.architecture, weights)(inputs)
     return float(np.abs(ours - theirs).max())

@@ -50,7 +50,9 @@ class Examples:
         return digest.hexdigest()
 
 
-def examples(recording: Recording, kind: Literal["table", "sequence"], horizons_h: tuple[float, ...] = HORIZONS_H) -> Examples:
+def examples(
+    recording: Recording, kind: Literal["table", "sequence"], horizons_h: tuple[float, ...] = HORIZONS_H
+) -> Examples:
     """Every moment at which a patient is to be scored; a row knows what was received by then.
 
     Raises `InvalidInput` for a recording whose events have no time, or with nobody to score.

@@ -18,11 +18,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """See the options of `vigil train`. `version` empty: the next whole number in `out`."""
+    """See the options of `vigil train`. `version` empty: the next whole number in `out`. `minutes`: 1 Hz numerics for the
+    forecaster, by default the folder `bidmc` beside `data`."""
 
     name: str
     data: Path
     out: Path
+    minutes: Path | None = None
     version: str = ""
     smoke: bool = False
     seed: int = 1
@@ -63,20 +65,19 @@ def make(order: Order, say: Say) -> Path:
     if net == "lightgbm":
         from inference.train import trees
 
-        trees.train(
-            order.name, recording, folder, seed=order.seed, command=order.command, smoke=order.smoke, say=say
-        )
+        trees.train(order.name, recording, folder, seed=order.seed, command=order.command, smoke=order.smoke, say=say)
     elif net == "torch_gru":
         from inference.train import forecaster
 
+        minutes = order.minutes or order.data.parent / "bidmc"
         forecaster.train(
-            order.name, read_recipe(net), recording, folder, seed=order.seed, command=order.command, smoke=order.smoke,
-            keep=keep, resume=order.resume, say=say,
+            order.name, read_recipe(net), recording, minutes, folder, seed=order.seed, command=order.command,
+            smoke=order.smoke, keep=keep, resume=order.resume, say=say,
         )  # fmt: skip
     else:
         classifier.train(
-            order.name, net, read_recipe(net), recording, folder, seed=order.seed, command=order.command, smoke=order.smoke,
-            keep=keep, resume=order.resume, say=say,
+            order.name, net, read_recipe(net), recording, folder, seed=order.seed, command=order.command,
+            smoke=order.smoke, keep=keep, resume=order.resume, say=say,
         )  # fmt: skip
     keep.unlink(missing_ok=True)
     return folder

@@ -42,4 +42,6 @@ def search(net: str, recipe: Recipe, of: Material, *, trials: int, seed: int, sa
         return found.best
 
     study.optimize(judge, n_trials=trials)
-    return Found(numbers=dict(study.best_params), auroc=float(study.best_value), before=float(study.trials[0].value or 0.5))
+    return Found(
+        numbers=dict(study.best_params), auroc=float(study.best_value), before=float(study.trials[0].value or 0.5)
+    )

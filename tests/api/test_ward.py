@@ -233,6 +233,26 @@ def test_two_models_do_not_flicker() -> None:
     assert shown == ["b"] * 43 + ["a"] * 17
 
 
+def test_the_baseline_is_shown_before_trained_models_and_a_shadow_never() -> None:
+    ward = Ward()
+    shown = []
+    ward.fold_scores(score_rows(scores("p-1", 9, model="toy.shadow", end_ms=NOW_MS)))
+    assert patient(ward, "p-1").risk is None
+    for second in range(0, 600, 10):
+        end_ms = NOW_MS + second * 1000
+        if second % 60 == 0:
+            ward.fold_scores(score_rows(scores("p-1", 0.1, model="toy", end_ms=end_ms)))
+        if 20 <= second <= 300:
+            status = Status.OK if second > 100 else Status.NOT_READY
+            ward.fold_scores(score_rows(scores("p-1", 2, status=status, model="personal_baseline", end_ms=end_ms)))
+        risk = patient(ward, "p-1").risk
+        assert risk is not None
+        shown.append(risk.model)
+    assert shown[:2] == ["toy"] * 2
+    assert set(shown[2:36]) == {"personal_baseline"}
+    assert set(shown[48:]) == {"toy"}, "it fell silent"
+
+
 def test_an_older_window_does_not_replace_a_newer_score() -> None:
     ward = Ward()
     ward.fold_scores(score_rows(scores("p-1", 2, end_ms=NOW_MS)))

@@ -32,12 +32,21 @@ export interface Value {
 
 export interface Risk {
   score: number | null;
-  status: "ok" | "not_ready" | "insufficient";
+  status: "ok" | "not_ready" | "insufficient" | "failed";
   model: string;
   version: string;
   time: string;
   contributions: Record<string, number>;
   deviations: Record<string, number | null>;
+}
+
+// What one model said about one window, as the store keeps it.
+export interface Score {
+  window_end: string;
+  model: string;
+  version: string;
+  score: number | null;
+  status: Risk["status"];
 }
 
 export interface Patient {

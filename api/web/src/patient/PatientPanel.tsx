@@ -3,9 +3,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { getAside, getSeries } from "../api";
+import { getAside, getScores, getSeries } from "../api";
+import { isShadow, modelName, newest, scoreText } from "../models";
 import { type Bed, beds, metrics, nowMs, openPatient } from "../store";
-import type { Alarm, Series } from "../types";
+import type { Alarm, Score, Series } from "../types";
 import { Numeric, Pressure, unitText } from "../wall/Numeric";
 import { AlarmBar, riskTitle } from "../wall/Tile";
 
@@ -88,6 +89,7 @@ function Detail({ bed }: { bed: Bed }) {
       </section>
       <Aside id={bed.id} />
       <RiskLine bed={bed} />
+      <Models id={bed.id} />
       <section class="trends" aria-label="Last hour">
         {error !== null && (
           <p class="error" role="alert">
@@ -130,6 +132,44 @@ function Aside({ id }: { id: string }) {
         </p>
       ))}
     </section>
+  );
+}
+
+const SPEAKS_MS = 150_000; // a trained model speaks once a minute
+
+// What every model says now, with its name and version.
+function Models({ id }: { id: string }) {
+  const [scores, setScores] = useState<Score[]>([]);
+  useEffect(() => {
+    let gone = false;
+    const load = () => {
+      const to = nowMs.peek();
+      getScores(id, to - SPEAKS_MS, to)
+        .then((found) => !gone && setScores(newest(found)))
+        .catch(() => !gone && setScores([])); // the trends below say that the history cannot be read
+    };
+    load();
+    const timer = window.setInterval(load, REFRESH_MS);
+    return () => {
+      gone = true;
+      window.clearInterval(timer);
+    };
+  }, [id]);
+  if (scores.length === 0) return null;
+  return (
+    <table class="models" data-testid="models" aria-label="What each model says">
+      <tbody>
+        {scores.map((score) => (
+          <tr key={score.model} data-model={score.model} data-status={score.status}>
+            <th scope="row">
+              {modelName(score)} <small>v{score.version}</small>
+            </th>
+            <td class={score.status === "ok" ? "" : "unknown"}>{scoreText(score)}</td>
+            <td>{isShadow(score) && <small>shadow: compared, never alarms</small>}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

@@ -1,0 +1,199 @@
+"""`vigil evaluate NAME… --data DIR`: how good scores are on recorded patients, with chance and NEWS2 beside them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import InvalidInput, VigilError
+
+if TYPE_CHECKING:
+    from inference.datasets.recording import Recording
+    from inference.evaluate.evaluation import Evaluation
+    from inference.evaluate.scorers import Score
+
+_OWN: Final = ("random", "news2", "personal_baseline", "pca_residual", "lightgbm")
+_ALWAYS: Final = ("random", "news2")
+
+
+def evaluate(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Scores: " + ", ".join(_OWN) + ", a model of this release, or the folder of a bundle."),
+    ],
+    data: Annotated[Path, typer.Option(help="A folder in the layout of sepsis2019b or cinc2012, wherever it lies.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report with plots to this file.")] = None,
+    patients: Annotated[
+        str,
+        typer.Option(
+            help="all, train, validation or locked. By default locked where a model was trained on these data, else all."
+        ),
+    ] = "",
+    inputs: Annotated[
+        str, typer.Option(help="What lightgbm is trained on in folds: vitals, context or all.")
+    ] = "vitals",
+    folds: Annotated[int, typer.Option(min=2, help="Folds by patient, for scores that are fitted here.")] = 5,
+    train_set: Annotated[
+        str, typer.Option(help="With cinc2012: train lightgbm on this set alone and judge it on the others.")
+    ] = "",
+    draws: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of patients for the intervals.")] = 1000,
+    stress: Annotated[bool, typer.Option("--stress", help="Also score the data with things wrong with them.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the training in folds.")] = 1,
+) -> None:
+    """Judge scores on recorded patients by replaying them in event time: ranking, alarms at a budget, calibration, subgroups."""
+    from inference.datasets.folders import read_folder
+    from inference.evaluate.evaluation import Plan
+    from inference.evaluate.evaluation import evaluate as judge
+
+    def say(line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    say(f"reading {data.name}")
+    recording = read_folder(data)
+    wanted = [*_ALWAYS, *(name for name in names if name not in _ALWAYS)]
+    paths = {name: _folder(name) for name in wanted if name not in _OWN}
+    part = patients or _part(paths, recording)
+    scores = {
+        _called(name, inputs): _score(name, paths, inputs=inputs, folds=folds, seed=seed, threads=threads, say=say)
+        for name in wanted
+    }
+    if train_set:
+        recording, scores = _by_set(data, train_set, wanted, inputs, seed, threads, scores, say)
+    chosen = _chosen(recording, part)
+    found = judge(chosen, scores, Plan(draws=draws, seed=seed, stress=stress), part=part, say=say)
+    if report is not None:
+        from inference.evaluate.report import report as page
+
+        report.write_text(page(found), encoding="utf-8")
+        say(f"report written to {report}")
+    if as_json:
+        typer.echo(json.dumps(found.document()))
+    else:
+        _show(found)
+
+
+def _score(
+    name: str, paths: dict[str, Path], *, inputs: str, folds: int, seed: int, threads: int, say: Callable[[str], None]
+) -> Score:
+    from inference.evaluate import scorers
+
+    if name == "random":
+        return scorers.random(seed)
+    if name == "news2":
+        return scorers.news2
+    if name == "personal_baseline":
+        return scorers.personal_baseline
+    if name == "pca_residual":
+        return scorers.pca_residual(folds)
+    if name == "lightgbm":
+        return scorers.lightgbm(inputs, folds, seed, threads, say)
+    return scorers.bundle(paths[name])
+
+
+def _called(name: str, inputs: str) -> str:
+    """The name in the output: which inputs the trees had is part of it; a bundle's folder stands for model and version."""
+    if name == "lightgbm" and inputs != "vitals":
+        return f"lightgbm_{inputs}"
+    return name if name in _OWN or "/" not in name else " ".join(Path(name).parts[-2:])
+
+
+def _folder(name: str) -> Path:
+    """The folder of a bundle: as given, or the newest version that the release ships under this name."""
+    from inference.serving.choice import order
+    from inference.serving.folders import SHIPPED
+
+    if (Path(name) / "manifest.json").is_file():
+        return Path(name)
+    versions = sorted(
+        (p for p in (SHIPPED / name).glob("*") if (p / "manifest.json").is_file()), key=lambda p: order(p.name)
+    )
+    if "/" in name or not versions:
+        shipped = sorted({path.parents[1].name for path in SHIPPED.glob("*/*/manifest.json")})
+        raise VigilError(
+            f"There is no score called {name!r}, and it is not the folder of a bundle.",
+            fix="vigil evaluate with one of: " + ", ".join((*_OWN, *shipped)),
+        )
+    return versions[-1]
+
+
+def _part(paths: dict[str, Path], recording: Recording) -> str:
+    from inference.evaluate.scorers import saw
+
+    return "locked" if any(saw(path, recording) for path in paths.values()) else "all"
+
+
+def _chosen(recording: Recording, part: str) -> Recording:
+    from inference.datasets.split import Part, members
+
+    if part == "all":
+        return recording
+    if part not in tuple(Part):
+        raise InvalidInput("patients", f"must be all, {', '.join(Part)}")
+    chosen = recording.of_patients(members(recording.patients, Part(part)))
+    if not len(chosen.moments):
+        raise InvalidInput("patients", f"none of the patients are in the part {part}")
+    return chosen
+
+
+def _by_set(
+    data: Path,
+    train_set: str,
+    wanted: list[str],
+    inputs: str,
+    seed: int,
+    threads: int,
+    scores: dict[str, Score],
+    say: Callable[[str], None],
+) -> tuple[Recording, dict[str, Score]]:
+    """The sets but one, and trees trained on that one."""
+    from inference.datasets import cinc2012
+    from inference.evaluate import scorers
+
+    teacher = cinc2012.read(data, (train_set,))
+    others = tuple(s for s in cinc2012.sets_in(data) if s != train_set)
+    if "lightgbm" in wanted:
+        scores[_called("lightgbm", inputs)] = scorers.lightgbm_of(teacher, inputs, seed, threads, say)
+    return cinc2012.read(data, others), scores
+
+
+def _show(found: Evaluation) -> None:
+    console = Console(highlight=False)
+    timed = any(judged.at_budget for judged in found.scorers.values())
+    console.print(
+        f"{found.data}: {found.patients:,} patients ({found.part}), {found.events:,} with an event, "
+        f"{found.rows:,} moments, prevalence {found.prevalence:.2%}"
+    )
+    table = Table("score", "AUROC (95 %)", "AUPRC (95 %)", *(f"found at {b}/day" for b in ("0.1", "0.25", "0.5", "1")))
+    for name, judged in found.scorers.items():
+        table.add_row(
+            name,
+            f"{judged.auroc:.3f} ({judged.auroc_interval[0]:.3f}–{judged.auroc_interval[1]:.3f})",
+            f"{judged.auprc:.4f} ({judged.auprc_interval[0]:.4f}–{judged.auprc_interval[1]:.4f})",
+            *(f"{a.sensitivity:.2f} (PPV {a.ppv:.3f}, {a.lead_hours_median:.0f} h)" for a in judged.at_budget.values()),
+        )
+    console.print(table)
+    if timed:
+        console.print(
+            "Found: events with an alarm in the 12 h before, alarms 6 h apart; PPV and median lead in brackets."
+        )
+    for name, judged in found.scorers.items():
+        lines = [f"moments scored {judged.scored:.1%}"]
+        if judged.utility is not None:
+            lines.append(f"utility {judged.utility:.3f}")
+        if judged.event_1 is not None:
+            lines.append(f"min(sensitivity, PPV) {judged.event_1:.3f}")
+        if judged.calibration is not None:
+            c = judged.calibration
+            lines.append(
+                f"calibration slope {c.slope:.2f}, intercept {c.intercept:.2f}, Brier {c.brier:.5f}, ECE {c.ece:.4f}"
+            )
+        console.print(f"{name}: " + "; ".join(lines) + (f" ({judged.note})" if judged.note else ""))

@@ -1,0 +1,206 @@
+"""What can be evaluated, by name: each takes a recording and gives a score at every one of its moments."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.errors import InvalidInput, VigilError
+from inference.bundles import load_bundle
+from inference.datasets.recording import Recording
+from inference.datasets.replay import feature_table, feed, steps
+from inference.datasets.split import Part, folds, members
+from inference.detectors.news2 import CHARTED, News2
+from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
+from inference.detectors.personal_baseline import PersonalBaseline, Policy
+from inference.evaluate.frames import stream_scores
+from inference.features import FEATURES, METRICS, HourFeatures
+from inference.serving.classifier import Classifier
+from inference.serving.opening import open_backend
+
+Doubles = npt.NDArray[np.float64]
+Say = Callable[[str], None]
+Logits = Callable[[npt.NDArray[np.float32]], Doubles]
+
+VARIANTS: Final = ("vitals", "context", "all")
+"""Inputs of the trees that are trained in folds: the feature set of the stream; with age, sex, unit and hour of the stay; with
+everything else that was measured."""
+
+# Hourly charting: a baseline that waits for 30 windows would say nothing for a day.
+_HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """`score`: of each moment, NaN = none. `probability`: whether the score claims to be one. `note`: how it came about."""
+
+    score: Doubles
+    probability: bool = False
+    note: str = ""
+
+
+Score = Callable[[Recording], Scored]
+
+
+def random(seed: int) -> Score:
+    """A number drawn for each hour: what any score must beat."""
+    return lambda recording: Scored(score=np.random.default_rng(seed).random(len(recording.moments)))
+
+
+def news2(recording: Recording) -> Scored:
+    """The lower bound of NEWS2 with ages for charted values."""
+    return Scored(
+        score=stream_scores(recording, News2(CHARTED)), note="lower bound; parts that were not charted are missing"
+    )
+
+
+def personal_baseline(recording: Recording) -> Scored:
+    """Distance from the patient's own usual, with a policy for hourly values."""
+    return Scored(score=stream_scores(recording, PersonalBaseline(_HOURLY)))
+
+
+def pca_residual(count: int) -> Score:
+    """Directions of each fold from the patients of the others, learnt from the first recording that is given."""
+    learnt: list[Directions] = []
+
+    def score(recording: Recording) -> Scored:
+        fold = folds(recording.patients, count)
+        if not learnt:
+            levels = feature_table(recording)[:, [FEATURES.index(f"{metric}.level") for metric in INPUTS]]
+            learnt.extend(fit(levels[fold[recording.moments.patient] != k]) for k in range(count))
+        found = np.full(len(recording.moments), np.nan)
+        for k in range(count):
+            mine = fold[recording.moments.patient] == k
+            if mine.any():
+                found[mine] = stream_scores(recording.of_patients(fold == k), PcaResidual(learnt[k]))
+        return Scored(score=found, note=f"directions from the other {count - 1} of {count} folds")
+
+    return score
+
+
+def lightgbm(variant: str, count: int, seed: int, threads: int, say: Say) -> Score:
+    """Trees trained on the other folds, patient by patient: nobody is scored by a model that has seen them. They are trained on
+    the first recording that is given; the same patients given again, with damage, are scored by the same trees."""
+    if variant not in VARIANTS:
+        raise InvalidInput("inputs", f"must be one of {', '.join(VARIANTS)}")
+    learnt: list[Logits] = []
+
+    def score(recording: Recording) -> Scored:
+        table = _table(recording, variant)
+        fold = folds(recording.patients, count)[recording.moments.patient]
+        if not learnt:
+            for k in range(count):
+                some = fold != k
+                model, metrics = _trees().train(
+                    table[some],
+                    recording.moments.label[some],
+                    recording.moments.patient[some],
+                    seed,
+                    recipe=_recipe(recording),
+                    threads=threads,
+                )
+                learnt.append(model.logits)
+                say(
+                    f"fold {k + 1} of {count}: {metrics.rounds} rounds, AUROC {metrics.auroc:.3f} on patients held back"
+                )
+        found = np.full(len(recording.moments), np.nan)
+        for k, logits in enumerate(learnt):
+            found[fold == k] = 1 / (1 + np.exp(-logits(table[fold == k])))
+        return Scored(
+            score=found, probability=True, note=f"trained in {count} folds by patient on {table.shape[1]} features"
+        )
+
+    return score
+
+
+def lightgbm_of(teacher: Recording, variant: str, seed: int, threads: int, say: Say) -> Score:
+    """Trees trained on another recording of the same metrics, to be judged on patients it does not hold."""
+
+    def score(recording: Recording) -> Scored:
+        table, moments = _table(teacher, variant), teacher.moments
+        model, metrics = _trees().train(
+            table, moments.label, moments.patient, seed, recipe=_recipe(teacher), threads=threads
+        )
+        say(f"{metrics.rounds} rounds, AUROC {metrics.auroc:.3f} on patients held back")
+        found = 1 / (1 + np.exp(-model.logits(_table(recording, variant), threads=threads)))
+        return Scored(score=found, probability=True, note=f"trained on {len(teacher.patients)} other patients")
+
+    return score
+
+
+def bundle(folder: Path, *, native: bool = False) -> Score:
+    """A trained classifier from its folder, at every moment at which it has any vital."""
+    found = load_bundle(folder)
+    if found.manifest.kind == "forecaster":
+        raise VigilError(
+            f"{found.manifest.name} is a forecaster, which says what comes next and not who gets ill.",
+            fix="evaluate a classifier",
+        )
+    backend, model = open_backend(found, "native" if native else "onnx"), Classifier(found.manifest)
+
+    def score(recording: Recording) -> Scored:
+        features = HourFeatures()
+        features.fit(len(recording.patients))
+        scores = np.full(len(recording.moments), np.nan)
+        for step in steps(recording):
+            feed(features, recording, step.received)
+            slots = recording.moments.patient[step.rows].astype(np.intp)
+            times = np.full(len(slots), step.t_ms, dtype=np.int64)
+            level, _ = features.newest(slots, times)
+            some = np.flatnonzero(~np.isnan(level).all(axis=0))
+            if len(some):
+                scores[step.rows[some]] = model.score(backend.run, model.features(features, slots[some], times[some]))
+        return Scored(score=scores, probability=True, note=f"bundle {found.label}, manifest {found.digest[:12]}")
+
+    return score
+
+
+def saw(folder: Path, recording: Recording) -> bool:
+    """Whether the bundle was trained on this very recording, so that only its locked patients are new to it: the data set has
+    the same name and the same number of patients to train on. On part of it, say which patients to take."""
+    training = load_bundle(folder).manifest.training
+    train = int(members(recording.patients, Part.TRAIN).sum())
+    both = train + int(members(recording.patients, Part.VALIDATION).sum())
+    return training.data.startswith(recording.name) and training.patients in (train, both)
+
+
+def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
+    from inference.train.series import context_table, series_table
+
+    parts: list[npt.NDArray[np.float32]] = []
+    if set(recording.metrics) & set(METRICS):
+        parts.append(feature_table(recording))
+    if variant != "vitals":
+        parts.append(context_table(recording)[1])
+    if variant == "all":
+        # Where a patient is scored once, the course of the whole stay counts for the vitals too.
+        parts.append(series_table(recording, _rest(recording))[1])
+    return np.concatenate(parts, axis=1)
+
+
+def _rest(recording: Recording) -> Sequence[str]:
+    return [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
+
+
+def _recipe(recording: Recording) -> Any:
+    """The recipe beside the trainer; where patients are scored once, no row can be spared and leaves are small."""
+    recipe = _trees().read_recipe()
+    return recipe if recording.by_hour else replace(recipe, negatives=1.0, rows_in_leaf=20)
+
+
+def _trees() -> ModuleType:
+    try:
+        return importlib.import_module("inference.train.lightgbm_trees")
+    except ModuleNotFoundError as error:
+        raise VigilError(
+            f"Trees cannot be trained: there is no module {error.name}.",
+            cause="the packages for training are not installed",
+            fix="uv sync --extra train",
+        ) from error

@@ -1,0 +1,169 @@
+"""LightGBM on the feature table: the yardstick that a net has to beat, and what ships where none does.
+
+Trees take missing values as they are. Rows of one patient are alike, so patients, not rows, are held back to decide when to
+stop. Of the many hours without an event a share is looked at: it costs a seventh of the time and ranks no worse. Logits are
+moved back by the logarithm of that share, so that they mean the prevalence of the data.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from contracts.errors import InvalidInput
+from inference.evaluate.ranking import auprc, auroc
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+_RECIPE: Final = Path(__file__).with_suffix(".toml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """See `lightgbm_trees.toml`, which says what each number is."""
+
+    learning_rate: float
+    leaves: int
+    rows_in_leaf: int
+    features_of_a_tree: float
+    rows_of_a_tree: float
+    l2: float
+    bins: int
+    rounds: int
+    patience: int
+    negatives: float
+    held_back: float
+
+
+def read_recipe(path: Path = _RECIPE) -> Recipe:
+    """The recipe in a file. Raises `InvalidInput` for an entry that is missing or unknown."""
+    found = tomllib.loads(path.read_text(encoding="utf-8"))
+    names = {f.name for f in fields(Recipe)}
+    if set(found) != names:
+        raise InvalidInput(path.name, f"must hold exactly {', '.join(sorted(names))}")
+    return Recipe(**found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trees:
+    """A trained model. `text`: LightGBM's own format, plain text. `offset` is added to its raw scores."""
+
+    text: str
+    rounds: int
+    offset: float
+
+    def logits(self, table: Floats, *, threads: int = 1) -> Doubles:
+        """Shape (rows,)."""
+        booster = lightgbm.Booster(model_str=self.text)
+        return np.asarray(booster.predict(table, raw_score=True, num_threads=threads), dtype=np.float64) + self.offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """On the patients that were held back to decide when to stop, so a little better than on new ones."""
+
+    rounds: int
+    patients: int
+    rows: int
+    auroc: float
+    auprc: float
+    prevalence: float
+
+
+def train(
+    table: Floats,
+    labels: npt.NDArray[np.uint8],
+    groups: npt.NDArray[np.int32],
+    seed: int,
+    *,
+    recipe: Recipe | None = None,
+    threads: int = 1,
+) -> tuple[Trees, Metrics]:
+    """`table`: shape (rows, features), NaN = missing. `labels`: 0 or 1. `groups`: the patient of each row.
+
+    The same table, seed and recipe give the same model. Raises `InvalidInput` when there are too few patients with and
+    without an event to hold some back.
+    """
+    recipe = recipe or read_recipe()
+    if not len(table) == len(labels) == len(groups):
+        raise InvalidInput("table", "needs a label and a patient for every row")
+    rng = np.random.default_rng(seed)
+    held = np.isin(groups, _held_back(labels, groups, recipe.held_back, rng))
+    seen = ~held & ((labels == 1) | (rng.random(len(labels)) < recipe.negatives))
+    for name, part in (("training", seen), ("held back", held)):
+        if not 0 < int(labels[part].sum()) < int(part.sum()):
+            raise InvalidInput("labels", f"the {name} patients need rows of both kinds; there are too few patients")
+    text, rounds = _boost(table, labels, seen, held, recipe, seed, threads)
+    offset = float(np.log(recipe.negatives))
+    trees = Trees(text=text, rounds=rounds, offset=offset)
+    score = trees.logits(table[held], threads=threads)
+    return trees, Metrics(
+        rounds=rounds,
+        patients=len(np.unique(groups[held])),
+        rows=int(held.sum()),
+        auroc=auroc(score, labels[held]),
+        auprc=auprc(score, labels[held]),
+        prevalence=float(labels[held].mean()),
+    )
+
+
+def _held_back(
+    labels: npt.NDArray[np.uint8], groups: npt.NDArray[np.int32], share: float, rng: np.random.Generator
+) -> npt.NDArray[np.int32]:
+    """Patients to hold back, with and without an event in the proportion of the whole."""
+    patients = np.unique(groups)
+    ill = np.isin(patients, np.unique(groups[labels == 1]))
+    chosen = [rng.permutation(part)[: round(share * len(part))] for part in (patients[ill], patients[~ill])]
+    return np.concatenate(chosen)
+
+
+def _boost(
+    table: Floats,
+    labels: npt.NDArray[np.uint8],
+    seen: npt.NDArray[np.bool_],
+    held: npt.NDArray[np.bool_],
+    recipe: Recipe,
+    seed: int,
+    threads: int,
+) -> tuple[str, int]:
+    parameters = {
+        "objective": "binary",
+        "metric": "auc",
+        "learning_rate": recipe.learning_rate,
+        "num_leaves": recipe.leaves,
+        "min_data_in_leaf": recipe.rows_in_leaf,
+        "feature_fraction": recipe.features_of_a_tree,
+        "bagging_fraction": recipe.rows_of_a_tree,
+        "bagging_freq": 1,
+        "lambda_l2": recipe.l2,
+        "max_bin": recipe.bins,
+        "num_threads": threads,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+    data = lightgbm.Dataset(table[seen], labels[seen], params=parameters)
+    # The held back patients are thinned too, for speed; AUROC does not depend on the share of those without an event.
+    thinned = held & ((labels == 1) | (np.random.default_rng(seed).random(len(labels)) < recipe.negatives))
+    booster = lightgbm.train(
+        parameters,
+        data,
+        num_boost_round=recipe.rounds,
+        valid_sets=[data.create_valid(table[thinned], labels[thinned])],
+        callbacks=[lightgbm.early_stopping(recipe.patience, verbose=False)],
+    )
+    rounds = booster.best_iteration or booster.current_iteration()
+    return booster.model_to_string(num_iteration=rounds), rounds
+
+
+def described(recipe: Recipe) -> dict[str, float | int]:
+    """For a manifest or a card."""
+    return asdict(recipe)
