@@ -30,10 +30,9 @@ Say = Callable[[str], None]
 Logits = Callable[[npt.NDArray[np.float32]], Doubles]
 
 VARIANTS: Final = ("stream", "vitals", "context", "all")
-"""Inputs of the trees that are trained in folds: the feature set of the stream, which looks back 24 hours; with what each vital
-was over the whole stay; with age, sex, unit and the hour of the stay; with everything else that was measured. Only the first
-is what a model of the stream can be given today."""
-_OF_STAY: Final = ("change", "min", "max", "mean")  # no counts: how many hours there were is a clock
+"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; with what each vital was
+over the whole stay, which the state of the stream knows too; with age, sex, unit and the hour of the stay; with everything else
+that was measured."""
 
 # Hourly charting: a baseline that waits for 30 windows would say nothing for a day.
 _HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
@@ -189,18 +188,17 @@ def saw(folder: Path, recording: Recording) -> bool:
 
 
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
-    from inference.train.series import PARTS, context_table, series_table
+    from inference.train.series import context_table, series_table
 
-    vitals = [metric for metric in METRICS if metric in recording.metrics]
     parts = [feature_table(recording)]
     if variant != "stream":
-        # Where a patient is scored once, there is no clock to hide.
-        kept = PARTS if variant == "all" and not recording.by_hour else _OF_STAY
-        parts.append(series_table(recording, vitals, kept)[1])
+        parts.append(feature_stay(recording))
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
     if variant == "all":
-        parts.append(series_table(recording, [m for m in recording.metrics if m not in METRICS])[1])
+        # Where a patient is scored once, the course of the vitals over the whole record counts too, and there is no clock to hide.
+        rest = [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
+        parts.append(series_table(recording, rest)[1])
     return np.concatenate(parts, axis=1)
 
 
