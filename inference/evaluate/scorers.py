@@ -196,7 +196,7 @@ def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
     if variant == "all":
-        # Where a patient is scored once, the course of the vitals over the whole record counts too, and there is no clock to hide.
+        # Where a patient is scored once there is no clock to hide: the course of the vitals counts too.
         rest = [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
         parts.append(series_table(recording, rest)[1])
     return np.concatenate(parts, axis=1)

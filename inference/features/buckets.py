@@ -142,7 +142,7 @@ class HourBuckets:
             held = self._count[place, :, slots].T
             there = (self._hour[place, slots] == wanted) & (wanted <= hour - HOURS) & (held > 0)
             if there.any():
-                mean = self._sum[place, :, slots].T / np.where(there, held, np.float32(1))
+                mean = (self._sum[place, :, slots].T / np.where(there, held, np.float32(1))).astype(np.float32)
                 _add(count, total, least, most, there, mean)
         return Before(count=count, sum=total, least=least, most=most)
 
@@ -202,7 +202,7 @@ class HourBuckets:
                 continue
             at, which = place[gone], slots[gone]
             held = self._count[at, :, which].T
-            mean = self._sum[at, :, which].T / np.where(held > 0, held, np.float32(1))
+            mean = (self._sum[at, :, which].T / np.where(held > 0, held, np.float32(1))).astype(np.float32)
             parts = [part[:, gone] for part in (count, total, least, most)]
             _add(parts[0], parts[1], parts[2], parts[3], held > 0, mean)
             for part, changed in zip((count, total, least, most), parts, strict=True):
