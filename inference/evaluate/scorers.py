@@ -15,7 +15,7 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput, VigilError
 from inference.bundles import load_bundle
 from inference.datasets.recording import Recording
-from inference.datasets.replay import feature_table, feed, steps
+from inference.datasets.replay import feature_stay, feature_table, feed, steps
 from inference.datasets.split import Part, folds, members
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
