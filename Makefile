@@ -29,7 +29,7 @@ faults: .venv/.synced ## Long runs that kill real processes
 	@$(RUN) pytest -m faults -p no:xdist
 
 bench: .venv/.synced ## Measure throughput, latency and cost on this machine, rivals beside it
-	@for name in engine latency gateway series growth; do echo "== $$name"; $(RUN) vigil bench $$name || exit 1; done
+	@for name in engine latency gateway series models growth; do echo "== $$name"; $(RUN) vigil bench $$name || exit 1; done
 
 web: ## Build the page (needs Node; the built page is committed)
 	@cd api/web && npm install --no-save --no-audit --no-fund && npm run build

@@ -109,6 +109,7 @@ def main(argv: list[str] | None = None) -> None:
         recovery=Snapshots(SNAPSHOT_EVERY_S),
         deliver=Delivery(store, outstanding),
         group=arguments.group,
+        fault_notices=True,
     )
     port = arguments.health_port or settings.metrics_port + HEALTH_PORT_OFFSET
     run(plan, settings, instance=arguments.instance, health_port=port)

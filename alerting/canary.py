@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from alerting.limits import Rows
+from alerting.rows import Rows
 from contracts.alarms import AlarmEvent, Change, Lane, Priority, State, alarm_id, digest
 from contracts.canary import CONDITION
 from contracts.topics import CANARY_ALARMS, CONTENT_TYPE, JSON

@@ -43,6 +43,12 @@ class Kind(IntEnum):
     RAISED = 1
     WORSENED = 2
     CLEARED = 3
+    INHIBITED = 4  # begins behind another alarm
+    RELEASED = 5  # stands for itself from now on
+    FOUND = 6  # in data that came late
+
+
+BIRTHS: Final = (Kind.RAISED, Kind.INHIBITED, Kind.FOUND)
 
 
 # One open cell. Times are milliseconds UTC, 0: not running. `run_to`: the newest sample taken into account. `since`: first
@@ -166,6 +172,10 @@ class Cells:
         """Which of these cells are not at rest."""
         return np.asarray(self._place[cell] > 0)
 
+    def run_to(self, cell: Ints) -> Ints:
+        """The newest sample taken into account of each of these cells, 0: at rest."""
+        return np.asarray(np.where(self._place[cell] > 0, self._pool["run_to"][self._place[cell]], 0))
+
     def advance(self, samples: Samples, terms: Terms) -> list[Decision]:
         """Take one sample per cell into account; each is newer than all before it in its cell. Levels are not NOTHING."""
         rows = self._rows(samples.cell)
@@ -242,6 +252,11 @@ class Cells:
         state["since"] = np.where(state["priority"] > 0, state["since"], 0)
         now, nowhere = np.full(len(rows), at_ms, dtype=np.int64), np.full(len(rows), -1, dtype=np.int64)
         return self._decide(rows, state, terms, never, never, state["priority"] > 0, now, nowhere)
+
+    def forget(self, keys: Ints) -> None:
+        """Bring everything of these keys to rest, and say nothing about it."""
+        rows = self._place[(keys[:, None] * self._per_key + np.arange(self._per_key)).reshape(-1)]
+        self._release(np.unique(rows[rows > 0]).astype(np.intp))
 
     def export(self) -> npt.NDArray[np.void]:
         """All open cells in the order of their numbers: the whole state."""

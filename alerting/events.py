@@ -10,18 +10,18 @@ from typing import Final
 
 import numpy as np
 
-from alerting.conditions import Decision, Kind
+from alerting.conditions import BIRTHS, Decision, Kind
 from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, ScoreRule, lane_of
-from alerting.silence import SilenceDecision
 from alerting.texts import (
     MOST_CONTRIBUTIONS,
     deviation_reason,
+    late_text,
     limit_end,
     limit_reading,
     number,
+    score_number,
     score_text,
     signal_text,
-    silence_text,
 )
 from alerting.thresholds import CONDITIONS, WIDTH, Condition, Thresholds, priority_of, thresholds
 from contracts.alarms import AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
@@ -29,7 +29,7 @@ from contracts.lifecycle import Moved, transition
 from contracts.scores import Scores
 from contracts.vitals import CATALOGUE, INDEX, Vital
 
-_CHANGES: Final = {Kind.RAISED: Change.RAISED, Kind.WORSENED: Change.WORSENED, Kind.CLEARED: Change.CLEARED}
+_CHANGES: Final = {kind: Change(kind.name.lower()) for kind in Kind}
 _QUALITY_NAMES: Final = {Condition.SIGNAL: "signal", Condition.IMPLAUSIBLE: "implausible"}
 
 
@@ -59,8 +59,11 @@ class Compiled:
         return self.rules.signal if condition is Condition.SIGNAL else self.rules.implausible
 
 
-def limit_event(decision: Decision, patient: str, device: str | None, compiled: Compiled) -> AlarmEvent:
-    """The event of a limit or signal decision."""
+def limit_event(
+    decision: Decision, patient: str, device: str | None, compiled: Compiled, *, found_ms: int | None = None
+) -> AlarmEvent:
+    """The event of a limit or signal decision. `found_ms`: the tick at which it was found in data that came late; it is a
+    finding about the past then."""
     term = decision.cell % WIDTH
     vital, condition = CATALOGUE[term // CONDITIONS], Condition(term % CONDITIONS)
     if condition in (Condition.LOW, Condition.HIGH):
@@ -71,11 +74,20 @@ def limit_event(decision: Decision, patient: str, device: str | None, compiled: 
         name = f"{vital.name}_{_QUALITY_NAMES[condition]}"
         text, reasons = _signal_words(decision, vital, condition, compiled.quality_rule(condition))
         lane = lane_of("signal")
-    return _event(
-        decision.kind, patient, name, decision.onset_ms, decision.condition_ms, decision.at_ms, decision.number,
-        priority_of(decision.priority), lane, compiled.rules.version,
-        device=device, metric=vital.name, text=text, reasons=reasons,
-    )
+    if found_ms is None:
+        return event_of(
+            decision.kind, patient, name, decision.onset_ms, decision.condition_ms, decision.at_ms, decision.number,
+            priority_of(decision.priority), lane, compiled.rules.version,
+            device=device, metric=vital.name, text=text, reasons=reasons,
+        )  # fmt: skip
+    after = late_text(found_ms - decision.at_ms)
+    return event_of(
+        Kind.FOUND if decision.kind is Kind.RAISED else decision.kind, patient, f"{name}:late", decision.onset_ms,
+        decision.condition_ms, found_ms, decision.number, priority_of(decision.priority), lane, compiled.rules.version,
+        device=device, metric=vital.name, text=f"Late data reviewed: {text.lstrip('*')} ({after})",
+        reasons=(*reasons, Reason(kind="late", since_ms=decision.at_ms, text=f"The data came {after}")),
+        state=State.RETROSPECTIVE,
+    )  # fmt: skip
 
 
 def score_event(decision: Decision, patient: str, scores: Scores, rule: ScoreRule | None, name: str,
@@ -87,35 +99,17 @@ def score_event(decision: Decision, patient: str, scores: Scores, rule: ScoreRul
         text = "Risk score: the rule was withdrawn"
         reasons: tuple[Reason, ...] = (Reason(kind="score", since_ms=since, text=text),)
     elif decision.kind is Kind.CLEARED:
-        text = f"Risk score back at {value:.1f}, highest {decision.extreme:.1f}"
+        text = f"Risk score back at {score_number(value)}, highest {score_number(decision.extreme)}"
         reasons = (Reason(kind="score", value=value, limit=rule.clear_below, since_ms=since, text=text),)
     else:
         limit = rule.critical if decision.critical and rule.critical is not None else rule.threshold
         parts = _parts(scores, decision.row, since)
         text = score_text(value, limit, parts, priority)
-        sentence = f"{scores.model} {scores.version} scores {value:.1f}, at or above {limit:g}"
+        sentence = f"{scores.model} {scores.version} scores {score_number(value)}, at or above {limit:g}"
         reasons = (Reason(kind="score", value=value, limit=limit, since_ms=since, text=sentence), *parts)
-    return _event(
+    return event_of(
         decision.kind, patient, name, decision.onset_ms, decision.condition_ms, decision.at_ms, decision.number,
         priority, lane_of("score"), version, text=text, reasons=reasons,
-    )
-
-
-def silence_event(decision: SilenceDecision, patient: str, device: str, version: int) -> AlarmEvent:
-    """The event of a silence decision. The condition names the device: two silent devices are two alarms."""
-    if decision.withdrawn:
-        text = f"Device {device} silent: the rule was withdrawn"
-    elif decision.kind is Kind.CLEARED:
-        text = f"Device {device} sends again"
-    else:
-        text = silence_text(device, decision.quiet_ms, old_data=decision.old_data)
-    reason = Reason(
-        kind="silence", limit=decision.quiet_ms / 1000, unit="s", since_ms=decision.onset_ms, text=text
-    )
-    return _event(
-        decision.kind, patient, f"device_silent:{device}", decision.onset_ms, decision.condition_ms, decision.at_ms,
-        1 if decision.kind is Kind.RAISED else 2, priority_of(decision.priority), lane_of("silence"), version,
-        device=device, text=text, reasons=(reason,),
     )
 
 
@@ -175,7 +169,7 @@ def _parts(scores: Scores, row: int, since_ms: int) -> tuple[Reason, ...]:
     )
 
 
-def _event(
+def event_of(
     kind: Kind,
     patient: str,
     condition: str,
@@ -191,14 +185,17 @@ def _event(
     reasons: tuple[Reason, ...],
     device: str | None = None,
     metric: str | None = None,
+    state: State = State.ACTIVE,
 ) -> AlarmEvent:
+    """The event of any decision. `state`: what its alarm is before, unless it begins with this."""
     change, identity = _CHANGES[kind], alarm_id(patient, condition, onset_ms)
-    moved = transition(None if change is Change.RAISED else State.ACTIVE, priority, change)
+    before = None if kind in BIRTHS else state
+    moved = transition(before, priority, change)
     return AlarmEvent(
         event_id=digest("event", identity, change, at_ms, priority),
         alarm_id=identity,
         change=change,
-        state=moved.state if isinstance(moved, Moved) else State.ACTIVE,
+        state=moved.state if isinstance(moved, Moved) else state,
         alarm_version=number_of_change,
         patient=patient,
         device=device,

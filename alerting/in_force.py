@@ -66,6 +66,10 @@ class RulesInForce:
         """The rule set of a place in `history`."""
         return self._find(self.history[epoch][1] if self.history else 0).rules
 
+    def at(self, time_ms: int) -> RuleSet:
+        """The rule set that holds at this moment."""
+        return self.rules_of(int(self.epochs(np.array([time_ms], dtype=np.int64))[0]))
+
     def dump(self) -> str:
         """The rule set in force as JSON, so that a snapshot brings it back where SQL is away."""
         return dump_json(self.current.rules)

@@ -13,13 +13,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from alerting.limits import Rows
+from alerting.rows import Rows
+from contracts.faults import Fault, decode_fault
 from contracts.frames import Labels
 from contracts.partitioning import partition_of
 from contracts.reading_json import parse_readings
 from contracts.readings import Readings, decode_readings, joined_to_judge, judge
 from contracts.ticks import Tick, decode_tick
-from contracts.topics import JSON, PARTITIONS, TICK
+from contracts.topics import FAULT, JSON, PARTITIONS, TICK
 from infra.runtime.records import Record
 
 MAX_PATIENTS: Final = 50_000
@@ -95,11 +96,13 @@ def belongs(partition: int) -> Callable[[str], bool]:
     return lambda patient: partition_of(patient, PARTITIONS) == partition
 
 
-def read(record: Record, number: int) -> Tick | Arrived:
-    """A tick, or readings. Raises `InvalidInput` when nothing can be read."""
+def read(record: Record, number: int) -> Tick | Fault | Arrived:
+    """A tick, a fault notice, or readings. Raises `InvalidInput` when nothing can be read."""
     payload, content = record.value or b"", record.content_type()
     if content == TICK or (content == JSON and payload.startswith(_TICK_START)):
         return decode_tick(payload)
+    if content == FAULT:
+        return decode_fault(payload)
     if content == JSON:
         parsed = parse_readings(payload, received_ms=record.timestamp_ms)
         return Arrived(record=number, readings=parsed.readings, rejected=len(parsed.rejected))

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from alerting.conditions import Bools, Cells, Decision, Ints, Level, Samples
-from alerting.sequence import passes, sequence
+from alerting.conditions import Cells, Decision, Ints, Level, Samples
+from alerting.late import HOLE_MS, LateReview
+from alerting.rows import Rows
+from alerting.sequence import Sequence, passes, sequence
 from alerting.thresholds import CONDITIONS, METRICS, WIDTH, Thresholds
+
+_EACH: Final = np.arange(CONDITIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """Accepted readings of one partition in log order. `record` numbers the record a row came in, `slot` its patient,
-    `device` its device (-1: not kept)."""
+class Judged:
+    """What rows decide, what those that came late would have decided, and how many these are."""
 
-    record: Ints
-    slot: Ints
-    device: npt.NDArray[np.int32]
-    metric: npt.NDArray[np.int16]
-    value: npt.NDArray[np.float32]
-    time_ms: Ints
-    boot: npt.NDArray[np.int32]
-    seq: Ints
-    quality: npt.NDArray[np.uint8]
-    implausible: Bools
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def where(self, chosen: Bools) -> Rows:
-        """The chosen rows."""
-        return Rows(**{name: getattr(self, name)[chosen] for name in _COLUMNS})
-
-
-_EACH: Final = np.arange(CONDITIONS)
-_COLUMNS: Final = tuple(column.name for column in fields(Rows))
+    decisions: list[Decision]
+    findings: list[Decision]
+    late: int
 
 
 class LimitWatch:
@@ -46,22 +30,25 @@ class LimitWatch:
 
     `newest`, shape (slots * METRICS,): the newest event time judged of each patient and metric, 0: none. One value per
     patient, metric and moment: when several devices measure the same metric of a patient, their samples form one series.
+    `review`: what is made of those that came late.
     """
 
     def __init__(self) -> None:
         self.cells = Cells(width=WIDTH, per_key=CONDITIONS)
         self.newest: Ints = np.zeros(0, dtype=np.int64)
+        self.review = LateReview()
 
     def grow(self, slots: int) -> None:
         """Make room for `slots` patients."""
         self.cells.grow(slots)
+        self.review.grow(slots)
         missing = slots * METRICS - len(self.newest)
         if missing > 0:
             self.newest = np.concatenate([self.newest, np.zeros(missing, dtype=np.int64)])
 
-    def judge(self, rows: Rows, limits: Thresholds, oldest_ms: int) -> tuple[list[Decision], int]:
-        """What `rows` decide, and how many of them came too late to be judged: not newer than the newest of their patient
-        and metric, or before `oldest_ms`. Late rows neither raise, hold nor end anything."""
+    def judge(self, rows: Rows, limits: Thresholds, oldest_ms: int, *, review: bool) -> Judged:
+        """What `rows` decide. Late is what is not newer than the newest of its patient and metric, or before `oldest_ms`: it
+        neither raises, holds nor ends anything, and is reviewed if `review`."""
         key = rows.slot * METRICS + rows.metric
         order = sequence(
             key=key,
@@ -72,15 +59,36 @@ class LimitWatch:
             newest=self.newest,
             oldest_ms=oldest_ms,
         )
-        self.newest[order.keys] = order.newest
         late = len(rows) - len(order.rows)
+        findings = self._review(rows, key, order, limits, oldest_ms, late=late) if review else []
+        self.newest[order.keys] = order.newest
+        return Judged(decisions=self._decide(rows, key, order, limits), findings=findings, late=late)
 
+    def _review(
+        self, rows: Rows, key: Ints, order: Sequence, limits: Thresholds, oldest_ms: int, *, late: int
+    ) -> list[Decision]:
+        """Keys with late rows, or with a hole: usually none."""
+        known = self.newest[order.keys]
+        touched = order.newest - known >= HOLE_MS[order.keys % METRICS]
+        if len(order.keys) == len(rows):  # the first sample of a key ends no hole
+            touched &= known > 0
+        if late:
+            punctual = np.zeros(len(rows), dtype=np.bool_)
+            punctual[order.rows] = True
+            touched |= np.isin(order.keys, key[~punctual])
+        elif not touched.any():
+            return []
+        chosen = np.flatnonzero(np.isin(key, order.keys[touched]))
+        found = self.review.take(rows.where(chosen), key[chosen], self.newest[key[chosen]], limits, oldest_ms)
+        return [replace(decision, row=int(chosen[decision.row])) for decision in found]
+
+    def _decide(self, rows: Rows, key: Ints, order: Sequence, limits: Thresholds) -> list[Decision]:
         taken, group = order.rows, order.group
         metric, value, quality = rows.metric[taken], rows.value[taken], rows.quality[taken]
         wanted = limits.suspicious(metric, value, quality)
         wanted |= self.cells.busy[order.keys[group]] > 0
         if not wanted.any():
-            return [], late
+            return []
         if len(order.keys) < len(rows):  # all samples of a key matter as soon as one does
             chosen = np.zeros(len(order.keys), dtype=np.bool_)
             chosen[group[wanted]] = True
@@ -109,4 +117,4 @@ class LimitWatch:
                 ),
                 limits.terms,
             )
-        return decisions, late
+        return decisions

@@ -1,7 +1,8 @@
 """The alert room of one partition: readings, ticks and scores in, alarm events out. Pure: the same log gives the same alarms.
 
 Readings are judged as they arrive, in event time, without waiting for a watermark: an alarm must not be late because
-other data may be. Ticks decide what no sample can: silence, and spot measurements that stand. Before the first tick there
+other data may be. Ticks decide what no sample can: silence, and spot measurements that stand. Rows that come too late for that
+are reviewed, and what the limits would have said is a finding about the past. Before the first tick there
 is no clock, so no row is too old; rows are judged all the same, since an alarm held back is an alarm missed.
 
 Limits are a function of the readings log. Scores are a function of the scores log and of when rule sets came into force;
@@ -20,18 +21,26 @@ import numpy as np
 from alerting import canary
 from alerting import snapshot as saved
 from alerting.conditions import Bools, Decision, Kind
-from alerting.events import limit_event, score_event, silence_event
+from alerting.events import limit_event, score_event
 from alerting.in_force import RulesInForce
 from alerting.intake import MAX_DEVICES, MAX_PATIENTS, Arrived, Names, belongs, read, take
-from alerting.limits import LimitWatch, Rows
+from alerting.limits import LimitWatch
+from alerting.models import ModelDecision, ModelWatch
+from alerting.rows import Rows
 from alerting.rules.model import RuleSet
 from alerting.scores import ScoreWatch
 from alerting.sequence import MAX_ROWS
-from alerting.silence import SilenceDecision, SilenceWatch
+from alerting.technical import TechnicalWatch
+from alerting.technical_events import model_event
 from alerting.thresholds import METRICS, WIDTH
+from alerting.together import Standing
+from alerting.unchanging import WATCHED
 from contracts.alarms import AlarmEvent
 from contracts.canary import CANARIES, CONDITION, is_canary
 from contracts.errors import InvalidInput
+from contracts.faults import Fault
+from contracts.frames import labels
+from contracts.groups import GROUPS
 from contracts.readings import EARLIEST_MS, LATEST_MS, good_name
 from contracts.scores import Scores, decode_scores
 from contracts.ticks import Tick
@@ -71,6 +80,10 @@ class Counts:
     raised: int = 0
     worsened: int = 0
     cleared: int = 0
+    inhibited: int = 0
+    released: int = 0
+    found: int = 0
+    faults: int = 0
     dead_letters: int = 0
     unknown_versions: int = 0
     scores_unordered: int = 0
@@ -99,11 +112,12 @@ class AlertRoom:
     def _reset(self) -> None:
         self._patients = Names(MAX_PATIENTS)
         self._devices = Names(MAX_DEVICES)
-        self._limits, self._silence, self._scores = LimitWatch(), SilenceWatch(), ScoreWatch()
+        self._limits, self._technical, self._scores = LimitWatch(), TechnicalWatch(GROUPS[self._partition]), ScoreWatch()
+        self._models = ModelWatch()
         self._capacity = 0
         self._tick_ms = 0
         self._rules.forget()
-        self._silence.use(self._rules.current.rules.silence)
+        self._technical.use(self._rules.current.rules)
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._pending: list[Arrived] = []
@@ -113,7 +127,7 @@ class AlertRoom:
     @property
     def active(self) -> int:
         """How many alarms are active in this partition, as far as the stream knows."""
-        return self._limits.cells.active + self._silence.active + self._scores.cells.active
+        return self._limits.cells.active + self._technical.active + self._scores.cells.active + self._models.active
 
     @property
     def patients(self) -> int:
@@ -139,6 +153,9 @@ class AlertRoom:
             if isinstance(found, Tick):
                 self._judge_pending()
                 self._take_tick(found, number)
+            elif isinstance(found, Fault):
+                self._judge_pending()
+                self._take_fault(found)
             else:
                 self._keep(found)
         self._judge_pending()
@@ -149,11 +166,15 @@ class AlertRoom:
     def snapshot(self) -> bytes:
         """The whole state."""
         keys = np.flatnonzero(self._limits.newest)
+        silence, unchanging, faults = self._technical.silence, self._technical.unchanging, self._technical.faults
+        together, review = silence.together, self._limits.review
+        tail = np.where(review.tail > self._limits.newest, review.tail, 0)
+        holes = np.flatnonzero((review.stop > 0) | (tail > 0))
         return saved.pack(
             saved.State(
                 partition=self._partition,
                 tick_ms=self._tick_ms,
-                listened_ms=self._silence.listened_ms,
+                listened_ms=silence.listened_ms,
                 history=self._rules.history,
                 rules=self._rules.dump(),
                 metrics=[vital.name for vital in CATALOGUE],
@@ -162,11 +183,22 @@ class AlertRoom:
                 newest_keys=keys.astype("<i8").tobytes(),
                 newest_times=self._limits.newest[keys].astype("<i8").tobytes(),
                 limit_cells=self._limits.cells.export().tobytes(),
-                pairs=self._silence.export().tobytes(),
+                pairs=silence.export().tobytes(),
                 score_columns=self._scores.columns,
                 score_newest=self._scores.newest[: len(self._patients)].astype("<i8").tobytes(),
                 score_cells=self._scores.cells.export().tobytes(),
                 waiting=[item.payload for item in self._waiting],
+                together=(together.onset_ms, together.condition_ms, together.below_ms, together.silent, together.devices),
+                unchanging_metrics=[CATALOGUE[metric].name for metric in WATCHED],
+                unchanging=unchanging.export(silence.order).tobytes(),
+                hole_keys=holes.astype("<i8").tobytes(),
+                hole_start=review.start[holes].astype("<i8").tobytes(),
+                hole_stop=review.stop[holes].astype("<i8").tobytes(),
+                hole_tail=tail[holes].astype("<i8").tobytes(),
+                late_cells=review.cells.export().tobytes(),
+                faults=faults.export(),
+                fault_newest=faults.newest,
+                models=self._models.export(),
             )
         )
 
@@ -186,21 +218,22 @@ class AlertRoom:
         self._patients.replace(state.patients)
         self._devices.replace(state.devices)
         self._grow()
-        keys = saved.numbers(state.newest_keys, "newest_keys")
-        times = saved.times(state.newest_times, "newest_times")
-        if len(keys) != len(times) or (len(keys) and (keys.min() < 0 or keys.max() >= slots * len(metrics))):
-            raise InvalidInput("snapshot", "newest_keys names a patient or metric that is not there")
-        self._limits.newest[saved.renumber_keys(keys, metrics)] = times
+        keys = saved.keys(state.newest_keys, slots=slots, metrics=metrics, field="newest_keys")
+        self._limits.newest[keys] = saved.times(state.newest_times, "newest_times", count=len(keys))
         width = WIDTH // METRICS * len(metrics)
-        cells = saved.cells(state.limit_cells, slots=slots, width=width, field="limit_cells")
-        if np.any(cells["device"] < -1) or np.any(cells["device"] >= devices):
-            raise InvalidInput("snapshot", "limit_cells names a device that is not there")
-        cells["cell"] = saved.renumber_cells(cells["cell"], metrics)
-        self._limits.cells.load(cells)
+        for cells, field in ((self._limits.cells, "limit_cells"), (self._limits.review.cells, "late_cells")):
+            found = saved.cells(getattr(state, field), slots=slots, width=width, field=field)
+            if np.any(found["device"] < -1) or np.any(found["device"] >= devices):
+                raise InvalidInput("snapshot", f"{field} names a device that is not there")
+            found["cell"] = saved.renumber_cells(found["cell"], metrics)
+            cells.load(found)
+        holes = saved.keys(state.hole_keys, slots=slots, metrics=metrics, field="hole_keys")
+        review, count = self._limits.review, len(holes)
+        review.start[holes] = saved.times(state.hole_start, "hole_start", count=count)
+        review.stop[holes] = saved.times(state.hole_stop, "hole_stop", count=count)
+        review.tail[holes] = saved.times(state.hole_tail, "hole_tail", count=count)
         columns = len(state.score_columns)
-        newest = saved.times(state.score_newest, "score_newest")
-        if len(set(state.score_columns)) != columns or len(newest) != slots * columns:
-            raise InvalidInput("snapshot", "score_newest does not fit its columns")
+        newest = saved.times(state.score_newest, "score_newest", count=slots * columns)
         self._scores.load(
             state.score_columns,
             newest.reshape(slots, columns),
@@ -209,12 +242,16 @@ class AlertRoom:
         self._scores.grow(self._capacity)
         self._tick_ms = state.tick_ms
         self._rules.restore(state.history, state.rules)
-        self._silence.use(self._rules.current.rules.silence)
-        self._silence.load(
-            saved.pairs(state.pairs, slots=slots, devices=devices),
-            tick_ms=state.tick_ms,
-            listened_ms=state.listened_ms,
+        pairs = saved.pairs(state.pairs, slots=slots, devices=devices)
+        onset_ms, condition_ms, below_ms, silent, together = state.together
+        standing = Standing(
+            onset_ms=onset_ms, condition_ms=condition_ms, below_ms=below_ms, silent=silent, devices=together
         )
+        self._technical.silence.load(pairs, tick_ms=state.tick_ms, listened_ms=state.listened_ms, together=standing)
+        self._technical.unchanging.load(saved.unchanging(state, len(pairs)))
+        self._technical.faults.load(state.faults, state.fault_newest)
+        self._technical.use(self._rules.current.rules)
+        self._models.load(state.models)
         for payload in state.waiting:
             scores = decode_scores(payload)
             _check_scores(scores)
@@ -243,11 +280,14 @@ class AlertRoom:
         oldest_ms = self._tick_ms - IDLE_GRACE_MS
         for start in range(0, len(rows), MAX_ROWS):
             part = rows if len(rows) <= MAX_ROWS else rows.where(_between(len(rows), start, start + MAX_ROWS))
-            self._silence.hear(part.slot, part.device, part.metric, part.time_ms >= oldest_ms)
-            decisions, late = self._limits.judge(part, self._rules.current.limits, oldest_ms)
-            self.counts.late += late
-            for decision in decisions:
+            part = self._technical.hear(part, part.time_ms >= oldest_ms)
+            compiled = self._rules.current
+            judged = self._limits.judge(part, compiled.limits, oldest_ms, review=compiled.rules.review_late)
+            self.counts.late += judged.late
+            for decision in judged.decisions:
                 self._say_limit(int(part.record[decision.row]), decision)
+            for finding in judged.findings:
+                self._say_limit(int(part.record[finding.row]), finding, found_ms=self._tick_ms)
         self._answer_canary(rows, oldest_ms)
 
     def _answer_canary(self, rows: Rows, oldest_ms: int) -> None:
@@ -267,15 +307,31 @@ class AlertRoom:
         announced = self._rules.announce(tick)
         self.counts.unknown_versions += announced.unknown
         if announced.changed:
-            self._silence.use(self._rules.current.rules.silence)
+            self._technical.use(self._rules.current.rules)
+            self._limits.review.cells.withdraw(self._rules.current.limits.terms, tick.tick_ms)  # a finding stays as it is
             for decision in self._limits.cells.withdraw(self._rules.current.limits.terms, tick.tick_ms):
                 self._say_limit(number, decision)
         for decision in self._limits.cells.settle(tick.tick_ms, self._rules.current.limits.terms):
             self._say_limit(number, decision)
-        for silent in self._silence.tick(tick.tick_ms):
-            self._say_silence(number, silent)
+        for finding in self._limits.review.cells.settle(tick.tick_ms, self._rules.current.limits.terms):
+            self._say_limit(number, finding, found_ms=tick.tick_ms)
+        canary_slot = self._patients.number_of(CANARIES[self._partition])
+        apart = -1 if canary_slot is None else canary_slot
+        for kind, event in self._technical.tick(tick.tick_ms, self._patients.names, self._devices.names, apart):
+            self._say(number, kind, event)
         while self._waiting and self._waiting[0].newest_ms <= tick.tick_ms:
             self._judge_scores(self._next_waiting(), number)
+        for forgotten in self._models.tick(tick.tick_ms, self._rules.current.rules.models):
+            self._say_model(number, forgotten)
+
+    def _take_fault(self, fault: Fault) -> None:
+        """Raised at the next tick. Patients whose every record failed are known from here on."""
+        self.counts.faults += 1
+        slots = self._patients.codes(labels(fault.patients), self._admits) if fault.patients else np.zeros(0, dtype=np.int64)
+        self._grow()
+        mine = slots[slots >= 0].tolist()
+        if mine or not fault.patients:
+            self._technical.notice(fault, mine)
 
     def _take_scores(self, record: Record, number: int) -> None:
         payload = record.value or b""
@@ -308,6 +364,10 @@ class AlertRoom:
 
     def _judge_scores(self, scores: Scores, number: int) -> None:
         """Judge one frame, each window under the rules in force when it ended."""
+        newest_ms = int(scores.window_end_ms.max())
+        heard = self._models.hear(scores.model, scores.trouble, newest_ms, self._rules.at(newest_ms).models)
+        if heard is not None:
+            self._say_model(number, heard)
         slot = self._patients.codes(scores.patient, self._admits)
         self._grow()
         rows = np.flatnonzero(slot >= 0)
@@ -327,25 +387,23 @@ class AlertRoom:
                 event = score_event(decision, patient, scores, by_id.get(name), name, rules.version)
                 self._say(number, decision.kind, event)
 
-    def _say_limit(self, number: int, decision: Decision) -> None:
+    def _say_limit(self, number: int, decision: Decision, *, found_ms: int | None = None) -> None:
         patient = self._patients.names[decision.cell // WIDTH]
         device = self._devices.names[decision.device] if decision.device >= 0 else None
-        self._say(number, decision.kind, limit_event(decision, patient, device, self._rules.current))
+        event = limit_event(decision, patient, device, self._rules.current, found_ms=found_ms)
+        kind = Kind.FOUND if found_ms is not None and decision.kind is Kind.RAISED else decision.kind
+        self._say(number, kind, event)
 
-    def _say_silence(self, number: int, decision: SilenceDecision) -> None:
-        patient, device = self._patients.names[decision.slot], self._devices.names[decision.device]
-        self._say(number, decision.kind, silence_event(decision, patient, device, self.rule_version))
+    def _say_model(self, number: int, decision: ModelDecision) -> None:
+        rules = self._rules.at(decision.at_ms)
+        group = GROUPS[self._partition]
+        self._say(number, decision.kind, model_event(decision, group, rules.models.priority, rules.version))
 
     def _say(self, number: int, kind: Kind, event: AlarmEvent) -> None:
         if is_canary(event.patient):
             return  # judged like everybody, but nobody's alarm
-        match kind:
-            case Kind.RAISED:
-                self.counts.raised += 1
-            case Kind.WORSENED:
-                self.counts.worsened += 1
-            case Kind.CLEARED:
-                self.counts.cleared += 1
+        name = kind.name.lower()
+        setattr(self.counts, name, getattr(self.counts, name) + 1)
         place = (number, event.at_ms, event.patient, event.condition, event.alarm_version)
         self._out.append((place, alarm_output(event, self._partition)))
 

@@ -2,7 +2,7 @@
 
 Records are taken in log order; within one record, the samples of one key go by event time, and of several with the same
 time the highest (boot, seq) counts. A sample not newer than all before it of its key is out of order and is not judged.
-The outcome is the same however records are grouped.
+What is too old to be judged leaves no trace. The outcome is the same however records are grouped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_ROWS: Final = 1 << 21
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequence:
     """`rows`: indices of the samples to judge, grouped by key, in order within a key. `group`: the number of each row's
-    group, from 0 without gaps. `keys`, `newest`: each group's key and the newest time seen of it."""
+    group, from 0 without gaps. `keys`, `newest`: each group's key and the newest time judged of it."""
 
     rows: Indices
     group: Indices
@@ -54,8 +54,10 @@ def sequence(
     times = time_ms[order]
     if not same.any():  # each key once: the usual frame
         known = newest[ordered]
-        fresh = np.flatnonzero((times > known) & (times >= oldest_ms))
-        return Sequence(rows=order[fresh], group=fresh, keys=ordered, newest=np.maximum(times, known))
+        timely = (times > known) & (times >= oldest_ms)
+        fresh = np.flatnonzero(timely)
+        newest_of = times if len(fresh) == len(times) else np.where(timely, times, known)
+        return Sequence(rows=order[fresh], group=fresh, keys=ordered, newest=newest_of)
     if np.any(same & (record[order][1:] == record[order][:-1]) & (times[1:] <= times[:-1])):
         order = np.lexsort((seq, boot, time_ms, record, key))
         times = time_ms[order]
@@ -70,7 +72,7 @@ def sequence(
     known = newest[keys]
     tagged = group << _TIME_BITS
     # The running maximum of (group, time) is the running maximum of time within each group.
-    top = np.maximum.accumulate(tagged | times)
+    top = np.maximum.accumulate(tagged | np.where(times >= oldest_ms, times, 0))
     before = np.empty(len(order), dtype=np.int64)
     before[1:] = top[:-1] & _TIME_MASK
     before[starts] = 0

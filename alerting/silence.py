@@ -2,6 +2,8 @@
 
 Silence is counted in time that was *listened* to: from tick to tick, at most `LONGEST_TICK_MS` at a time. When nobody
 wrote ticks (the gateway was down), nobody could have received data either, and that time is nobody's silence.
+
+Where nearly all devices fall silent together, one alarm of the group stands for theirs (`together.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy.typing as npt
 from alerting.conditions import Bools, Ints, Kind
 from alerting.rules.model import SilenceRule
 from alerting.thresholds import METRICS, code_of
+from alerting.together import ALL_THE_TIME_MS, NOT_STANDING, Standing, TogetherDecision, decide
 from contracts.vitals import CATALOGUE
 
 LONGEST_TICK_MS: Final = 10_000
@@ -22,7 +25,8 @@ MAX_PAIRS: Final = 200_000
 
 # A patient and device. `heard_tick`, `heard_ms`: the tick, and the time listened, when it last sent data in time (0, 0:
 # not yet). `any_ms`: the time listened when it last sent anything. `metrics`: a bit per metric it has sent. `limit_ms`: how
-# long it may be silent. `onset`, `condition`, `priority`: of the active alarm, 0: none.
+# long it may be silent. `onset`, `condition`, `priority`: of the active alarm, 0: none. `held`: it stands behind the group's.
+# `changes`: events sent about it so far.
 PAIR: Final = np.dtype(
     [
         ("slot", "<i4"),
@@ -35,6 +39,8 @@ PAIR: Final = np.dtype(
         ("onset", "<i8"),
         ("condition", "<i8"),
         ("priority", "u1"),
+        ("held", "u1"),
+        ("changes", "u1"),
     ]
 )
 
@@ -44,7 +50,9 @@ _EXPIRY_MS: Final = np.array([round(v.expiry_s * 1000) for v in CATALOGUE], dtyp
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceDecision:
     """One change of one silence alarm. `quiet_ms`: how long the device may be silent. `old_data`: it does send, but only
-    data that is too old. `withdrawn`: it ended because there is no rule any more."""
+    data that is too old. `withdrawn`: it ended because there is no rule any more. `number` counts the changes of this
+    alarm from 1. `held`: until now it stood behind the group's alarm. `behind_ms`: the onset of the group's alarm that stands
+    for it from now on, 0: none does."""
 
     kind: Kind
     slot: int
@@ -56,6 +64,9 @@ class SilenceDecision:
     quiet_ms: int
     old_data: bool
     withdrawn: bool
+    number: int
+    held: bool
+    behind_ms: int = 0
 
 
 class SilenceWatch:
@@ -73,10 +84,20 @@ class SilenceWatch:
         self.unwatched = 0  # pairs beyond MAX_PAIRS, by rows
         self.listened_ms = 0
         self.tick_ms = 0
+        self.together = NOT_STANDING
 
     def export(self) -> npt.NDArray[np.void]:
-        """The state, one row a pair, ordered by patient and device."""
-        return self._known[np.lexsort((self._known["device"], self._known["slot"]))]
+        """The state, one row a pair, in `order`."""
+        return self._known[self.order]
+
+    @property
+    def order(self) -> npt.NDArray[np.intp]:
+        """The pairs, ordered by patient and device."""
+        return np.lexsort((self._known["device"], self._known["slot"]))
+
+    def whose(self, pair: int) -> tuple[int, int]:
+        """The slot of the patient and the number of the device of a pair."""
+        return int(self._pairs["slot"][pair]), int(self._pairs["device"][pair])
 
     @property
     def _known(self) -> npt.NDArray[np.void]:
@@ -84,22 +105,27 @@ class SilenceWatch:
 
     @property
     def active(self) -> int:
-        """How many silence alarms are active."""
-        return int(np.count_nonzero(self._known["priority"]))
+        """How many silence alarms call somebody, the group's included."""
+        return int(np.count_nonzero(self._known["priority"] * (self._known["held"] == 0))) + self.together.active
 
     def use(self, rule: SilenceRule | None) -> None:
         """Put `rule` in force; what it ends is decided at the next tick."""
         self._rule = rule
         self._set_limits(np.arange(self._count))
 
-    def hear(self, slot: Ints, device: npt.NDArray[np.int32], metric: npt.NDArray[np.int16], in_time: Bools) -> None:
-        """Take note of rows. `in_time`: recent enough to tell how the patient is now. Devices of -1 are not watched."""
+    def hear(
+        self, slot: Ints, device: npt.NDArray[np.int32], metric: npt.NDArray[np.int16], in_time: Bools
+    ) -> npt.NDArray[np.int32]:
+        """Take note of rows, and number the patient and device of each: -1 is not watched. `in_time`: recent enough to tell how
+        the patient is now. Devices of -1 are not watched."""
+        found = np.full(len(slot), -1, dtype=np.int32)
         known = device >= 0
         if not known.all():
             slot, device, metric, in_time = slot[known], device[known], metric[known], in_time[known]
         if not len(slot):
-            return
+            return found
         pair = self._pair_of(slot, device, in_time)
+        found[known] = pair
         watched = pair >= 0
         if not watched.all():
             pair, metric, in_time = pair[watched], metric[watched], in_time[watched]
@@ -112,33 +138,51 @@ class SilenceWatch:
         if new.any():
             np.bitwise_or.at(pairs["metrics"], now[new], bit[new])
             self._set_limits(np.unique(now[new]))
+        return found
 
-    def tick(self, tick_ms: int) -> list[SilenceDecision]:
-        """Move the clock to `tick_ms`, later than all before, and decide who is silent."""
+    def tick(self, tick_ms: int, apart: int = -1) -> tuple[list[SilenceDecision], TogetherDecision | None]:
+        """Move the clock to `tick_ms`, later than all before, and decide who is silent, and whether nearly all are. `apart`: the
+        slot of somebody who does not count among them (the canary), -1: nobody."""
         if self.tick_ms:
             self.listened_ms += min(tick_ms - self.tick_ms, LONGEST_TICK_MS)
         else:
             self._known["heard_tick"] = tick_ms
         self.tick_ms = tick_ms
-        pairs = self._known
+        pairs, rule = self._known, self._rule
         quiet = self.listened_ms - pairs["heard_ms"]
-        silent = quiet > pairs["limit_ms"] if self._rule is not None else np.zeros(len(pairs), dtype=np.bool_)
-        active = pairs["priority"] > 0
-        changed = np.flatnonzero(silent != active)
-        decisions: list[SilenceDecision] = []
-        for i in changed.tolist():
-            if self._rule is not None and silent[i]:
-                pairs["priority"][i] = code_of(self._rule.priority)
-                pairs["onset"][i] = pairs["heard_tick"][i]
+        active, held = pairs["priority"] > 0, pairs["held"] > 0
+        self.together, decision = decide(
+            self.together,
+            rule.together if rule is not None else None,
+            quiet_ms=quiet,
+            limit_ms=pairs["limit_ms"],
+            told=(active & ~held) | (pairs["slot"] == apart),
+            heard_tick=pairs["heard_tick"],
+            tick_ms=tick_ms,
+            listened_ms=self.listened_ms,
+        )
+        silent = quiet > pairs["limit_ms"] if rule is not None else np.zeros(len(pairs), dtype=np.bool_)
+        released = held & silent if not self.together.active else np.zeros(len(pairs), dtype=np.bool_)
+        found: list[SilenceDecision] = []
+        for i in np.flatnonzero((silent != active) | released).tolist():
+            if released[i]:
+                found.append(self._decision(Kind.RELEASED, i, held=True))
+                pairs["held"][i] = 0
+            elif rule is not None and silent[i]:
+                behind = self.together.active and pairs["limit_ms"][i] <= ALL_THE_TIME_MS and pairs["slot"][i] != apart
+                pairs["priority"][i], pairs["held"][i] = code_of(rule.priority), behind
+                pairs["onset"][i], pairs["changes"][i] = pairs["heard_tick"][i], 0
                 pairs["condition"][i] = tick_ms - int(quiet[i] - pairs["limit_ms"][i])
-                decisions.append(self._decision(Kind.RAISED, i))
+                found.append(self._decision(Kind.INHIBITED if behind else Kind.RAISED, i))
             else:
-                decisions.append(self._decision(Kind.CLEARED, i))
-                pairs["priority"][i], pairs["onset"][i], pairs["condition"][i] = 0, 0, 0
-        return decisions
+                found.append(self._decision(Kind.CLEARED, i, held=bool(held[i])))
+                for name in ("priority", "held", "onset", "condition", "changes"):
+                    pairs[name][i] = 0
+        return found, decision
 
-    def load(self, pairs: npt.NDArray[np.void], *, tick_ms: int, listened_ms: int) -> None:
+    def load(self, pairs: npt.NDArray[np.void], *, tick_ms: int, listened_ms: int, together: Standing) -> None:
         """Replace the state."""
+        self.together = together
         self._pairs, self._count = pairs.copy(), len(pairs)
         self.tick_ms, self.listened_ms = tick_ms, listened_ms
         slots, devices = pairs["slot"].tolist(), pairs["device"].tolist()
@@ -146,7 +190,8 @@ class SilenceWatch:
         self._home = np.full(max(devices, default=-1) + 1, -1, dtype=np.int32)
         self._home[pairs["device"]] = np.arange(len(pairs))
 
-    def _decision(self, kind: Kind, i: int) -> SilenceDecision:
+    def _decision(self, kind: Kind, i: int, *, held: bool = False) -> SilenceDecision:
+        self._pairs["changes"][i] += 1
         pair = self._pairs[i]
         return SilenceDecision(
             kind=kind,
@@ -159,6 +204,9 @@ class SilenceWatch:
             quiet_ms=int(pair["limit_ms"]),
             old_data=bool(pair["any_ms"] > pair["heard_ms"]),
             withdrawn=self._rule is None,
+            number=int(pair["changes"]),
+            held=held,
+            behind_ms=self.together.onset_ms if kind is Kind.INHIBITED else 0,
         )
 
     def _pair_of(self, slot: Ints, device: npt.NDArray[np.int32], in_time: Bools) -> npt.NDArray[np.int32]:

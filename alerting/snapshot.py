@@ -1,7 +1,8 @@
 """The state of an alert room as bytes: versioned, compressed, plain columns, never pickled.
 
 Names instead of numbers wherever a number could change meaning later: metrics by name, score conditions by name.
-Anything that does not fit together is refused as a whole: the log is read anew then.
+Anything that does not fit together is refused as a whole: the log is read anew then. A snapshot of the format before this one
+is read as well: a release must not forget whose alarms are open.
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.conditions import OPEN
+from alerting.faults import NOBODY, Open
 from alerting.silence import PAIR
 from alerting.thresholds import CONDITIONS
+from alerting.unchanging import CELL, WATCHED, WIDTH
 from contracts.errors import InvalidInput
 from contracts.readings import LATEST_MS
 from contracts.vitals import CATALOGUE, INDEX
 
-_MAGIC: Final = b"VGAR\x01"
+_MAGIC: Final = b"VGAR\x02"
+_BEFORE: Final = b"VGAR\x01"
+# What pairs had no column for in the format before.
+_ADDED_TO_PAIRS: Final = ("held", "changes")
 _MOST_BYTES: Final = 1 << 30
 
 
@@ -28,7 +34,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Everything an alert room knows. Columns are raw little-endian bytes.
 
     `history`: when versions came into force, by tick. `rules`: the one in force now, as JSON. `newest_*`: the keys with a
-    value and their values. `waiting`: payloads of score frames ahead of the clock.
+    value and their values. `waiting`: payloads of score frames ahead of the clock. `unchanging`: the cells of each pair, in the
+    order of `pairs`, for the metrics of `unchanging_metrics`. `hole_*`: see `LateReview`.
+    `late_cells`: conditions of late data. `fault_newest`: see `FaultWatch.newest`.
+    `models`: those in trouble (`ModelWatch.export`). What has a default came after format 1.
     """
 
     partition: int
@@ -47,6 +56,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     score_newest: bytes
     score_cells: bytes
     waiting: list[bytes]
+    together: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
+    unchanging_metrics: list[str] = []
+    unchanging: bytes = b""
+    hole_keys: bytes = b""
+    hole_start: bytes = b""
+    hole_stop: bytes = b""
+    hole_tail: bytes = b""
+    late_cells: bytes = b""
+    faults: list[Open] = []
+    fault_newest: dict[str, int] = {}
+    models: list[tuple[str, int, int, int, str]] = []
 
 
 def pack(state: State) -> bytes:
@@ -56,16 +76,29 @@ def pack(state: State) -> bytes:
 
 def unpack(payload: bytes) -> State:
     """Raises `InvalidInput` for anything but a whole snapshot of this format."""
-    if payload[: len(_MAGIC)] != _MAGIC:
+    magic = payload[: len(_MAGIC)]
+    if magic not in (_MAGIC, _BEFORE):
         raise InvalidInput("snapshot", "is not a snapshot of the alert room, or of another version")
     inflate = zlib.decompressobj()
     try:
         packed = inflate.decompress(payload[len(_MAGIC) :], _MOST_BYTES)
         if not inflate.eof or inflate.unused_data:
             raise InvalidInput("snapshot", "is cut off or too large")
-        return msgspec.msgpack.decode(packed, type=State)
+        state = msgspec.msgpack.decode(packed, type=State)
     except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidInput("snapshot", "is damaged") from error
+    return _from_before(state) if magic == _BEFORE else state
+
+
+def _from_before(state: State) -> State:
+    """Pairs of format 1 with the columns they lack: no alarm stood behind another, and one that is active was said once."""
+    fields = [(name, PAIR[name]) for name in PAIR.names or () if name not in _ADDED_TO_PAIRS]
+    old = column(state.pairs, np.dtype(fields), "pairs")
+    new = np.zeros(len(old), dtype=PAIR)
+    for name, _ in fields:
+        new[name] = old[name]
+    new["changes"] = old["priority"] > 0
+    return msgspec.structs.replace(state, pairs=new.tobytes())
 
 
 def check(state: State, partition: int) -> None:
@@ -77,7 +110,14 @@ def check(state: State, partition: int) -> None:
         raise InvalidInput("snapshot", "has an impossible clock")
     if sorted(state.history) != state.history or any(version < 0 for _, version in state.history):
         raise InvalidInput("snapshot", "has rule versions out of order")
-    for names in (state.patients, state.devices, state.metrics, state.score_columns):
+    if not all(0 <= number < LATEST_MS for number in state.together):
+        raise InvalidInput("snapshot", "has an impossible alarm of the group")
+    slots = {item.slot for item in state.faults}
+    if len(slots) != len(state.faults) or any(not NOBODY <= slot < len(state.patients) for slot in slots):
+        raise InvalidInput("snapshot", "has a fault of somebody who is not there, or two of one")
+    if not all(0 <= item.onset_ms < LATEST_MS and item.priority <= 3 for item in state.faults):
+        raise InvalidInput("snapshot", "has an impossible fault")
+    for names in (state.patients, state.devices, state.metrics, state.score_columns, state.unchanging_metrics):
         if len(set(names)) != len(names):
             raise InvalidInput("snapshot", "names something twice")
 
@@ -89,12 +129,22 @@ def numbers(payload: bytes, field: str) -> npt.NDArray[np.int64]:
     return np.frombuffer(payload, dtype="<i8").astype(np.int64)
 
 
-def times(payload: bytes, field: str) -> npt.NDArray[np.int64]:
-    """Raw bytes as event times, 0 for none."""
+def times(payload: bytes, field: str, *, count: int) -> npt.NDArray[np.int64]:
+    """Raw bytes as so many event times, 0 for none."""
     found = numbers(payload, field)
+    if len(found) != count:
+        raise InvalidInput("snapshot", f"{field} does not fit its keys or columns")
     if not _are_times(found):
         raise InvalidInput("snapshot", f"{field} holds an impossible time")
     return found
+
+
+def keys(payload: bytes, *, slots: int, metrics: npt.NDArray[np.int64], field: str) -> npt.NDArray[np.int64]:
+    """Keys (patient and metric) of known patients, as keys of this catalogue."""
+    found = numbers(payload, field)
+    if len(found) and (found.min() < 0 or found.max() >= slots * len(metrics)):
+        raise InvalidInput("snapshot", f"{field} names a patient or metric that is not there")
+    return renumber_keys(found, metrics)
 
 
 def _are_times(found: npt.NDArray[np.int64]) -> bool:
@@ -129,9 +179,26 @@ def pairs(payload: bytes, *, slots: int, devices: int) -> npt.NDArray[np.void]:
         if len(found) and (found[name].min() < 0 or found[name].max() >= count):
             raise InvalidInput("snapshot", f"pairs names a {name} that is not there")
     codes = found["slot"].astype(np.int64) << 32 | found["device"]
-    if len(np.unique(codes)) != len(codes) or np.any(found["priority"] > 3):
+    if len(np.unique(codes)) != len(codes) or np.any(found["priority"] > 3) or np.any(found["held"] > 1):
         raise InvalidInput("snapshot", "pairs holds a pair twice or an impossible one")
     return found
+
+
+def unchanging(state: State, pairs: int) -> npt.NDArray[np.void]:
+    """The cells of so many pairs, for the metrics that are watched now."""
+    found = column(state.unchanging, CELL, "unchanging")
+    if len(found) != len(state.unchanging_metrics) * pairs:
+        raise InvalidInput("snapshot", "unchanging does not fit its pairs and metrics")
+    clocks = ("newest", "since", "heard", "onset")
+    if not all(_are_times(found[name]) for name in clocks) or np.any(found["priority"] > 3):
+        raise InvalidInput("snapshot", "unchanging holds an impossible value")
+    before = found.reshape(pairs, len(state.unchanging_metrics))
+    cells = np.zeros((pairs, WIDTH), dtype=CELL)
+    for place, metric in enumerate(WATCHED):
+        name = CATALOGUE[metric].name
+        if name in state.unchanging_metrics:
+            cells[:, place] = before[:, state.unchanging_metrics.index(name)]
+    return cells.reshape(-1)
 
 
 def metric_map(names: list[str]) -> npt.NDArray[np.int64]:

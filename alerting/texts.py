@@ -61,6 +61,44 @@ def silence_text(device: str, quiet_ms: int, *, old_data: bool) -> str:
     return f"Device {device} silent for {quiet_ms / 1000:g} s"
 
 
+def together_text(silent: int, devices: int) -> str:
+    """The text of the alarm that stands for those of a whole group.
+
+    >>> together_text(12, 13)
+    '12 of 13 devices of a group silent: network or gateway? Watch the bedside monitors'
+    """
+    return f"{silent} of {devices} devices of a group silent: network or gateway? Watch the bedside monitors"
+
+
+def unchanging_text(vital: Vital, value: float, held_ms: int) -> str:
+    """The text of an alarm about a value that does not change.
+
+    >>> unchanging_text(BY_NAME["heart_rate"], 72.0, 600_000)
+    'HR does not change: 72 for 10 min. Is it measured?'
+    """
+    return f"{vital.label} does not change: {plain(value)} for {span_text(held_ms)}. Is it measured?"
+
+
+def late_text(late_ms: int) -> str:
+    """How long after it was measured data came.
+
+    >>> late_text(3_480_000)
+    '58 min after it was measured'
+    """
+    return f"{span_text(late_ms)} after it was measured"
+
+
+def span_text(span_ms: int) -> str:
+    """A length of time as people say it.
+
+    >>> span_text(45_000), span_text(600_000), span_text(7_200_000)
+    ('45 s', '10 min', '2 h')
+    """
+    if span_ms < 120_000:
+        return f"{max(span_ms, 0) / 1000:.0f} s"
+    return f"{span_ms / 60_000:.0f} min" if span_ms < 7_200_000 else f"{span_ms / 3_600_000:.3g} h"
+
+
 def score_text(score: float, limit: float, parts: Sequence[Reason], priority: Priority) -> str:
     """The text of a score alarm, with what drives it.
 
@@ -68,7 +106,16 @@ def score_text(score: float, limit: float, parts: Sequence[Reason], priority: Pr
     '*Risk score 7.2 >= 6'
     """
     driven = ": " + ", ".join(part.text for part in parts) if parts else ""
-    return f"{MARKS[priority]}Risk score {score:.1f} >= {limit:g}{driven}"
+    return f"{MARKS[priority]}Risk score {score_number(score)} >= {limit:g}{driven}"
+
+
+def score_number(score: float) -> str:
+    """A score as it is read: one decimal, or two digits that count where it is a small probability.
+
+    >>> score_number(7.25), score_number(0.0312), score_number(0.0)
+    ('7.2', '0.031', '0.0')
+    """
+    return f"{score:.1f}" if abs(score) >= 1 or score == 0 else f"{score:.2g}"
 
 
 def deviation_reason(metric: str, deviation: float, since_ms: int) -> Reason:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import alarms, bench, config, doctor, evaluate, metrics, sources, stack, topics
+from cli import alarms, bench, config, doctor, evaluate, metrics, models, sources, stack, topics, train
 from contracts.errors import VigilError
 
 app = typer.Typer(
@@ -27,10 +27,12 @@ app.command("doctor")(doctor.doctor)
 app.command("simulate")(sources.simulate)
 app.command("replay")(sources.replay)
 app.command("metrics")(metrics.metrics)
+app.command("train")(train.train)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
 

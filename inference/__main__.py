@@ -4,17 +4,61 @@ from __future__ import annotations
 
 import argparse
 
+from contracts.errors import Retryable, VigilError
 from contracts.topics import WINDOWS
+from inference.bundles import Bundle
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
+from inference.serving.backend import Backend
+from inference.serving.choice import Moved
+from inference.serving.folders import Folders
+from inference.serving.opening import open_backend
+from inference.serving.shelf import Registered, Shelf
+from inference.serving.trained import TrainedModels
 from infra.runtime.conveyor import run
 from infra.runtime.logs import configure_logs
 from infra.runtime.plan import Plan, Snapshots
-from infra.runtime.settings import load
+from infra.runtime.settings import Settings, load
+from infra.runtime.sql.engine import open_engine
+from infra.runtime.sql.model_registry import ModelRegistry
+from infra.runtime.sql.rules import RuleStore
 
 HEALTH_PORT_OFFSET = 4
 # A baseline moves slowly: losing nothing means replaying at most this many seconds of windows.
 SNAPSHOT_EVERY_S = 60.0
+
+
+class Registry:
+    """The registry in SQL, as the shelf reads it."""
+
+    def __init__(self, settings: Settings) -> None:
+        engine = open_engine(settings.sql_url)
+        self._models, self._rules = ModelRegistry(engine), RuleStore(engine)
+
+    def __call__(self, version: int) -> Registered | None:
+        try:
+            if version and self._rules.get(version) is None:
+                return None
+            changes, versions = self._models.changes(until=version), self._models.versions()
+        except Retryable:
+            raise
+        except VigilError:
+            if version:
+                raise
+            return Registered(changes=[], digests={})  # no tables yet: nobody can have changed anything
+        return Registered(
+            changes=[Moved(name=c.name, version=c.version, stage=c.stage) for c in changes],
+            digests={(v.name, v.version): v.digest for v in versions},
+        )
+
+
+def make_shelf(settings: Settings) -> Shelf:
+    """The models in force, opened by the back end of the settings. Not started."""
+
+    def opened(bundle: Bundle) -> Backend:
+        return open_backend(bundle, settings.model_backend)
+
+    return Shelf(Registry(settings), Folders(settings.models_folder), opened)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,11 +69,17 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = load()
     configure_logs(settings.log_format, settings.log_level)
+    shelf = make_shelf(settings)
+    shelf.prepare(0)  # the first windows must not be scored without the models that ship
+    shelf.start()
     plan = Plan(
         name="inference",
         topics=(WINDOWS,),
-        make_room=lambda partition: InferenceRoom(partition, (PersonalBaseline(),)),
+        make_room=lambda partition: InferenceRoom(
+            partition, (PersonalBaseline(),), TrainedModels(partition, shelf.lineup)
+        ),
         recovery=Snapshots(SNAPSHOT_EVERY_S),
+        fault_notices=True,
     )
     port = arguments.health_port or settings.metrics_port + HEALTH_PORT_OFFSET
     run(plan, settings, instance=arguments.instance, health_port=port)

@@ -23,7 +23,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = load()
     configure_logs(settings.log_format, settings.log_level)
-    plan = Plan(name="processors", topics=(READINGS,), make_room=ProcessorRoom, recovery=Lookback(LOOKBACK_MS))
+    plan = Plan(
+        name="processors",
+        topics=(READINGS,),
+        make_room=ProcessorRoom,
+        recovery=Lookback(LOOKBACK_MS),
+        fault_notices=True,
+    )
     port = arguments.health_port or settings.metrics_port + HEALTH_PORT_OFFSET
     run(plan, settings, instance=arguments.instance, health_port=port)
 

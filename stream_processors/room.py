@@ -15,7 +15,7 @@ import numpy as np
 from contracts.errors import Fatal, InvalidInput
 from contracts.latest import encode_latest
 from contracts.ticks import decode_tick
-from contracts.topics import ARROW_FRAME, CONFIG_VERSION, CONTENT_TYPE, LATEST, WINDOWS
+from contracts.topics import ARROW_FRAME, CONFIG_VERSION, CONTENT_TYPE, FAULT, LATEST, WINDOWS
 from contracts.windows import HOP_MS, encode_windows
 from infra.runtime.dead_letters import dead_letter
 from infra.runtime.records import Output, Record
@@ -84,6 +84,8 @@ class ProcessorRoom:
         outputs: list[Output] = []
         group: list[Message | Refusal] = []
         for record in records:
+            if record.content_type() == FAULT:  # alerting's business
+                continue
             if not is_tick(record):
                 group.append(read(record))
                 continue

@@ -21,7 +21,7 @@ from contracts.reading_json import parse_readings
 from contracts.readings import EARLIEST_MS, LATEST_MS, REFUSALS, Readings, decode_readings, good_name, judge
 from contracts.scores import STATUSES, Scores, Status, decode_scores
 from contracts.ticks import decode_tick
-from contracts.topics import JSON, PARTITIONS, READINGS, SCORES, TICK, WINDOWS
+from contracts.topics import FAULT, JSON, PARTITIONS, READINGS, SCORES, TICK, WINDOWS
 from contracts.windows import LONG_MS, SHORT_MS, Windows, decode_windows
 from infra.runtime.records import Record
 
@@ -70,6 +70,8 @@ class Sieve:
     def _readings(self, record: Record, payload: bytes) -> Storable:
         skipped: dict[str, int] = {}
         kind = record.content_type()
+        if kind == FAULT:
+            return Storable()
         if kind == TICK:
             return Storable(tick_ms=decode_tick(payload).tick_ms)
         if kind == JSON:

@@ -118,6 +118,28 @@ class QualityRule(_Rule):
         return metrics
 
 
+class TogetherRule(_Rule):
+    """When one alarm of the group stands for those of its silent devices.
+
+    It is raised when at least `fewest` devices and at least the `share` of all that send all the time are silent, or will be
+    within `together_s`. It ends when fewer than `end_share` have been silent for `end_after_s`, so that devices which come
+    back one after the other within a few seconds are not each told, or at once when nobody is silent any more.
+    """
+
+    share: Annotated[float, Field(gt=0.5, le=1)] = 0.9
+    fewest: Annotated[int, Field(ge=2, le=1_000_000)] = 3
+    together_s: Annotated[float, Field(ge=0, le=60)] = 10.0
+    end_share: Annotated[float, Field(gt=0, le=1)] = 0.75
+    end_after_s: Annotated[float, Field(ge=0, le=120)] = 15.0
+    priority: Priority = Priority.MEDIUM
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.end_share > self.share:
+            raise ValueError("end_share must not lie above share")
+        return self
+
+
 class SilenceRule(_Rule):
     """A device that sent before and is silent now: a technical alarm for each patient and device.
 
@@ -128,6 +150,42 @@ class SilenceRule(_Rule):
 
     after_s: Annotated[float, Field(ge=5, le=86_400)] = 30.0
     priority: Priority = Priority.MEDIUM
+    together: TogetherRule | None = None
+
+    @model_validator(mode="after")
+    def _never_less_urgent(self) -> Self:
+        if self.together is not None and PRIORITIES.index(self.together.priority) < PRIORITIES.index(self.priority):
+            raise ValueError("together.priority must not lie below that of the alarms it stands for")
+        return self
+
+
+def _standing_still() -> dict[str, float]:
+    return {vital.name: vital.stuck_s for vital in CATALOGUE if vital.stuck_s is not None}
+
+
+class UnchangingRule(_Rule):
+    """A device whose values of a metric have been exactly the same for too long: a technical alarm for each device and metric,
+    and the value is questionable. `after_s`: by metric, the catalogue's where none is given."""
+
+    priority: Priority = Priority.LOW
+    after_s: dict[str, Annotated[float, Field(ge=30, le=86_400)]] = Field(default_factory=_standing_still)
+
+    @field_validator("after_s")
+    @classmethod
+    def _metrics(cls, after_s: dict[str, float]) -> dict[str, float]:
+        for metric in after_s:
+            if metric not in _standing_still():
+                raise ValueError(f"holds {metric[:40]!r}, whose values may stand still by nature or are not known")
+        return after_s
+
+
+class FaultRule(_Rule):
+    """Our own code failed on a patient's record: a technical alarm, until that patient's data has come for `clear_after_s`
+    without a further fault. It has no off: data that is not processed must never look like a quiet patient."""
+
+    priority: Priority = Priority.MEDIUM
+    clear_after_s: Annotated[float, Field(ge=5, le=3600)] = 30.0
+
 
 
 class ScoreRule(_Rule):
@@ -164,6 +222,16 @@ class ScoreRule(_Rule):
         return self
 
 
+class ModelRule(_Rule):
+    """A trained model that fails or whose bundle was refused: a technical alarm of the group. It ends after `clear_after_s` of
+    scores without trouble, or when nothing was heard of it for `forget_after_s`. It has no off: scores that are not there
+    must not look like patients without risk."""
+
+    priority: Priority = Priority.LOW
+    clear_after_s: Annotated[float, Field(ge=10, le=3600)] = 60.0
+    forget_after_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
+
+
 class RuleSet(_Rule):
     """All rules of one version. Immutable: a change is a new version, put in force by the ticks."""
 
@@ -172,6 +240,10 @@ class RuleSet(_Rule):
     signal: QualityRule | None = None
     implausible: QualityRule | None = None
     silence: SilenceRule | None = None
+    unchanging: UnchangingRule | None = None
+    fault: FaultRule = FaultRule()
+    review_late: bool = True  # what limits would have said about data that came late, as findings
+    models: ModelRule = ModelRule()
     scores: Annotated[tuple[ScoreRule, ...], Field(max_length=MAX_RULES)] = ()
 
     @model_validator(mode="after")
@@ -198,6 +270,6 @@ def is_spot(metric: str) -> bool:
     return BY_NAME[metric].expiry_s >= SPOT_EXPIRY_S
 
 
-def lane_of(kind: Literal["limit", "score", "signal", "implausible", "silence"]) -> Lane:
+def lane_of(kind: Literal["limit", "score", "signal", "implausible", "silence", "unchanging", "fault"]) -> Lane:
     """What the patient's body does is physiological; what the equipment does is technical."""
     return Lane.PHYSIOLOGICAL if kind in ("limit", "score") else Lane.TECHNICAL

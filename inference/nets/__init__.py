@@ -46,7 +46,9 @@ NETS: Final[Mapping[str, Net]] = {
     "keras_conv": Net(
         module="inference.nets.keras_conv", framework="tensorflow", input="sequence", weights="model.weights.h5"
     ),
-    "torch_gru": Net(module="inference.nets.torch_gru", framework="pytorch", input="step", weights="weights.safetensors"),
+    "torch_gru": Net(
+        module="inference.nets.torch_gru", framework="pytorch", input="step", weights="weights.safetensors"
+    ),
 }
 
 

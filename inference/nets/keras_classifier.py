@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -21,6 +18,11 @@ from keras import ops
 
 from contracts.errors import InvalidInput
 from inference.nets import Architecture, Floats, Plan
+
+# TensorFlow on a CPU: see `torch_classifier.THREADS`. It takes the numbers before its first work only.
+with contextlib.suppress(RuntimeError):
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 _ROWS_AT_ONCE: Final = 16_384
 _OPSET: Final = 18
@@ -38,7 +40,9 @@ class Shapes(keras.layers.Layer):
         columns, bins, curves = self._columns, self._bins, self._curves
         small = keras.initializers.RandomNormal(stddev=0.3)
         self.left = self.add_weight(name="left", shape=(columns, 1, bins), trainable=False, initializer="zeros")
-        self.per_width = self.add_weight(name="per_width", shape=(columns, 1, bins), trainable=False, initializer="ones")
+        self.per_width = self.add_weight(
+            name="per_width", shape=(columns, 1, bins), trainable=False, initializer="ones"
+        )
         self.rise = self.add_weight(name="rise", shape=(columns, bins, curves), initializer=small)
         self.start = self.add_weight(name="start", shape=(columns, 1, curves), initializer="zeros")
         self.absent = self.add_weight(name="absent", shape=(columns, 1, curves), initializer="zeros")

@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
+from keras import ops
 
 from inference.nets import Architecture, Floats, Plan, number, whole
-from inference.nets.keras_classifier import KerasLearner, Shapes, keras, native_classifier, ops
+from inference.nets.keras_classifier import KerasLearner, Shapes, native_classifier
 
 
 class Presence(keras.layers.Layer):
@@ -39,7 +41,9 @@ def build(architecture: Architecture) -> keras.Model:
     sequence = layers.Input((steps, columns), name="input")
     values, presence = Presence(count)(sequence)
     rows = ops.reshape(values, (-1, count))
-    curved = ops.reshape(Shapes(count, whole(architecture, "bins"), curves, name="shapes")(rows), (-1, steps, count * curves))
+    curved = ops.reshape(
+        Shapes(count, whole(architecture, "bins"), curves, name="shapes")(rows), (-1, steps, count * curves)
+    )
     state = layers.Dense(hidden)(layers.Concatenate()([curved, presence]))
     day = layers.Activation("silu")(state)
     for _ in range(blocks):

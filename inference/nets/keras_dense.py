@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import keras
+
 from inference.nets import Architecture, Floats, Plan, number, whole
-from inference.nets.keras_classifier import KerasLearner, Shapes, keras, native_classifier
+from inference.nets.keras_classifier import KerasLearner, Shapes, native_classifier
 
 
 def build(architecture: Architecture) -> keras.Model:

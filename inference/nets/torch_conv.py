@@ -1,4 +1,5 @@
-"""Convolutional classifier in PyTorch on the hour sequence: causal convolutions with dilations 1, 2, 4, …, read at the newest hour.
+"""Convolutional classifier in PyTorch on the hour sequence: causal convolutions with dilations 1, 2, 4, …, read at the newest
+hour, beside the mean and the highest of the day.
 
 Only what the newest hour sees is computed: after each block every second step is left, so that the next block's neighbours lie
 twice as far apart. It is the pruned tree of a dilated convolution, at a third of its cost.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from inference.nets import Architecture, Floats, number, whole
-from inference.nets.torch_classifier import exported, restored, saved
+from inference.nets.torch_classifier import THREADS, exported, restored, saved
 
 LEAST_SCALE: Final = 0.02  # of a spread: an honest monitor rounds to whole beats
 _STALER: Final = 0.9  # a step without a value
@@ -68,7 +68,10 @@ def negative_log_likelihood(values: Tensor, mean: Tensor, scale: Tensor, freedom
 class GruLearner:
     """Trains on minutes of many patients, `[patients, minutes, vitals]`, NaN = missing, scaled."""
 
-    def __init__(self, architecture: Architecture, steps_ahead: tuple[int, ...], seed: int, weight_decay: float) -> None:
+    def __init__(
+        self, architecture: Architecture, steps_ahead: tuple[int, ...], seed: int, weight_decay: float
+    ) -> None:
+        torch.set_num_threads(THREADS)
         torch.manual_seed(seed)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._net = Gru(architecture).to(self._device)
@@ -80,7 +83,7 @@ class GruLearner:
     @property
     def width(self) -> int:
         """Of the carried state."""
-        return self._net.state
+        return int(self._net.state)
 
     def step(self, minutes: Floats, learning_rate: float) -> float:
         """One step of AdamW on the minutes of some patients; the loss before it."""
@@ -164,6 +167,7 @@ class GruLearner:
 
 def native(architecture: Architecture, weights: bytes) -> Callable[[Floats, Floats], tuple[Floats, Floats, Floats]]:
     """A trained net in PyTorch: `f(inputs, state) -> (mean, scale, next_state)`."""
+    torch.set_num_threads(THREADS)
     ready = restored(Gru(architecture), weights)
 
     def run(inputs: Floats, state: Floats) -> tuple[Floats, Floats, Floats]:

@@ -22,7 +22,7 @@ from inference.serving.guard import Guard
 from inference.serving.lineup import Lineup, Loaded, Served, loaded
 from infra.runtime.logs import get_logger
 
-WAIT_S: Final = 1.0  # how long a partition waits for a line-up that it has not seen
+WAIT_S: Final = 3.0  # how long a partition waits for a line-up that it has not seen
 LOOK_S: Final = 2.0
 MOST: Final = 8  # versions kept
 
@@ -78,6 +78,12 @@ class Shelf:
     def start(self) -> None:
         """Work in a thread that does not keep the process alive."""
         threading.Thread(target=self._work, name="models", daemon=True).start()
+
+    def prepare(self, version: int) -> None:
+        """Make the line-up of `version` now, in this thread, so that nothing is scored without it."""
+        with self._changed:
+            self._wanted.setdefault(version, threading.Event())
+        self.turn()
 
     def lineup(self, version: int) -> Lineup | None:
         """The line-up of `version`: waits for it the first time it is asked for; None when it is not there (yet)."""

@@ -32,7 +32,9 @@ def platt(logits: npt.NDArray[np.float32], happened: npt.NDArray[np.float32]) ->
         gradient = np.array([(off * z).sum(), off.sum()])
         curvature = np.array([[(weight * z * z).sum(), (weight * z).sum()], [(weight * z).sum(), weight.sum()]])
         change = np.linalg.solve(curvature + 1e-9 * np.eye(2), gradient)
-        change *= min(1.0, 2.0 / max(float(np.abs(change).max()), 1e-300))  # far from the answer Newton's step overshoots
+        change *= min(
+            1.0, 2.0 / max(float(np.abs(change).max()), 1e-300)
+        )  # far from the answer Newton's step overshoots
         slope, intercept = slope - float(change[0]), intercept - float(change[1])
         if float(np.abs(change).max()) < _ENOUGH:
             break

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
-from inference.features import CHANNELS, FEATURES, HOURS, METRICS, HourFeatures
+from inference.datasets.replay import feature_sequence, feature_table
+from inference.features import CHANNELS, FEATURES
 
 Floats = npt.NDArray[np.float32]
 HORIZONS_H: Final = (1.0, 6.0, 24.0)
@@ -19,9 +20,8 @@ HORIZONS_H: Final = (1.0, 6.0, 24.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """Rows of one data set. `inputs`: [rows, columns] or [rows, steps, columns], NaN = missing, as the feature set gives
-    them. `targets`: [rows, horizons], 1 when the event comes within the horizon or is there already, 0 when not, NaN where
-    the record ends too soon to know. `patient`: index of the row's patient. `rows_sha256`: digest of inputs and targets."""
+    """Rows of one recording, in the order of its moments. `inputs`: [rows, columns] or [rows, steps, columns], NaN = missing,
+    as the feature set gives them. `targets`: [rows, horizons], 1 when the event comes within the horizon or is there already."""
 
     inputs: Floats
     targets: Floats
@@ -50,49 +50,29 @@ class Examples:
         return digest.hexdigest()
 
 
-def examples(recording: Recording, kind: Literal["table", "sequence"], horizons_h: tuple[float, ...] = HORIZONS_H) -> Examples:
-    """Every moment of `recording` at which a patient is to be scored, in order of time; a row knows what was received by then.
+def examples(
+    recording: Recording, kind: Literal["table", "sequence"], horizons_h: tuple[float, ...] = HORIZONS_H
+) -> Examples:
+    """Every moment at which a patient is to be scored; a row knows what was received by then.
 
-    Raises `InvalidInput` for a recording without vitals, or whose events have no time.
+    Raises `InvalidInput` for a recording whose events have no time, or with nobody to score.
     """
     if not recording.timed:
         raise InvalidInput("data", f"{recording.name} does not say when an event happened: there is nothing to foresee")
-    columns = FEATURES if kind == "table" else CHANNELS
-    shape = (len(columns),) if kind == "table" else (HOURS, len(columns))
-    moments, values = recording.moments, recording.values
-    place = np.array([METRICS.index(name) if name in METRICS else -1 for name in recording.metrics], dtype=np.intp)
-    if (place < 0).all():
-        raise InvalidInput("data", f"{recording.name} holds none of the vitals of the feature set")
-    values = values.take(place[values.metric] >= 0)
-    metric = place[values.metric]
-    state = HourFeatures()
-    state.fit(len(recording.patients))
-    inputs = np.empty((len(moments), *shape), dtype=np.float32)
-    fed = 0
-    for time_ms in np.unique(moments.time_ms).tolist():
-        until = int(np.searchsorted(values.received_ms, time_ms, side="right"))
-        some = slice(fed, until)
-        state.update(
-            values.patient[some].astype(np.intp), metric[some], values.time_ms[some], values.value[some]
-        )
-        fed = until
-        low, high = (int(np.searchsorted(moments.time_ms, time_ms, side=side)) for side in ("left", "right"))
-        slots = moments.patient[low:high].astype(np.intp)
-        made = state.table(slots, time_ms) if kind == "table" else state.sequence(slots, time_ms)
-        inputs[low:high] = made
+    if not len(recording.moments):
+        raise InvalidInput("data", "holds no moment at which a patient is to be scored")
     return Examples(
-        inputs=inputs,
+        inputs=feature_table(recording) if kind == "table" else feature_sequence(recording),
         targets=targets(recording, horizons_h),
-        patient=moments.patient,
-        time_ms=moments.time_ms,
-        columns=columns,
+        patient=recording.moments.patient,
+        time_ms=recording.moments.time_ms,
+        columns=FEATURES if kind == "table" else CHANNELS,
     )
 
 
 def targets(recording: Recording, horizons_h: tuple[float, ...]) -> Floats:
-    """Shape (moments, horizons). The event within the horizon, or already there. A record that ends before the horizon does
-    is a 0 where its patient never has the event: the data set says so of the whole stay."""
-    moments = recording.moments
-    event_ms = recording.event_ms[moments.patient]
-    left_ms = np.where(event_ms == NEVER_MS, np.int64(1) << 60, event_ms - moments.time_ms)
+    """Shape (moments, horizons): the event comes within the horizon, or is there already. A record that ends before the
+    horizon does is a 0 where its patient never has the event: the data set says so of the whole stay."""
+    event_ms = recording.event_ms[recording.moments.patient]
+    left_ms = np.where(event_ms == NEVER_MS, np.int64(1) << 60, event_ms - recording.moments.time_ms)
     return np.stack([(left_ms <= h * HOUR_MS).astype(np.float32) for h in horizons_h], axis=1)

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
+from inference.evaluate.ranking import auroc
 from inference.nets import Floats, Learner
 from inference.train import checkpoint
 from inference.train.recipe import Fit
@@ -107,7 +107,7 @@ def ranking(logits: Floats, targets: Floats) -> float:
         known = ~np.isnan(targets[:, k])
         wanted = targets[known, k]
         if 0 < wanted.sum() < len(wanted):
-            found.append(float(roc_auc_score(wanted, logits[known, k])))
+            found.append(auroc(logits[known, k].astype(np.float64), wanted.astype(np.uint8)))
     return float(np.mean(found)) if found else 0.5
 
 

@@ -24,7 +24,9 @@ class Scaling:
 
     def apply(self, inputs: Floats) -> Floats:
         """Scaled and clipped, NaN kept: what serving gives the graph, operation by operation."""
-        return np.clip((inputs - self.centre) / self.spread, -np.float32(CLIP), np.float32(CLIP))
+        return np.asarray(
+            np.clip((inputs - self.centre) / self.spread, -np.float32(CLIP), np.float32(CLIP)), dtype=np.float32
+        )
 
 
 def robust(inputs: Floats) -> Scaling:

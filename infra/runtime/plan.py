@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from contracts.topics import REJECTED, SNAPSHOTS, Topic
+from contracts.topics import READINGS, REJECTED, SNAPSHOTS, Topic
 from infra.runtime.records import Output, Room
 from infra.runtime.settings import Settings
 
@@ -36,7 +36,8 @@ class Plan:
 
     `topics` are read together, co-partitioned: one room sees partition 3 of all of them. `deliver` is awaited with the
     outputs of a batch before Kafka is, and may replace them; it must be idempotent, and is not called in a silent
-    replay. `group` tells two groups with the same plan apart (redundant alerting).
+    replay. `group` tells two groups with the same plan apart (redundant alerting). `fault_notices`: a record that our own code
+    fails on is told of in `vitals.readings`, so that its patients have an alarm.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Plan:
     recovery: Lookback | Snapshots
     deliver: Deliver | None = None
     group: str = ""
+    fault_notices: bool = False
     max_dead_letters_per_minute: int = 6000
     max_faults_per_minute: int = 30
 
@@ -59,9 +61,14 @@ class Plan:
         """How many partitions each input has."""
         return self.topics[0].partitions
 
+    @property
+    def full_name(self) -> str:
+        """Its name with that of its group."""
+        return f"{self.name}-{self.group}" if self.group else self.name
+
     def group_id(self, settings: Settings) -> str:
         """The consumer group on the broker."""
-        return settings.topic(f"{self.name}-{self.group}" if self.group else self.name)
+        return settings.topic(self.full_name)
 
     def snapshot_key(self, settings: Settings, partition: int) -> bytes:
         """The key under which a room's snapshots stand on `state.snapshots`."""
@@ -69,5 +76,9 @@ class Plan:
 
     def own_topics(self) -> tuple[Topic, ...]:
         """Topics that must exist besides whatever the rooms write to."""
-        extra = (SNAPSHOTS,) if isinstance(self.recovery, Snapshots) else ()
-        return (*self.topics, REJECTED, *extra)
+        wanted = [*self.topics, REJECTED]
+        if isinstance(self.recovery, Snapshots):
+            wanted.append(SNAPSHOTS)
+        if self.fault_notices and READINGS not in wanted:
+            wanted.append(READINGS)
+        return tuple(wanted)

@@ -19,11 +19,13 @@ from infra.runtime.faults import Faults, PerMinute, TooManyLetters, where
 from infra.runtime.log_reader import Log
 from infra.runtime.logs import get_logger
 from infra.runtime.metrics import Metrics
+from infra.runtime.notices import fault_notice
 from infra.runtime.offsets import Gap, Ledger, Place, after, arrange, in_log_order
 from infra.runtime.plan import Plan, Snapshots
 from infra.runtime.records import Output, Record, Room
 from infra.runtime.recovery import Recovery
 from infra.runtime.snapshots import Snapshot, encode_snapshot
+from infra.runtime.spare import Spare
 
 # How long a dependency of `deliver` may be away before the process starts again from its last commit.
 DELIVER_LIMIT_S: Final = 60.0
@@ -146,28 +148,58 @@ class Processor:
     async def _one_by_one(
         self, partition: int, records: Sequence[Record], before: Mapping[Place, int]
     ) -> list[Output]:
-        """The state may be half changed: rebuild it, then find the records that fail and put them aside for good."""
+        """The state may be half changed: rebuild it, then find the records that fail and put them aside for good. The log is
+        read again once, however many they are: what a failing record spoils is replaced by a copy of the state before."""
         at = dict(before)
         outputs: list[Output] = []
+        good: list[Record] = []
         await self._rebuild(partition, at)
+        spare = await self._spare(partition)
         for record in records:
             try:
                 outputs += self._rooms[partition].step([record])
             except Exception as error:
-                _log.error(
-                    "a record is put aside", topic=record.topic, partition=partition, offset=record.offset, **where(error)
-                )
-                self._metrics.count("vigil_processing_faults_total")
-                self._faults.add(record, self._clock.monotonic_s())
-                field, reason = ("processing", PROCESSING_FAULT)
-                if isinstance(error, InvalidInput):
-                    field, reason = error.field, error.reason
-                outputs.append(dead_letter(record, field, reason))
+                outputs += self._put_aside(record, error)
                 at[Place(record.topic, partition)] = record.offset + 1
-                await self._rebuild(partition, at)
+                if not await self._go_back(partition, spare, good):
+                    await self._rebuild(partition, at)
             else:
+                good.append(record)
                 at[Place(record.topic, partition)] = record.offset + 1
         return outputs
+
+    def _put_aside(self, record: Record, error: Exception) -> list[Output]:
+        """The dead letter of a record that our own code fails on, and the notice for whoever watches over its patients."""
+        _log.error(
+            "a record is put aside", topic=record.topic, partition=record.partition, offset=record.offset, **where(error)
+        )
+        self._metrics.count("vigil_processing_faults_total")
+        self._faults.add(record, self._clock.monotonic_s())
+        field, reason = ("processing", PROCESSING_FAULT)
+        if isinstance(error, InvalidInput):
+            field, reason = error.field, error.reason
+        outputs = [dead_letter(record, field, reason)]
+        notice = fault_notice(record, self._plan.full_name) if self._plan.fault_notices else None
+        return outputs if notice is None else [*outputs, notice]
+
+    async def _spare(self, partition: int) -> Spare | None:
+        """The state to go back to; None when it cannot be kept."""
+        try:
+            return await asyncio.to_thread(Spare, self._plan, partition, self._rooms[partition])
+        except Exception as error:
+            _log.error("state not kept, the log is read for each record that fails", partition=partition, **where(error))
+            return None
+
+    async def _go_back(self, partition: int, spare: Spare | None, good: Sequence[Record]) -> bool:
+        """Whether the room is as if the record that failed had never been there."""
+        if spare is None:
+            return False
+        try:
+            self._rooms[partition] = await asyncio.to_thread(spare.after, good)
+        except Exception as error:
+            _log.error("state not brought back, reading the log", partition=partition, **where(error))
+            return False
+        return True
 
     async def _rebuild(self, partition: int, upto: Mapping[Place, int]) -> None:
         rebuilt = await asyncio.to_thread(self._recovery.rebuild, [partition], upto)

@@ -11,8 +11,8 @@ from tests.alerting.timeline import ADA, T0, Sample, brief, drawn, events, frame
 
 
 def beds(count: int, at: float) -> Record:
-    """One heart rate of each of `count` patients."""
-    return frame([Sample(at=at, value=72, metric="heart_rate", patient=p, device=f"d-{p}") for p in patients(count)])
+    """One heart rate of each of `count` patients, a little different each second."""
+    return frame([Sample(at=at, value=72 + at % 2, metric="heart_rate", patient=p, device=f"d-{p}") for p in patients(count)])
 
 
 def silent(found: list[AlarmEvent]) -> list[AlarmEvent]:

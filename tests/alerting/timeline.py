@@ -83,6 +83,7 @@ def scores(
     model: str = "personal_baseline",
     contribution: dict[str, float] | None = None,
     deviation: dict[str, float] | None = None,
+    trouble: str = "",
 ) -> Record:
     """One frame of scores for the window that ends `at`; a status instead of a number is a row without a score."""
     rows = list(values.values())
@@ -96,6 +97,7 @@ def scores(
         status=np.array([STATUSES.index(v if isinstance(v, Status) else Status.OK) for v in rows], dtype=np.uint8),
         contribution={m: np.full(count, c, np.float32) for m, c in (contribution or {}).items()},
         deviation={m: np.full(count, d, np.float32) for m, d in (deviation or {}).items()},
+        trouble=trouble,
     )
     return record(SCORES.name, encode_scores(frame_of_scores), ARROW_FRAME)
 
@@ -167,5 +169,11 @@ def brief(found: Iterable[AlarmEvent]) -> list[tuple[float, str, str, str]]:
 
 
 def play(samples: Iterable[Sample], *rules: RuleSet, until: float | None = None) -> list[AlarmEvent]:
-    """Play samples live through a new room; silence alarms left out."""
-    return [e for e in events(new_room(*rules).step(live(samples, until=until))) if "silent" not in e.condition]
+    """Play samples live through a new room; only what limits and signals say."""
+    return of_limits(events(new_room(*rules).step(live(samples, until=until))))
+
+
+def of_limits(found: Iterable[AlarmEvent]) -> list[AlarmEvent]:
+    """Without silence, values that do not change, and findings in late data."""
+    others = ("silent", "_unchanging:", ":late")
+    return [e for e in found if not any(other in e.condition for other in others)]

@@ -59,6 +59,7 @@ SHELLS = {
     "inference.bundles",
     "inference.serving.folders",
     "inference.serving.guard",
+    "inference.serving.pace",
     "inference.serving.shelf",
     "alerting.__main__",
     "alerting.deliver",

@@ -169,6 +169,11 @@ def champion_of(at: Mapping[Key, Stage], name: str) -> str | None:
     return _at_stage(at, name, Stage.CHAMPION)
 
 
+def shadow_of(at: Mapping[Key, Stage], name: str) -> str | None:
+    """The version of `name` that is shadow."""
+    return _at_stage(at, name, Stage.SHADOW)
+
+
 def _at_stage(at: Mapping[Key, Stage], name: str, wanted: Stage) -> str | None:
     return next((v for (n, v), stage in at.items() if n == name and stage is wanted), None)
 

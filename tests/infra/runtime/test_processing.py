@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from contracts.errors import Retryable
+from contracts.faults import Fault, decode_fault
 from contracts.topics import READINGS, REJECTED, SCORES, SNAPSHOTS, WINDOWS
 from infra.runtime.clock import SystemClock
 from infra.runtime.dead_letters import PROCESSING_FAULT, reason_of
@@ -27,6 +28,10 @@ A = READINGS.name
 A0 = Place(A, 0)
 LOOKBACK = Plan(name="test", topics=(READINGS,), make_room=LastNumbers, recovery=Lookback(6_000))
 SNAPSHOT = replace(LOOKBACK, recovery=Snapshots(0.0))
+
+
+def _refuses(*_: object) -> None:
+    raise TypeError("holds a client")
 
 
 class Sent:
@@ -221,6 +226,34 @@ class TestBugs:
         await processor(log, sent, plan).process(log.records[A0][12:])
         assert [total for _, total in sent.sums()] == [sum((8, 9, 10, 11, 12))]
         assert sent.letters() == [], "its letter was written before it was committed"
+
+    @pytest.mark.parametrize("plan", [LOOKBACK, SNAPSHOT], ids=["lookback", "snapshots"])
+    async def test_the_log_is_read_again_once_however_many_fail(self, plan: Plan) -> None:
+        log, sent = MemoryLog(), Sent()
+        numbered(log, 6)
+        for n in range(7, 10):
+            log.append(A, 0, b"bug", at=n * 1000)
+            log.append(A, 0, str(n).encode(), at=n * 1000)
+        work = processor(log, sent, plan)
+        await work.process(log.records[A0][:6])
+        before = log.read_count
+        await work.process(log.records[A0][6:])
+        assert log.read_count - before <= 8, "the records before the batch, and the edge of what was done"
+        assert sent.letters() == [PROCESSING_FAULT] * 3
+        assert [total for _, total in sent.sums()][-3:] == [sum((3, 4, 5, 6, 7)), sum((4, 5, 6, 7, 8)), sum((5, 6, 7, 8, 9))]
+
+    async def test_without_a_copy_of_the_state_the_log_is_read_for_each(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(LastNumbers, "__deepcopy__", _refuses, raising=False)
+        await self.test_neighbours_keep_right_sums(LOOKBACK)
+
+    async def test_whoever_asks_for_it_is_told_whose_record_it_was(self) -> None:
+        log, sent = MemoryLog(), Sent()
+        log.append(A, 0, b"bug", at=1)
+        await processor(log, sent, replace(LOOKBACK, fault_notices=True, group="b")).process(log.records[A0])
+        letter, notice = sent.outputs
+        assert letter.topic == REJECTED.name
+        assert (notice.topic, notice.partition) == (A, 0)
+        assert decode_fault(notice.value) == Fault(room="test-b", topic=A, offset=0, patients=())
 
     async def test_too_many_of_them_stop_the_process(self) -> None:
         log, sent = MemoryLog(), Sent()

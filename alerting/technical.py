@@ -1,0 +1,82 @@
+"""The technical lane of one partition: who is silent, whose values stand still, on whose records our own code fails. Pure.
+
+All of it is decided at ticks, from the readings log alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from alerting.conditions import Bools, Kind
+from alerting.faults import NOBODY, FaultWatch
+from alerting.rows import Rows
+from alerting.rules.model import RuleSet
+from alerting.silence import SilenceWatch
+from alerting.technical_events import fault_event, silence_event, together_event, unchanging_event
+from alerting.thresholds import code_of, priority_of
+from alerting.unchanging import UnchangingWatch
+from contracts.alarms import AlarmEvent, Priority
+from contracts.faults import Fault
+from contracts.readings import Quality
+
+Said = Iterator[tuple[Kind, AlarmEvent]]
+
+
+class TechnicalWatch:
+    """The devices of one partition, and faults on its records. `group`: the key under which all of them together alarm."""
+
+    def __init__(self, group: str) -> None:
+        self.silence, self.unchanging, self.faults = SilenceWatch(), UnchangingWatch(), FaultWatch()
+        self._group = group
+        self._rules = RuleSet()
+
+    @property
+    def active(self) -> int:
+        """How many alarms call somebody."""
+        return self.silence.active + self.unchanging.active + self.faults.active
+
+    def use(self, rules: RuleSet) -> None:
+        """Put `rules` in force; what they end is decided at the next tick."""
+        self._rules = rules
+        self.silence.use(rules.silence)
+        self.unchanging.use(rules.unchanging)
+
+    def hear(self, rows: Rows, in_time: Bools) -> Rows:
+        """Take note of rows. Returns them with values that do not change marked questionable."""
+        pair = self.silence.hear(rows.slot, rows.device, rows.metric, in_time)
+        listened_ms = self.silence.listened_ms
+        usable = in_time & (rows.quality < Quality.BAD)
+        self.unchanging.hear(pair, rows.metric, rows.value, rows.time_ms, usable, listened_ms)
+        self.faults.hear(rows.slot, listened_ms)
+        doubtful = self.unchanging.questionable(pair, rows.metric)
+        if doubtful is None or not doubtful.any():
+            return rows
+        marked = np.where(doubtful, np.maximum(rows.quality, np.uint8(Quality.QUESTIONABLE)), rows.quality)
+        return replace(rows, quality=marked)
+
+    def notice(self, fault: Fault, slots: Iterable[int]) -> None:
+        """Our own code failed on a record of these patients; of nobody that anybody could name, if there are none."""
+        self.faults.take(fault, list(slots) or [NOBODY])
+
+    def tick(self, tick_ms: int, patients: Sequence[str], devices: Sequence[str], apart: int) -> Said:
+        """The clock reaches `tick_ms`, later than all before. `patients`, `devices`: names by number. `apart`: the slot that does
+        not count among the group's, -1: none."""
+        rules, version = self._rules, self._rules.version
+        silent, together = self.silence.tick(tick_ms, apart)
+        if together is not None:
+            rule = rules.silence.together if rules.silence is not None else None
+            priority = rule.priority if rule is not None else Priority.MEDIUM
+            yield together.kind, together_event(together, self._group, priority, version)
+        for decision in silent:
+            patient, device = patients[decision.slot], devices[decision.device]
+            yield decision.kind, silence_event(decision, patient, device, version, group=self._group)
+        for still in self.unchanging.tick(tick_ms):
+            slot, number = self.silence.whose(still.pair)
+            yield still.kind, unchanging_event(still, patients[slot], devices[number], version)
+        code = code_of(rules.fault.priority)
+        for fault in self.faults.tick(tick_ms, self.silence.listened_ms, rules.fault, code):
+            subject = patients[fault.slot] if fault.slot != NOBODY else self._group
+            yield fault.kind, fault_event(fault, subject, priority_of(fault.priority), version)

@@ -1,0 +1,25 @@
+"""The models that `vigil train` makes, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from contracts.errors import InvalidInput
+
+# Name of the model to the net it is of, or "lightgbm".
+MODELS: Final[Mapping[str, str]] = {
+    "deterioration_torch_dense": "torch_dense",
+    "deterioration_torch_conv": "torch_conv",
+    "deterioration_keras_dense": "keras_dense",
+    "deterioration_keras_conv": "keras_conv",
+    "deterioration_lightgbm": "lightgbm",
+    "forecaster_torch_gru": "torch_gru",
+}
+
+
+def net_of(model: str) -> str:
+    """The net of a model. Raises `InvalidInput` for a name of none."""
+    if model not in MODELS:
+        raise InvalidInput("name", "must be one of " + ", ".join(MODELS))
+    return MODELS[model]

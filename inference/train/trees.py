@@ -1,0 +1,101 @@
+"""From a recording to the bundle of LightGBM, the yardstick: trees on the same rows, calibrated and exported as the nets are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from contracts.errors import InvalidInput
+from inference.bundles import NATIVE, Bundle, Manifest, Training, write_bundle
+from inference.datasets.recording import Recording
+from inference.datasets.split import Part, members
+from inference.features import FEATURE_SET
+from inference.train.calibration import probability
+from inference.train.card import classifier_card
+from inference.train.classifier import PARITY, SCORE_HORIZON_H, columns_of, judged, thinned
+from inference.train.examples import examples
+from inference.train.graphs import opened
+from inference.train.lightgbm_trees import read_recipe
+from inference.train.lightgbm_trees import train as train_trees
+from inference.train.thresholds import for_budgets
+from inference.train.trees_graph import trees_graph
+
+Say = Callable[[str], None]
+
+# The bundle that ships is small: fewer and smaller trees than the recipe, which rank validation patients no worse.
+_SMALL: Final = {"leaves": 15, "learning_rate": 0.06, "rounds": 200, "patience": 40}
+_SMOKE: Final = {"rounds": 20, "negatives": 0.5}
+
+
+def train(
+    name: str,
+    recording: Recording,
+    folder: Path,
+    *,
+    seed: int,
+    command: str,
+    smoke: bool = False,
+    say: Say = lambda _: None,
+) -> Bundle:
+    """Train and write the bundle to `folder`, whose name is the version. One horizon: the one that is the score."""
+    recording = thinned(recording, smoke)
+    rows = examples(recording, "table", (SCORE_HORIZON_H,))
+    in_training = members(recording.patients, Part.TRAIN)
+    training, checked = rows.take(in_training[rows.patient]), rows.take(~in_training[rows.patient])
+    say(f"{len(training):,} rows of {in_training.sum():,} training patients, {len(checked):,} to validate")
+    recipe = replace(read_recipe(), **(_SMALL | (_SMOKE if smoke else {})))
+    trees, held = train_trees(
+        training.inputs, training.targets[:, 0].astype(np.uint8), training.patient, seed, recipe=recipe
+    )
+    say(
+        f"{held.rounds} rounds, AUROC {held.auroc:.4f} on {held.patients:,} training patients that decided when to stop"
+    )
+    graph = trees_graph(trees.text)
+    # The share of rows looked at moves all logits alike, which the calibration puts right.
+    theirs = (trees.logits(checked.inputs) - trees.offset)[:, None]
+    ours = opened(graph)({"input": checked.inputs})["logits"]
+    off = float(np.abs(ours - theirs).max())
+    say(f"largest difference between ONNX Runtime and LightGBM itself on {len(ours):,} rows: {off:.1e}")
+    if not off <= PARITY:
+        raise InvalidInput("model.onnx", f"answers otherwise than the trees: off by {off:.1e}, allowed is {PARITY:.0e}")
+    calibration, metrics = judged(ours, checked, (SCORE_HORIZON_H,))
+    for key, value in metrics.items():
+        say(f"{key} {value:.4f}")
+    risk = probability(ours[:, 0], calibration[0].slope, calibration[0].intercept)
+    manifest = Manifest(
+        name=name,
+        version=folder.name,
+        kind="trees",
+        framework="lightgbm",
+        summary="Risk of sepsis within 6 hours from vital signs (gradient boosted trees).",
+        feature_set=FEATURE_SET,
+        input="table",
+        inputs=columns_of(rows.columns, None),
+        missing="nan",
+        horizons_h=(SCORE_HORIZON_H,),
+        score_horizon_h=SCORE_HORIZON_H,
+        calibration=calibration,
+        thresholds=for_budgets(risk, checked.patient, checked.time_ms),
+        architecture=dict(asdict(recipe)),
+        training=Training(
+            data=recording.name,
+            licence=recording.licence,
+            citation=recording.citation,
+            patients=int(in_training.sum()),
+            rows=len(training),
+            rows_sha256=training.sha256(),
+            seed=seed,
+            command=command,
+        ),
+        metrics={**metrics, "parity": off, "rounds": held.rounds},
+    )
+    card = classifier_card(manifest, smoke=smoke)
+    return write_bundle(
+        folder,
+        manifest,
+        {"model.onnx": graph, NATIVE["lightgbm"]: trees.text.encode(), "card.md": card.encode("utf-8")},
+    )
