@@ -8,7 +8,7 @@ moved back by the logarithm of that share, so that they mean the prevalence of t
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -184,8 +184,3 @@ def _boosted(
     parameters = _parameters(recipe, seed, threads)
     data = lightgbm.Dataset(table[seen], labels[seen], params=parameters)
     return str(lightgbm.train(parameters, data, num_boost_round=rounds).model_to_string())
-
-
-def described(recipe: Recipe) -> dict[str, float | int]:
-    """For a manifest or a card."""
-    return asdict(recipe)
