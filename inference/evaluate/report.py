@@ -30,7 +30,6 @@ def report(evaluation: Evaluation) -> str:
         f"<p>{evaluation.patients:,} patients ({_text(evaluation.part)}), {evaluation.events:,} with an event, "
         f"{evaluation.rows:,} moments scored, prevalence {evaluation.prevalence:.2%}. Intervals are 95 % over patients drawn "
         f"with replacement. Vigil is not a certified medical device.</p>",
-        "".join(f"<p class=note>{_text(name)}: {_text(value)}</p>" for name, value in evaluation.context.items()),
         "<h2>Ranking</h2>",
         _ranking(judged, evaluation.prevalence),
     ]
