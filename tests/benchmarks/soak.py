@@ -4,7 +4,7 @@ All rooms as processes under `--load` values a second in real time for `--minute
 of each process is noted every five seconds, and a straight line is laid through it: `slope_mb_per_hour_ROOM`, with two standard
 errors of the slope below and above. Samples of one process depend on each other, so the error is rather too small than too large.
 
-`kafka_bytes_per_value`, `series_bytes_per_value`: growth of the broker's folder, all topics together, and of the series store's
+`cores_ROOM`: what each process used. `kafka_bytes_per_value`, `series_bytes_per_value`: growth of the broker's folder, all topics together, and of the series store's
 file after the warm-up, by the value that was written.
 """
 
@@ -22,7 +22,7 @@ import psutil
 
 from infra.local.kafka import LocalKafka
 from infra.local.ports import free_port
-from tests.benchmarks.engine import kafka_pid
+from tests.benchmarks.engine import cpu_seconds, kafka_pid
 from tests.benchmarks.latency import background
 from tests.benchmarks.result import Result, figure
 from tests.benchmarks.synthetic_log import METRICS
@@ -59,14 +59,16 @@ def run(given: argparse.Namespace, say: Say) -> Result:
         pids = {room: deployment.pid(room) for room in _ROOMS} | ({} if broker is None else {"broker": broker})
         with background(deployment, patients):
             _until(time.monotonic() + given.warm_up * 60, deployment, say)
-            disk_before, began = _disk(Path(folder)), time.monotonic()
+            disk_before, used, began = _disk(Path(folder)), _used(pids), time.monotonic()
             seen, lags = _watch(pids, deployment, (given.minutes - given.warm_up) * 60, say)
             grown = {name: size - disk_before[name] for name, size in _disk(Path(folder)).items()}
-            values = load * (time.monotonic() - began)
+            seconds = time.monotonic() - began
+            cores = {name: (after - used[name]) / seconds for name, after in _used(pids).items()}
     figures = {f"rss_mb_{name}": figure([mb for _, mb in samples], 1) for name, samples in seen.items()}
+    figures |= {f"cores_{name}": figure([share], 3) for name, share in cores.items()}
     figures |= {f"slope_mb_per_hour_{name}": slope(samples) for name, samples in seen.items()}
     figures |= {f"lag_records_{room}": figure(found) for room, found in lags.items()}
-    figures |= {f"{name}_bytes_per_value": figure([size / values], 2) for name, size in grown.items()}
+    figures |= {f"{name}_bytes_per_value": figure([size / (load * seconds)], 2) for name, size in grown.items()}
     return Result(
         name="soak",
         inputs={"load": load, "patients": patients, "minutes": given.minutes, "warm_up_minutes": given.warm_up},
@@ -108,6 +110,10 @@ def _until(end_s: float, deployment: Rooms, say: Say) -> None:
     while (now := time.monotonic()) < end_s:
         say(f"warm-up, {(end_s - now) / 60:.0f} min; lag " + " ".join(f"{room} {deployment.lag(room)}" for room in INPUTS))
         time.sleep(min(60.0, max(0.0, end_s - now)))
+
+
+def _used(pids: dict[str, int]) -> dict[str, float]:
+    return {name: cpu_seconds(pid) for name, pid in pids.items()}
 
 
 def _disk(folder: Path) -> dict[str, int]:
