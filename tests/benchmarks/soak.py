@@ -4,8 +4,8 @@ All rooms as processes under `--load` values a second in real time for `--minute
 of each process is noted every five seconds, and a straight line is laid through it: `slope_mb_per_hour_ROOM`, with two standard
 errors of the slope below and above. Samples of one process depend on each other, so the error is rather too small than too large.
 
-`cores_ROOM`: what each process used. `kafka_bytes_per_value`, `series_bytes_per_value`: growth of the broker's folder, all topics together, and of the series store's
-file after the warm-up, by the value that was written.
+`cores_ROOM`: what each process used. `kafka_bytes_per_value`, `series_bytes_per_value`: growth of the broker's folder, all topics
+together, and of the series store's file after the warm-up, by the value that was written.
 """
 
 from __future__ import annotations
