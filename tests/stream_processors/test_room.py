@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.errors import Fatal, InvalidInput
+from contracts.errors import InvalidInput
 from contracts.frames import Array, Labels, constant, encode
 from contracts.partitioning import partition_of
 from contracts.readings import decode_readings
 from contracts.topics import ARROW_FRAME, JSON, LATEST, PARTITIONS, REJECTED, TICK, WINDOWS
+from stream_processors.policy import Policy
+from stream_processors.room import ProcessorRoom
 from tests.stream_processors.logs import (
     PARTITION,
     PATIENTS,
@@ -133,8 +135,16 @@ def test_outputs_go_to_the_partition_of_the_input() -> None:
     assert {(o.topic, o.partition) for o in outputs} == {(WINDOWS.name, PARTITION), (LATEST.name, PARTITION)}
 
 
-def test_there_are_no_snapshots() -> None:
-    with pytest.raises(Fatal):
-        room().snapshot()
+def test_a_snapshot_of_another_policy_partition_or_schema_is_refused() -> None:
+    log = Log().tick(0).samples([Sample(at=5, value=70)]).tick(6)
+    processors = room()
+    run(log, processors)
+    snapshot = processors.snapshot()
+    with pytest.raises(InvalidInput, match="policy"):
+        room(Policy(revise_ms=60_000)).restore(snapshot)
+    with pytest.raises(InvalidInput, match="another partition"):
+        ProcessorRoom(PARTITION + 1).restore(snapshot)
+    with pytest.raises(InvalidInput, match="schema"):
+        room().restore(snapshot.replace(b"processors-state/1", b"processors-state/0"))
     with pytest.raises(InvalidInput):
-        room().restore(b"")
+        room().restore(snapshot[:-1])
