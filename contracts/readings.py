@@ -7,6 +7,7 @@ one 64-bit number (`rank`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -157,8 +158,9 @@ def judge(readings: Readings) -> Judged:
         if rows.any():
             refused[rows & (refused == 0)] = code
 
-    refuse(~_good_names(readings.patient), 1)
-    refuse(~_good_names(readings.device), 2)
+    for names, code in ((readings.patient, 1), (readings.device, 2)):
+        if not all(map(good_name, names.names)):  # names that no row uses may be bad
+            refuse(~_good_names(names), code)
     refuse(readings.metric < 0, 3)
     refuse(~np.isfinite(readings.value), 4)
     refuse((readings.time_ms < EARLIEST_MS) | (readings.time_ms >= LATEST_MS), 5)
@@ -244,11 +246,9 @@ def _good_names(column: Labels) -> npt.NDArray[np.bool_]:
 
 
 def _join(parts: list[Labels]) -> Labels:
-    index: dict[str, int] = {}
-    codes = []
-    for part in parts:
-        mapping = np.array([index.setdefault(name, len(index)) for name in part.names] or [0], dtype=np.int32)
-        codes.append(mapping[part.codes])
+    index: defaultdict[str, int] = defaultdict()
+    index.default_factory = index.__len__  # a new name gets the next number
+    codes = [np.array([*map(index.__getitem__, part.names)] or [0], dtype=np.int32)[part.codes] for part in parts]
     return Labels(codes=np.concatenate(codes), names=tuple(index))
 
 

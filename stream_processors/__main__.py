@@ -7,12 +7,14 @@ import argparse
 from contracts.topics import READINGS
 from infra.runtime.conveyor import run
 from infra.runtime.logs import configure_logs
-from infra.runtime.plan import Lookback, Plan
+from infra.runtime.plan import Lookback, Plan, Snapshots
 from infra.runtime.settings import load
 from stream_processors.policy import LOOKBACK_MS
 from stream_processors.room import ProcessorRoom
 
 HEALTH_PORT_OFFSET = 2
+# A restart replays at most so many seconds of readings; one snapshot costs what two seconds of readings cost.
+SNAPSHOT_EVERY_S = 60.0
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         name="processors",
         topics=(READINGS,),
         make_room=ProcessorRoom,
-        recovery=Lookback(LOOKBACK_MS),
+        recovery=Snapshots(SNAPSHOT_EVERY_S, otherwise=Lookback(LOOKBACK_MS)),
         fault_notices=True,
     )
     port = arguments.health_port or settings.metrics_port + HEALTH_PORT_OFFSET

@@ -6,6 +6,9 @@ newest reading is older than the policy's `latest_ms`; viewers keep it as long a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +16,7 @@ from contracts.latest import Latest, LatestValues
 from contracts.vitals import CATALOGUE
 from stream_processors.clean import QUALITY_BITS, QUALITY_MASK, Rows
 from stream_processors.policy import Policy
-from stream_processors.ring import grown, roomy
+from stream_processors.ring import fitting, grown, roomy
 from stream_processors.slots import Index, Planes, Slots
 
 
@@ -69,6 +72,20 @@ class LatestState:
     def silent(self, before_ms: int) -> npt.NDArray[np.bool_]:
         """Slots of which nothing is known since `before_ms`."""
         return np.asarray((self._time_ms < before_ms).all(axis=0), dtype=np.bool_)
+
+    def save(self, slots: int) -> dict[str, npt.NDArray[Any]]:
+        """The whole state of the first `slots` patients."""
+        return {
+            "latest.value": self._value[:, :slots], "latest.time_ms": self._time_ms[:, :slots],
+            "latest.quality": self._quality[:, :slots], "latest.changed": self._changed[:slots],
+        }  # fmt: skip
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]], planes: int, slots: int) -> None:
+        """Become what `save` gave. Raises `InvalidInput` when it does not fit."""
+        self._value = fitting(arrays, "latest.value", np.float32, (planes, slots))
+        self._time_ms = fitting(arrays, "latest.time_ms", np.int64, (planes, slots))
+        self._quality = fitting(arrays, "latest.quality", np.uint8, (planes, slots))
+        self._changed = fitting(arrays, "latest.changed", np.bool_, (slots,))
 
     def _set(self, cell: Index, rows: Rows) -> None:
         self._value.reshape(-1)[cell] = rows.value

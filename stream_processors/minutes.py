@@ -6,13 +6,14 @@ is sent is no finer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from stream_processors.policy import LONG_HOPS, SHORT_HOPS, Policy
-from stream_processors.ring import grown, roomy
+from stream_processors.ring import fitting, grown, roomy
 from stream_processors.slots import Index
 from stream_processors.statistics import FIELDS, Moments, combine
 
@@ -55,6 +56,17 @@ class Minutes:
         empty = moments.count == 0
         for name, field in zip(FIELDS, moments, strict=True):
             self._fields[name][at] = np.where(empty, 0, field)
+
+    def save(self, slots: int) -> dict[str, npt.NDArray[Any]]:
+        """The whole state of the first `slots` patients."""
+        return {f"minutes.{name}": array[:, :, :slots] for name, array in self._fields.items()}
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]], planes: int, slots: int) -> None:
+        """Become what `save` gave. Raises `InvalidInput` when it does not fit this policy."""
+        shape = (self._size, planes, slots)
+        self._fields = {
+            name: fitting(arrays, f"minutes.{name}", np.dtype(dtype).type, shape) for name, dtype in _STORED.items()
+        }
 
     def long_window(self, end_hop: int, slots: Index) -> tuple[Index, Moments]:
         """The planes with any value in the five minutes up to `end_hop`, and their moments, shape (planes, slots)."""

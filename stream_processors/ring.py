@@ -9,12 +9,14 @@ Twelve bytes a cell: value and key. One metric of one patient takes 12 x 190 byt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from contracts.errors import InvalidInput
 from contracts.readings import Quality
 from stream_processors.clean import QUALITY_BITS, QUALITY_MASK, Rows
 from stream_processors.policy import HOP_S, HOPS_AHEAD, SHORT_HOPS, Policy
@@ -107,6 +109,22 @@ class Ring:
             self._doubtful.reshape(-1)[slab[doubtful]] = True
         return Written(won=chosen, repeats=repeats, replaced=old)
 
+    def save(self, slots: int) -> dict[str, npt.NDArray[Any]]:
+        """The whole state of the first `slots` patients."""
+        return {
+            "ring.value": self._value[:, :, :slots], "ring.key": self._key[:, :, :slots], "ring.touched": self._touched,
+            "ring.doubtful": self._doubtful, "ring.head": np.array([self.head]),
+        }  # fmt: skip
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]], planes: int, slots: int) -> None:
+        """Become what `save` gave. Raises `InvalidInput` when it does not fit this policy."""
+        seconds = self._hops * HOP_S
+        self._value = fitting(arrays, "ring.value", np.float32, (seconds, planes, slots))
+        self._key = fitting(arrays, "ring.key", np.uint64, (seconds, planes, slots))
+        self._touched = fitting(arrays, "ring.touched", np.bool_, (self._hops, planes))
+        self._doubtful = fitting(arrays, "ring.doubtful", np.bool_, (seconds, planes))
+        self.head = int(fitting(arrays, "ring.head", np.int64, (1,))[0])
+
     def planes_of(self, end_hop: int) -> Index:
         """The planes with any reading in the short window that ends with `end_hop`."""
         hops = np.arange(end_hop - SHORT_HOPS, end_hop) % self._hops
@@ -146,6 +164,16 @@ def _best(cell: Index, key: npt.NDArray[np.uint64]) -> tuple[Index, int]:
 def roomy(wanted: int, had: int) -> int:
     """A width for `wanted` slots that leaves room, so that columns are not copied for each new patient."""
     return had if wanted <= had else -(-max(wanted, had + had // 4) // 16) * 16
+
+
+def fitting(
+    arrays: Mapping[str, npt.NDArray[Any]], name: str, dtype: type[Number], shape: tuple[int, ...]
+) -> npt.NDArray[Number]:
+    """The array of this name. Raises `InvalidInput` when it is missing, or of another type or shape."""
+    found = arrays.get(name)
+    if found is None or found.dtype != np.dtype(dtype) or found.shape != shape:
+        raise InvalidInput("snapshot", f"has no {name} of this room's type and shape")
+    return found
 
 
 def grown(array: npt.NDArray[Number], shape: tuple[int, ...], *, fill: float = 0) -> npt.NDArray[Number]:

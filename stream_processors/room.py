@@ -1,27 +1,30 @@
 """The processors of one partition: readings in; windows, latest values and dead letters out. Pure.
 
 Rows wait until a tick and everything is decided there, so the outcome is a function of the log alone: it does not matter
-how records are grouped, how often they come again, or when the worker was started, if only it reads `Policy.lookback_ms`
-of the log again.
+how records are grouped, how often they come again, or when the worker was started, if only it has a snapshot, or reads
+`Policy.lookback_ms` of the log again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Final
 
 import numpy as np
 
-from contracts.errors import Fatal, InvalidInput
+from contracts.errors import InvalidInput
 from contracts.latest import encode_latest
 from contracts.ticks import decode_tick
 from contracts.topics import ARROW_FRAME, CONFIG_VERSION, CONTENT_TYPE, FAULT, LATEST, WINDOWS
+from contracts.vitals import CATALOGUE
 from contracts.windows import HOP_MS, encode_windows
 from infra.runtime.dead_letters import dead_letter
 from infra.runtime.records import Output, Record
 from stream_processors.clean import Message, Refusal, Rows, clean, is_tick, read
 from stream_processors.frames import frames
 from stream_processors.latest import LatestState
+from stream_processors.packed import pack, unpack
 from stream_processors.policy import HOPS_AHEAD, Policy
 from stream_processors.ring import Ring
 from stream_processors.slots import Planes, Slots
@@ -29,6 +32,8 @@ from stream_processors.waiting import Waiting
 from stream_processors.windows import Part, WindowState
 
 _HEADERS = ((CONTENT_TYPE, ARROW_FRAME.encode()),)
+# Grows with every change of what the arrays of the state mean: an older snapshot is then left for the log.
+STATE_SCHEMA: Final = "processors-state/1"
 # Patients of whom nothing was heard are looked for once in so many hops.
 _SWEEP_HOPS = 60
 
@@ -102,12 +107,41 @@ class ProcessorRoom:
         return outputs
 
     def snapshot(self) -> bytes:
-        """Refused: this room's plan is `Lookback`, its state is read back from the log. A snapshot would be larger."""
-        raise Fatal("The processors keep no snapshots.", cause="their plan must say Lookback(LOOKBACK_MS)")
+        """The whole state, as arrays that compress well; about a kilobyte a patient then."""
+        self._fit()
+        slots = len(self._slots)
+        document = {
+            "policy": asdict(self._policy), "clock_ms": self._clock_ms, "version": self._version,
+            **self._slots.save(),
+            "metrics": [CATALOGUE[metric].name for metric in self._planes.metrics],
+        }  # fmt: skip
+        arrays = {
+            **self._ring.save(slots), **self._windows.save(slots), **self._latest.save(slots),
+            **self._pending.save("pending"), **self._ahead.save("ahead"),
+        }  # fmt: skip
+        return pack(STATE_SCHEMA, document, arrays)
 
     def restore(self, snapshot: bytes) -> None:
-        """Refuses every snapshot: there are none of this room."""
-        raise InvalidInput("snapshot", "the processors are rebuilt from the log")
+        """Become the state of `snapshot`. Raises `InvalidInput` for one of another policy or partition, or a damaged one."""
+        document, arrays = unpack(STATE_SCHEMA, snapshot)
+        clock_ms, metrics = document.get("clock_ms"), document.get("metrics")
+        if document.get("policy") != asdict(self._policy):
+            raise InvalidInput("snapshot", "was written under another policy")
+        if not isinstance(metrics, list) or not all(isinstance(metric, str) for metric in metrics):
+            raise InvalidInput("snapshot", "does not say which metrics it holds")
+        if not (clock_ms is None or isinstance(clock_ms, int)):
+            raise InvalidInput("snapshot", "has no clock")
+        version = document.get("version", 0)
+        if type(version) is not int or version < 0:
+            raise InvalidInput("snapshot", "names no version of rules and models")
+        self._slots.load(document)
+        self._planes.load(metrics)
+        planes, slots = len(self._planes), len(self._slots)
+        for state in (self._ring, self._windows, self._latest):
+            state.load(arrays, planes, slots)
+        self._pending.load(arrays, "pending", slots)
+        self._ahead.load(arrays, "ahead", slots)
+        self._clock_ms, self._version = clock_ms, version
 
     # Between ticks: clean rows and keep them.
 

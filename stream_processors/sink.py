@@ -11,6 +11,7 @@ import argparse
 import signal
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -120,8 +121,21 @@ class Enrolment:
             self._engine.dispose()
 
 
+@dataclass(slots=True, kw_only=True)
+class Writing:
+    """A batch on its way into the store."""
+
+    batch: Batch
+    began_s: float
+    done: Future[None]
+
+
 class Sink:
-    """Reads, stores, commits, until `stop`."""
+    """Reads, stores, commits, until `stop`.
+
+    One batch is written in a thread of its own while the next is read and judged: both halves are mostly work outside of
+    Python, and a disk that syncs need not keep a core waiting. Only one is ever under way, so offsets move in order.
+    """
 
     def __init__(
         self,
@@ -135,8 +149,11 @@ class Sink:
         self._open_store, self._enrolment = open_store, enrolment
         self._metrics, self._health, self._clock = metrics, health, clock
         self._sieve = Sieve()
-        self._store: SeriesStore | None = None
+        self._store: SeriesStore | None = None  # the writing thread's
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="series-writer")
         self._batch = Batch()
+        self._writing: Writing | None = None
+        self._failed: Batch | None = None  # was not stored, and goes before everything that came later
         self._began_s = clock.monotonic_s()
         self._wait_s = 0.0  # 0: the store answers
         self._try_at_s = 0.0
@@ -155,14 +172,19 @@ class Sink:
         """Until `stop`. What could not be stored by then is read again by the next start."""
         try:
             while not self._stopping:
-                self._take(self._reader.read(READ_S))
+                if self._writing is not None and self._batch.full:
+                    self._finish(READ_S)  # enough is in memory
+                else:
+                    self._take(self._reader.read(READ_S))
+                    self._finish(0.0)
                 self._health.beat()
-                self._flush_if_due()
+                self._start_if_due()
                 self._tell()
             self._flush()
         finally:
             self._reader.close()
-            self._close_store()
+            self._writer.submit(self._close_store)
+            self._writer.shutdown()
 
     def _take(self, records: list[Record]) -> None:
         if not self._batch.reached:
@@ -175,40 +197,68 @@ class Sink:
         for topic, number in Counter(record.topic for record in records).items():
             self._metrics.count("vigil_records_total", number, topic=topic)
 
-    def _flush_if_due(self) -> None:
+    def _start_if_due(self) -> None:
         now = self._clock.monotonic_s()
-        waited = now >= self._try_at_s if self._wait_s else now - self._began_s >= FLUSH_EVERY_S
-        if waited or (self._batch.full and not self._wait_s):
-            self._flush()
-            self._retain(now)
+        due = now >= self._try_at_s if self._wait_s else self._batch.full or now - self._began_s >= FLUSH_EVERY_S
+        if due and self._writing is None:
+            self._start()
 
-    def _flush(self) -> bool:
-        """Store the batch and commit it; False, and a pause, when the store is in trouble."""
-        batch, began = self._batch, self._clock.monotonic_s()
+    def _start(self) -> None:
+        """Give the writing thread what is next."""
+        batch = self._failed or self._batch
         if not batch.reached:
-            return True
+            return
+        if self._failed is None:
+            self._batch = Batch()
+        self._failed = None
+        began_s = self._clock.monotonic_s()
+        self._writing = Writing(batch=batch, began_s=began_s, done=self._writer.submit(self._write, batch))
+
+    def _finish(self, timeout_s: float | None) -> None:
+        """Commit what has been written; a pause, and the same batch again, when the store is in trouble."""
+        writing = self._writing
+        if writing is None or not wait([writing.done], timeout_s).done:
+            return
+        self._writing = None
         try:
-            self._write(batch)
+            writing.done.result()
         except (Retryable, Fatal) as error:
+            self._failed = writing.batch
             self._pause(error)
-            return False
+            return
         if self._wait_s:
             log.info("series store answers again")
             self._wait_s = 0.0
             self._reader.go_on()
-        self._commit(batch)
+        self._commit(writing.batch)
         self._moved_s = self._clock.monotonic_s()
-        self._metrics.observe("vigil_batch_seconds", self._clock.monotonic_s() - began)
-        if batch.readings:
-            self._enrolment.see(batch.readings[0])
-        self._newest_tick_ms = max(self._newest_tick_ms, batch.tick_ms)
-        self._batch = Batch()
-        return True
+        self._metrics.observe("vigil_batch_seconds", self._clock.monotonic_s() - writing.began_s)
+        self._newest_tick_ms = max(self._newest_tick_ms, writing.batch.tick_ms)
+
+    def _flush(self) -> None:
+        """Store and commit everything that was read, as far as the store takes it."""
+        self._finish(None)
+        while self._failed is not None or self._batch.reached:
+            self._start()
+            self._finish(None)
+            if self._failed is not None:
+                return
+
+    # In the writing thread.
 
     def _write(self, batch: Batch) -> None:
-        if self._store is None:
-            self._store = self._open_store()
-        store = self._store
+        try:
+            if self._store is None:
+                self._store = self._open_store()
+            self._write_into(self._store, batch)
+        except Fatal:
+            self._close_store()  # a file that was put back in its place is another file
+            raise
+        if batch.readings:
+            self._enrolment.see(batch.readings[0])
+        self._retain(batch.tick_ms)
+
+    def _write_into(self, store: SeriesStore, batch: Batch) -> None:
         if len(batch.readings) > 1:
             batch.readings = [concat(batch.readings)]  # once, however often it is tried
         if batch.readings:
@@ -227,6 +277,25 @@ class Sink:
             self._metrics.count("vigil_skipped_rows_total", field="store")
             log.error("series store refused some rows", kind=kind, reason=error.reason)
 
+    def _retain(self, tick_ms: int) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s < self._retain_at_s or self._store is None or not tick_ms:
+            return
+        self._retain_at_s = now_s + RETAIN_EVERY_S
+        # The log's time, so that a replay keeps its own days; but a tick from the future must not empty the store.
+        today_ms = min(tick_ms, self._clock.now_ms())
+        try:
+            self._store.retain(today_ms - KEEP_READINGS_MS, today_ms - KEEP_WINDOWS_MS)
+        except (Retryable, Fatal) as error:
+            log.warning("old rows not removed, trying again later", reason=error.message)
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # In the reading thread.
+
     def _commit(self, batch: Batch) -> None:
         try:
             self._reader.commit(batch.reached)
@@ -242,24 +311,11 @@ class Sink:
         self._wait_s = min(LONGEST_WAIT_S, max(FIRST_WAIT_S, after_s, self._wait_s * 2))
         self._try_at_s = self._clock.monotonic_s() + self._wait_s
         self._reader.hold()
-        if isinstance(error, Fatal):
-            self._close_store()  # a file that was put back in its place is another file
 
     def _leave(self) -> None:
         """Other members take over: finish what can be finished, forget the rest, they read it again."""
         self._flush()
-        self._batch = Batch()
-
-    def _retain(self, now_s: float) -> None:
-        if now_s < self._retain_at_s or self._wait_s or self._store is None or not self._newest_tick_ms:
-            return
-        self._retain_at_s = now_s + RETAIN_EVERY_S
-        # The log's time, so that a replay keeps its own days; but a tick from the future must not empty the store.
-        today_ms = min(self._newest_tick_ms, self._clock.now_ms())
-        try:
-            self._store.retain(today_ms - KEEP_READINGS_MS, today_ms - KEEP_WINDOWS_MS)
-        except (Retryable, Fatal) as error:
-            log.warning("old rows not removed, trying again later", reason=error.message)
+        self._batch, self._failed = Batch(), None
 
     def _tell(self) -> None:
         assigned = self._reader.assigned
@@ -274,7 +330,7 @@ class Sink:
         else:
             self._health.say("running", ready=True)
         lag = self._reader.lag()
-        if not lag and not self._batch.reached:
+        if not lag and not self._batch.reached and self._writing is None and self._failed is None:
             self._moved_s = self._clock.monotonic_s()
         still_s = self._clock.monotonic_s() - self._moved_s
         self._health.check("progress", still_s < STILL_S)
@@ -284,11 +340,6 @@ class Sink:
         self._metrics.set("vigil_partitions", self._reader.partitions)
         if self._newest_tick_ms:
             self._metrics.set("vigil_watermark_age_seconds", (self._clock.now_ms() - self._newest_tick_ms) / 1000)
-
-    def _close_store(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,16 +6,18 @@ them. Rows go out in the order of the patients' names.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from contracts.errors import InvalidInput
 from contracts.frames import Labels
 from contracts.partitioning import partition_of
 from contracts.readings import good_name
 from contracts.topics import PARTITIONS
-from contracts.vitals import CATALOGUE
+from contracts.vitals import CATALOGUE, INDEX
 
 Index = npt.NDArray[np.intp]
 ELSEWHERE: Final = -1
@@ -62,6 +64,26 @@ class Slots:
         names = self._names
         return Labels(codes=np.arange(len(slots), dtype=np.int32), names=tuple([names[slot] for slot in slots.tolist()]))
 
+    def save(self) -> dict[str, list[Any]]:
+        """Names by slot, and the slots that are free."""
+        return {"names": self._names, "free": self._free}
+
+    def load(self, document: Mapping[str, Any]) -> None:
+        """Become what `save` gave. Raises `InvalidInput` when patients are repeated or belong to another partition."""
+        names, free = document.get("names"), document.get("free")
+        if not isinstance(names, list) or not isinstance(free, list) or not all(isinstance(n, str) for n in names):
+            raise InvalidInput("snapshot", "does not say which patients it holds")
+        if not all(isinstance(slot, int) and 0 <= slot < len(names) for slot in free):
+            raise InvalidInput("snapshot", "frees slots that it does not hold")
+        gone = set(free)
+        self._names, self._free, self._slot_of, self._by_name = list(names), list(free), {}, None
+        for slot, name in enumerate(names):
+            if slot in gone:
+                continue
+            if name in self._slot_of or not good_name(name) or partition_of(name, PARTITIONS) != self._partition:
+                raise InvalidInput("snapshot", "holds a patient twice, or one of another partition")
+            self._slot_of[name] = slot
+
     def release(self, slots: Index) -> None:
         """Let go of patients of whom nothing is known any more."""
         for slot in slots.tolist():
@@ -92,6 +114,15 @@ class Planes:
 
     def __len__(self) -> int:
         return len(self.metrics)
+
+    def load(self, metrics: Sequence[str]) -> None:
+        """Take up the planes of a snapshot, metrics by name. Raises `InvalidInput` for one that the catalogue lacks."""
+        for name in metrics:
+            metric = INDEX.get(name, -1)
+            if metric < 0 or self._plane_of[metric] >= 0:
+                raise InvalidInput("snapshot", "holds a metric twice, or one that the catalogue does not know")
+            self._plane_of[metric] = len(self.metrics)
+            self.metrics.append(metric)
 
     def place(self, metric: npt.NDArray[np.int16]) -> Index:
         """The plane of each row; new metrics get one."""

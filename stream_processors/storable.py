@@ -89,18 +89,19 @@ class Sieve:
                 name = REFUSALS[code][0]
                 skipped[name] = skipped.get(name, 0) + count
         accepted = judged.accepted
-        kept, elsewhere = _sifted(
-            canary=self._people(accepted.patient), patient=self._here(accepted.patient, record.partition)
-        )
-        if elsewhere:
+        homes = self._homes(accepted.patient)
+        if any(home != record.partition for home in set(homes)):
+            here, canary = _where(accepted.patient, homes, record.partition)
+            kept, elsewhere = _sifted(canary=~canary, patient=here)
             skipped |= {name: skipped.get(name, 0) + rows for name, rows in elsewhere.items()}
             accepted = accepted.take(kept)
         return Storable(readings=accepted if len(accepted) else None, skipped=skipped)
 
     def _windows(self, windows: Windows, partition: int) -> Storable:
+        here, canary = _where(windows.patient, self._homes(windows.patient), partition)
         good, skipped = _sifted(
-            canary=self._people(windows.patient),
-            patient=self._here(windows.patient, partition),
+            canary=~canary,
+            patient=here,
             window_end_ms=_plausible(windows.window_end_ms),
             span_ms=np.isin(windows.span_ms, _SPANS),
             late=windows.late >= 0,
@@ -120,9 +121,10 @@ class Sieve:
     def _scores(self, scores: Scores, partition: int) -> Storable:
         if not (good_name(scores.model) and good_name(scores.version)):
             return Storable(skipped={"model": len(scores)})
+        here, canary = _where(scores.patient, self._homes(scores.patient), partition)
         good, skipped = _sifted(
-            canary=self._people(scores.patient),
-            patient=self._here(scores.patient, partition),
+            canary=~canary,
+            patient=here,
             window_end_ms=_plausible(scores.window_end_ms),
             score=np.isfinite(scores.score) | (scores.status != _OK),
         )
@@ -138,15 +140,12 @@ class Sieve:
             )
         return Storable(scores=scores if len(scores) else None, skipped=skipped)
 
-    def _here(self, patient: Labels, partition: int) -> Mask:
-        """Which rows are of a patient of this partition."""
-        here = np.array([self._partition(name) == partition for name in patient.names] or [False], dtype=np.bool_)
-        return np.asarray(here[patient.codes], dtype=np.bool_)
-
-    def _people(self, patient: Labels) -> Mask:
-        """Which rows are of anybody but the canary."""
-        people = np.array([self._partition(name) != _CANARY for name in patient.names] or [True], dtype=np.bool_)
-        return np.asarray(people[patient.codes], dtype=np.bool_)
+    def _homes(self, patient: Labels) -> list[int]:
+        """The partition that each of the names belongs to, or what it is instead."""
+        try:
+            return [*map(self._partitions.__getitem__, patient.names)]
+        except KeyError:
+            return [self._partition(name) for name in patient.names]
 
     def _partition(self, name: str) -> int:
         known = self._partitions.get(name)
@@ -161,6 +160,12 @@ def _home(name: str) -> int:
     if not good_name(name):
         return _NOWHERE
     return _CANARY if is_canary(name) else partition_of(name, PARTITIONS)
+
+
+def _where(patient: Labels, homes: list[int], partition: int) -> tuple[Mask, Mask]:
+    """Which rows are of a patient of this partition, and which are the canary's."""
+    home = np.array(homes or [_NOWHERE], dtype=np.int32)[patient.codes]
+    return home == partition, home == _CANARY
 
 
 def _plausible(time_ms: npt.NDArray[np.int64]) -> Mask:

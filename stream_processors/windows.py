@@ -10,18 +10,19 @@ sent with `revised` set, at the next tick. All of this is a function of the last
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from contracts.errors import InvalidInput
 from contracts.vitals import CATALOGUE
 from contracts.windows import HOP_MS, LONG_MS, SHORT_MS
 from stream_processors.minutes import Minutes
 from stream_processors.policy import HOPS_AHEAD, LONG_HOPS, SHORT_HOPS, Policy
-from stream_processors.ring import Ring, grown, roomy
+from stream_processors.ring import Ring, fitting, grown, roomy
 from stream_processors.slots import Index, Planes
 from stream_processors.statistics import Moments, features, summarise
 
@@ -91,6 +92,27 @@ class WindowState:
         self._short_late[:] = 0
         self._long_late[:] = 0
         self.start(clock_ms)
+
+    def save(self, slots: int) -> dict[str, npt.NDArray[Any]]:
+        """The whole state of the first `slots` patients."""
+        return {
+            **self._minutes.save(slots),
+            "windows.newest_ms": self.newest_ms[:slots], "windows.closed_hop": self.closed_hop[:slots],
+            "windows.short_late": self._short_late[:, :slots], "windows.long_late": self._long_late[:, :slots],
+            "windows.changed_short": _joined(self._changed_short), "windows.changed_long": _joined(self._changed_long),
+            "windows.hops": np.array([self._clock_hop, self._silent_hop]),
+        }  # fmt: skip
+
+    def load(self, arrays: Mapping[str, npt.NDArray[Any]], planes: int, slots: int) -> None:
+        """Become what `save` gave. Raises `InvalidInput` when it does not fit this policy."""
+        self._minutes.load(arrays, planes, slots)
+        self.newest_ms = fitting(arrays, "windows.newest_ms", np.int64, (slots,))
+        self.closed_hop = fitting(arrays, "windows.closed_hop", np.int64, (slots,))
+        self._short_late = fitting(arrays, "windows.short_late", np.int32, (len(self._short_late), slots))
+        self._long_late = fitting(arrays, "windows.long_late", np.int32, (len(self._long_late), slots))
+        self._changed_short = _parted(arrays, "windows.changed_short", slots)
+        self._changed_long = _parted(arrays, "windows.changed_long", slots)
+        self._clock_hop, self._silent_hop = fitting(arrays, "windows.hops", np.int64, (2,)).tolist()
 
     def late(self, slots: Index, hops: Longs) -> npt.NDArray[np.bool_]:
         """Whether a reading of `hops` comes after the close of the first window it is part of."""
@@ -172,6 +194,22 @@ class WindowState:
         yield Part(
             slots=slots, end_hop=end, span_ms=span_ms, late=late, revised=revised, planes=planes, features=table
         )
+
+
+def _joined(changed: Sequence[tuple[Index, Longs]]) -> Longs:
+    """Slots and ends as one array, shape (2, changes)."""
+    if not changed:
+        return np.zeros((2, 0), dtype=np.int64)
+    return np.stack([np.concatenate([slots for slots, _ in changed]), np.concatenate([ends for _, ends in changed])])
+
+
+def _parted(arrays: Mapping[str, npt.NDArray[Any]], name: str, slots: int) -> list[tuple[Index, Longs]]:
+    """What `_joined` gave, as a list again."""
+    width = arrays[name].shape[-1] if name in arrays else 0
+    slot, end = fitting(arrays, name, np.int64, (2, width))
+    if width and not 0 <= slot.min() <= slot.max() < slots:
+        raise InvalidInput("snapshot", f"names patients in {name} that it does not hold")
+    return [(slot.astype(np.intp), end)] if width else []
 
 
 def _each_end(slots: Index, hops: Longs, closed: Longs, reach: range) -> Iterator[tuple[Index, Longs]]:

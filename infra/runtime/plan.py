@@ -22,9 +22,14 @@ class Lookback:
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """Rebuild from the newest snapshot and the log after it. For state that is long. No snapshot: the whole log."""
+    """Rebuild from the newest snapshot and the log after it. For state that is long, or large.
+
+    Without a snapshot that can be used: from `otherwise`, which also serves where its log is shorter than what came after the
+    snapshot; None: from the whole log.
+    """
 
     every_s: float
+    otherwise: Lookback | None = None
 
 
 Deliver = Callable[[Sequence[Output]], Awaitable[Sequence[Output]]]

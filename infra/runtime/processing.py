@@ -24,7 +24,7 @@ from infra.runtime.offsets import Gap, Ledger, Place, after, arrange, in_log_ord
 from infra.runtime.plan import Plan, Snapshots
 from infra.runtime.records import Output, Record, Room
 from infra.runtime.recovery import Recovery
-from infra.runtime.snapshots import Snapshot, encode_snapshot
+from infra.runtime.snapshots import Snapshot, encode_snapshot, part_key
 from infra.runtime.spare import Spare
 
 # How long a dependency of `deliver` may be away before the process starts again from its last commit.
@@ -304,11 +304,10 @@ class Processor:
                 continue
             self._due_s[partition] = now + every_s
             self._written[partition] = offsets
-            value = encode_snapshot(Snapshot(offsets=offsets, state=room.snapshot()))
-            outputs.append(
-                Output(
-                    topic=SNAPSHOTS.name, partition=partition % SNAPSHOTS.partitions, key=self._key(partition), value=value
-                )
+            key, at = self._key(partition), partition % SNAPSHOTS.partitions
+            outputs += (
+                Output(topic=SNAPSHOTS.name, partition=at, key=part_key(key, number), value=value)
+                for number, value in enumerate(encode_snapshot(Snapshot(offsets=offsets, state=room.snapshot())))
             )
         return outputs
 

@@ -13,7 +13,7 @@ from infra.runtime.logs import get_logger
 from infra.runtime.offsets import Merge, Place, reference_time
 from infra.runtime.plan import Lookback, Plan, Snapshots
 from infra.runtime.records import Record, Room
-from infra.runtime.snapshots import Candidate, decode_offsets, decode_snapshot, newest
+from infra.runtime.snapshots import Candidate, Gathering, decode_part, decode_snapshot, newest, snapshot_key
 
 _log = get_logger("infra.runtime.recovery")
 
@@ -35,7 +35,8 @@ class _Work:
     partition: int
     base: dict[Place, int]
     starts: dict[Place, int] = field(default_factory=dict)
-    state: bytes | None = None
+    snapshot: Candidate | None = None
+    room: Room | None = None  # as the snapshot has it, not yet used
     one_by_one: bool = False
 
 
@@ -70,10 +71,12 @@ class Recovery:
         works = [
             _Work(partition, self._base(partition, bounds, committed, upto)) for partition in sorted(partitions)
         ]
-        if isinstance(self._plan.recovery, Snapshots):
+        recovery = self._plan.recovery
+        lookback = recovery if isinstance(recovery, Lookback) else recovery.otherwise
+        if lookback is not None:
+            self._from_lookback(works, bounds, lookback)
+        if isinstance(recovery, Snapshots):
             self._from_snapshots(works, bounds, exact=upto is not None)
-        else:
-            self._from_lookback(works, bounds, self._plan.recovery)
         rooms: dict[int, Rebuilt] = {}
         todo = works
         while todo:
@@ -111,51 +114,67 @@ class Recovery:
     def _from_snapshots(
         self, works: list[_Work], bounds: Mapping[Place, tuple[int, int]], *, exact: bool
     ) -> None:
-        by_snapshot_place = {Place(SNAPSHOTS.name, work.partition % SNAPSHOTS.partitions): work for work in works}
-        best: dict[int, Candidate] = {}
         limits = {
             work.partition: {
                 place.topic: offset if exact else bounds[place][1] for place, offset in work.base.items()
             }
             for work in works
         }
-        keys = {self._key(work.partition): work.partition for work in works}
-        for chunk in self._log.read(self._log.bounds(list(by_snapshot_place))):
-            self._moved()
-            for record in chunk:
-                partition = keys.get(record.key or b"")
-                if partition is None or record.value is None:
-                    continue
-                try:
-                    found = Candidate(offsets=decode_offsets(record.value), value=record.value)
-                except InvalidInput as error:
-                    _log.error("snapshot unreadable", partition=partition, offset=record.offset, reason=error.reason)
-                    continue
-                candidates = [best[partition], found] if partition in best else [found]
-                better = newest(candidates, limits[partition])
-                if better is not None:
-                    best[partition] = better
+        best = self._newest_snapshots(limits)
         for work in works:
             candidate = best.get(work.partition)
-            state = self._readable(candidate, work.partition) if candidate is not None else None
-            offsets = candidate.offsets if candidate is not None and state is not None else {}
-            work.state = state
+            # Of a worker that was away for long the lookback is shorter than what came after its snapshot.
+            offsets = {} if candidate is None else candidate.offsets
+            if any(offsets.get(place.topic, 0) < at for place, at in work.starts.items()):
+                candidate, offsets = None, {}
+            if candidate is not None and not self._restored(work, candidate):
+                offsets = {}
             for place, base in work.base.items():
                 low = bounds[place][0]
-                start = offsets.get(place.topic, low)
+                start = offsets.get(place.topic, work.starts.get(place, low))
                 if start < low:
                     _log.error("records expired before they were in a snapshot", **_where(place), count=low - start)
                 work.starts[place] = max(low, start)
                 work.base[place] = max(base, work.starts[place])
 
-    def _readable(self, candidate: Candidate, partition: int) -> bytes | None:
+    def _newest_snapshots(self, limits: Mapping[int, Mapping[str, int]]) -> dict[int, Candidate]:
+        """The newest whole snapshot of each partition that stays within its limits."""
+        best: dict[int, Candidate] = {}
+        keys = {self._key(partition): partition for partition in limits}
+        gathering = {partition: Gathering() for partition in limits}
+        places = {Place(SNAPSHOTS.name, partition % SNAPSHOTS.partitions) for partition in limits}
+        for chunk in self._log.read(self._log.bounds(sorted(places))):
+            self._moved()
+            for record in chunk:
+                partition = keys.get(snapshot_key(record.key or b""))
+                if partition is None or record.value is None:
+                    continue
+                try:
+                    found = gathering[partition].add(decode_part(record.value))
+                except InvalidInput as error:
+                    _log.error("snapshot unreadable", partition=partition, offset=record.offset, reason=error.reason)
+                    continue
+                candidates = [c for c in (best.get(partition), found) if c is not None]
+                better = newest(candidates, limits[partition])
+                if better is not None:
+                    best[partition] = better
+        return best
+
+    def _restored(self, work: _Work, candidate: Candidate) -> bool:
+        """Whether the snapshot can be used; the room is kept, since a large one takes its time."""
         try:
-            state = decode_snapshot(candidate.value).state
-            self._plan.make_room(partition).restore(state)
+            work.room = self._room_of(candidate, work.partition)
         except InvalidInput as error:
-            _log.error("snapshot cannot be restored, reading the whole log", partition=partition, reason=error.reason)
-            return None
-        return state
+            _log.error("snapshot cannot be restored, reading the log", partition=work.partition, reason=error.reason)
+            return False
+        work.snapshot = candidate
+        return True
+
+    def _room_of(self, candidate: Candidate, partition: int) -> Room:
+        room = self._plan.make_room(partition)
+        room.restore(decode_snapshot(candidate.parts).state)
+        self._moved()
+        return room
 
     def _from_lookback(
         self, works: list[_Work], bounds: Mapping[Place, tuple[int, int]], lookback: Lookback
@@ -183,9 +202,9 @@ class Recovery:
                 work.starts[place] = max(bounds[place][0], min(at, found.get(place, at)))
 
     def _fresh(self, work: _Work, committed: Mapping[Place, int | None]) -> Rebuilt:
-        room = self._plan.make_room(work.partition)
-        if work.state is not None:
-            room.restore(work.state)
+        room, work.room = work.room, None
+        if room is None:
+            room = self._plan.make_room(work.partition) if work.snapshot is None else self._room_of(work.snapshot, work.partition)
         return Rebuilt(
             room=room,
             offsets={place.topic: at for place, at in work.base.items()},

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.columns import LatestRows
-from api.kafka_feed import KafkaWatch, decode_alarm, decode_vitals, in_turns
+from api.kafka_feed import KafkaWatch, decode_alarm, decode_vitals, in_bites, in_turns
 from contracts.errors import InvalidInput
 from contracts.latest import encode_latest
 from contracts.scores import encode_scores
@@ -79,3 +81,17 @@ def test_many_rows_come_in_turns_whole_and_in_order() -> None:
     for number, column in enumerate(whole.columns):
         assert [v for part in joined for v in part.columns[number].value] == column.value
         assert [t for part in joined for t in part.columns[number].time] == column.time
+
+
+@given(st.lists(st.integers(0, 400_000), max_size=40))
+def test_what_is_decoded_at_once_is_bounded(sizes: list[int]) -> None:
+    """A district's minutes, read in one go after an absence, are taken bite by bite: nothing lost, in order."""
+    records = [
+        Record(topic=LATEST.name, partition=0, offset=at, timestamp_ms=0, key=None, value=bytes(size), headers=())
+        for at, size in enumerate(sizes)
+    ]
+    bites = [list(bite) for bite in in_bites(records)]
+    assert [record for bite in bites for record in bite] == records
+    for bite in bites:
+        assert bite
+        assert len(bite) == 1 or sum(len(record.value or b"") for record in bite) <= 512 * 1024

@@ -4,8 +4,9 @@
 partition stands for all: it holds an eighth of the patients, as in a deployment, and is stepped through the same frames.
 `bytes_per_patient`: growth of the resident memory of a process that holds that partition, by the patient: rings, minutes
 and newest values of eight metrics. `alerting_bytes_per_patient`: the same of the alert room.
-`warmup_seconds`: from starting the processors' process to its readiness, with the whole lookback in the log, on a real
-broker; `warmup_patients` of them, since a quarter of an hour of 50,000 patients is 15 GB of log.
+`warmup_seconds`: from starting the processors' process again, after a kill -9 under `warmup_patients` who measure eight metrics
+a second, to its readiness; on a real broker. Their rings are full, and they measure in real time for longer than the time
+between two snapshots, so that the replay is as long as it is in a ward.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import argparse
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -26,15 +28,16 @@ from alerting.rules.load import shipped
 from contracts.topics import PARTITIONS
 from infra.local.kafka import LocalKafka
 from infra.local.ports import free_port
-from stream_processors.policy import LOOKBACK_MS
+from stream_processors.__main__ import SNAPSHOT_EVERY_S
 from stream_processors.room import ProcessorRoom
 from tests.benchmarks.engine import make_log, write
 from tests.benchmarks.result import Result, figure
 from tests.benchmarks.synthetic_log import METRICS, names_of, seconds
-from tests.rooms import rooms
+from tests.rooms import Rooms, rooms
 
 Say = Callable[[str], None]
 
+_HISTORY_S: Final = 200  # rings are full
 WARM_S: Final = 75  # rings are full and every kind of window has been sent once
 _MAKE: Final[dict[str, Callable[[], ProcessorRoom | AlertRoom]]] = {
     "processors": lambda: ProcessorRoom(0),
@@ -48,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=int, default=30, help="of event time that are measured")
     parser.add_argument("--rows", type=int, default=2_000, help="values in a frame")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--warmup-patients", type=int, default=2_000, help="0 leaves the warm-up out")
+    parser.add_argument("--warmup-patients", type=int, default=50_000, help="0 leaves the warm-up out")
 
 
 def run(given: argparse.Namespace, say: Say) -> Result:
@@ -72,7 +75,7 @@ def run(given: argparse.Namespace, say: Say) -> Result:
         name="growth",
         inputs={
             "patients": given.patients, "metrics": len(METRICS), "seconds": given.seconds, "rows_per_frame": given.rows,
-            "warmup_patients": given.warmup_patients, "lookback_s": LOOKBACK_MS // 1000, "repeats": given.repeats,
+            "warmup_patients": given.warmup_patients, "snapshot_every_s": SNAPSHOT_EVERY_S, "repeats": given.repeats,
         },
         figures={name: figure(values, 0 if "values" in name else 2) for name, values in found.items()},
         goals={"cost_ratio": "<= 1.1", "bytes_per_patient": "<= 4,096", "warmup_seconds": "<= 10 with 50,000 patients"},
@@ -118,21 +121,34 @@ def _measure(answer: Connection, kind: str, patients: int, length_s: int, frame_
 
 
 def warm_up(given: argparse.Namespace, say: Say) -> float:
-    """Seconds until the processors' process is ready, the whole lookback before it."""
-    length_s = LOOKBACK_MS // 1000
+    """Seconds until the processors' process is ready again after a kill, snapshots before it."""
+    patients, live_s = given.warmup_patients, round(SNAPSHOT_EVERY_S * 1.25)
     now_ms = int(time.time()) * 1000
-    say(f"Writing {length_s} s of {given.warmup_patients} patients")
-    log = make_log(given.warmup_patients, length_s, given.rows, start_ms=now_ms - length_s * 1000)
+    say(f"Making {_HISTORY_S + live_s} s of {patients} patients")
+    log = make_log(patients, _HISTORY_S + live_s, given.rows, start_ms=now_ms - _HISTORY_S * 1000)
+    each = len(log) // (_HISTORY_S + live_s)  # messages a second
+    with _deployment(say) as deployment:
+        deployment.start("processors")
+        write(deployment.settings, log[: each * _HISTORY_S])
+        deployment.wait("the history", lambda: deployment.caught_up("processors"), seconds=600)
+        began = time.monotonic()
+        for second in range(live_s):
+            at = each * (_HISTORY_S + second)
+            write(deployment.settings, log[at : at + each])
+            time.sleep(max(0.0, began + second + 1 - time.monotonic()))
+        say(f"{live_s} s in {time.monotonic() - began:.0f} s")
+        deployment.kill("processors")
+        began = time.perf_counter()
+        deployment.start("processors")
+        deployment.wait("warm", lambda: deployment.ready("processors"), seconds=300)
+        return time.perf_counter() - began
+
+
+@contextmanager
+def _deployment(say: Say) -> Iterator[Rooms]:
     with (
         tempfile.TemporaryDirectory(prefix="vigil-bench-") as folder,
         LocalKafka(data_dir=Path(folder) / "kafka", port=free_port(), on_progress=say) as kafka,
         rooms(kafka.bootstrap_servers, "warm-", Path(folder) / "warm") as deployment,
     ):
-        write(deployment.settings, log)
-        deployment.start("processors")  # the first one works through the log and commits
-        deployment.wait("processing", lambda: deployment.caught_up("processors"), seconds=300)
-        deployment.stop("processors")
-        began = time.perf_counter()
-        deployment.start("processors")
-        deployment.wait("warm", lambda: deployment.ready("processors"), seconds=300)
-        return time.perf_counter() - began
+        yield deployment

@@ -73,7 +73,7 @@ def run(given: argparse.Namespace, say: Say) -> Result:
         for room in _ROOMS:
             deployment.wait(f"{room} ready", lambda room=room: deployment.ready(room), seconds=120)  # type: ignore[misc]
         say(f"rooms ready; {patients} patients, {patients * len(METRICS)} values a second")
-        with _background(deployment, patients):
+        with background(deployment, patients):
             time.sleep(_WARM_UP_S)
             alone, acknowledged = asyncio.run(measure_topic(deployment, given, say))
             watched = asyncio.run(measure_socket(deployment, given, patients, say))
@@ -196,7 +196,8 @@ def _cpu_s(deployment: Rooms) -> dict[str, float]:
 
 
 @contextmanager
-def _background(deployment: Rooms, patients: int) -> Iterator[None]:
+def background(deployment: Rooms, patients: int) -> Iterator[None]:
+    """Patients of whom nothing is the matter, until the end of the block."""
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.latency_load", f"--patients={patients}"],
         cwd=Path(__file__).parents[2],

@@ -33,8 +33,9 @@ BEDS = int(os.environ.get("WARD_BEDS", "1000"))
 LAG_EVERY_S = 5
 # A commit a second, and eight partitions with a frame from each of ten posts a second: what "nothing behind" looks like.
 LAG_MOST = 8 * 10 * 4
-# A window waits 2 s for late readings and up to a second for the tick that closes it; then the same second as a reading.
-SCORE_WAIT_MOST_MS = 2000 + 1000 + 1000
+# A window waits for a reading that is 2 s past its end (which comes up to a second after that), and up to a second more for
+# the tick that closes it; then the same second as a reading.
+SCORE_WAIT_MOST_MS = 2000 + 1000 + 1000 + 1000
 
 
 class Viewer:

@@ -133,6 +133,40 @@ def test_a_room_rebuilt_from_the_lookback_writes_the_same_bytes(seed: int, befor
     assert list(rebuilt.step(log.records[cut:])) == list(expected)
 
 
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0, 1))
+def test_a_room_restored_from_its_snapshot_writes_the_same_bytes(seed: int, cut: float) -> None:
+    """Anywhere: before the first tick, between ticks, with rows that wait for their time and windows still to be revised."""
+    policy = Policy(ahead_ms=40_000, revise_ms=30_000, latest_ms=120_000)
+    rng = random.Random(seed)
+    log = log_of(storm(rng, 260, 4, ahead_s=50), rng)
+    at = round(cut * (len(log.records) - 1))
+    never_stopped, restored = room(policy), room(policy)
+    never_stopped.step(log.records[:at])
+    snapshot = never_stopped.snapshot()
+    restored.restore(snapshot)
+    assert restored.snapshot() == snapshot
+    assert list(restored.step(log.records[at:])) == list(never_stopped.step(log.records[at:]))
+    assert restored.snapshot() == never_stopped.snapshot()
+
+
+def test_slots_that_were_given_away_come_back_as_such() -> None:
+    """A patient who is silent for long loses the slot; who comes next gets it."""
+    policy = Policy(ahead_ms=20_000, revise_ms=30_000, latest_ms=30_000)
+    log = Log().tick(0).samples([Sample(at=1, value=70, patient=n) for n in range(3)])
+    for second in range(2, 3000, 10):
+        log.samples([Sample(at=second, value=71, patient=0)]).tick(second + 1)
+    before = len(log.records)
+    for second in range(3000, 3100, 10):
+        log.samples([Sample(at=second, value=72, patient=n) for n in (0, 5)]).tick(second + 1)
+    never_stopped, restored = room(policy), room(policy)
+    never_stopped.step(log.records[:before])
+    assert never_stopped.patients == 1
+    restored.restore(never_stopped.snapshot())
+    assert list(restored.step(log.records[before:])) == list(never_stopped.step(log.records[before:]))
+    assert restored.patients == 2
+
+
 def test_the_default_lookback_is_long_enough() -> None:
     """As above with the policy that runs, once; readings up to five minutes ahead of the ticks, an outage of the ticks."""
     rng = random.Random(11)

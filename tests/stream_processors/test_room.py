@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.errors import Fatal, InvalidInput
+from contracts.errors import InvalidInput
 from contracts.frames import Array, Labels, constant, encode
 from contracts.partitioning import partition_of
 from contracts.readings import decode_readings
 from contracts.ticks import Tick, encode_tick
 from contracts.topics import ARROW_FRAME, JSON, LATEST, PARTITIONS, REJECTED, TICK, WINDOWS
 from contracts.windows import decode_windows
+from stream_processors.policy import Policy
+from stream_processors.room import ProcessorRoom
 from tests.stream_processors.logs import (
     PARTITION,
     PATIENTS,
@@ -136,11 +138,19 @@ def test_outputs_go_to_the_partition_of_the_input() -> None:
     assert {(o.topic, o.partition) for o in outputs} == {(WINDOWS.name, PARTITION), (LATEST.name, PARTITION)}
 
 
-def test_there_are_no_snapshots() -> None:
-    with pytest.raises(Fatal):
-        room().snapshot()
+def test_a_snapshot_of_another_policy_partition_or_schema_is_refused() -> None:
+    log = Log().tick(0).samples([Sample(at=5, value=70)]).tick(6)
+    processors = room()
+    run(log, processors)
+    snapshot = processors.snapshot()
+    with pytest.raises(InvalidInput, match="policy"):
+        room(Policy(revise_ms=60_000)).restore(snapshot)
+    with pytest.raises(InvalidInput, match="another partition"):
+        ProcessorRoom(PARTITION + 1).restore(snapshot)
+    with pytest.raises(InvalidInput, match="schema"):
+        room().restore(snapshot.replace(b"processors-state/1", b"processors-state/0"))
     with pytest.raises(InvalidInput):
-        room().restore(b"")
+        room().restore(snapshot[:-1])
 
 
 def test_windows_say_which_version_was_in_force_when_they_closed() -> None:
@@ -154,3 +164,15 @@ def test_windows_say_which_version_was_in_force_when_they_closed() -> None:
     assert {version for end, version in ends.items() if end < T0 + 55_000} == {b"0"}
     assert {version for end, version in ends.items() if end > T0 + 61_000} == {b"3"}
     assert set(ends.values()) == {b"0", b"3"}
+
+
+def test_a_restored_room_knows_the_version_before_its_first_tick() -> None:
+    log = Log()
+    for second in range(0, 130):
+        log.samples([Sample(at=second, value=70, seq=second)])
+        log.raw(encode_tick(Tick(tick_ms=T0 + (second + 1) * 1000, config_version=5 if second < 100 else 4)), TICK)
+    first, again = room(), room()
+    first.step(log.records[:230])
+    again.restore(first.snapshot())
+    found = [dict(o.headers)["config-version"] for o in again.step(log.records[230:]) if o.topic == WINDOWS.name]
+    assert set(found) == {b"5"}

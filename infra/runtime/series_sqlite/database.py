@@ -189,6 +189,13 @@ class Names:
             assert known is not None
         return known
 
+    def give_all(self, names: Sequence[str]) -> list[int]:
+        """The number of each name, as `give`."""
+        try:
+            return [*map(self._numbers.__getitem__, names)]
+        except KeyError:
+            return [self.give(name) for name in names]
+
     def text(self, number: int) -> str:
         """The name that has this number."""
         known = self._texts.get(number)

@@ -64,8 +64,7 @@ class ReadingTables:
             return
         database = self._database
         with database.writing():
-            give = database.patients.give
-            numbers = np.array([give(name) for name in readings.patient.names], dtype=np.int64)
+            numbers = np.array(database.patients.give_all(readings.patient.names), dtype=np.int64)
             written = list(segments(readings, numbers[readings.patient.codes]))
             database.each("INSERT INTO segments (patient_group, rows, first_ms, body) VALUES (?, ?, ?, ?)", written)
             if self._writes % _RECOUNT_EVERY == 0:  # another sink may write to the same file

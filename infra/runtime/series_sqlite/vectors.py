@@ -89,8 +89,8 @@ class VectorTables:
         )
 
     def _numbers(self, patients: Labels) -> list[int]:
-        numbers = [self._database.patients.give(name) for name in patients.names]
-        return [numbers[code] for code in patients.codes.tolist()]
+        numbers = np.array(self._database.patients.give_all(patients.names), dtype=np.int64)
+        return numbers[patients.codes].tolist() if len(patients) else []
 
     def windows(self, patient: str, from_ms: int, to_ms: int, span_ms: int) -> list[StoredWindow]:
         """See `SeriesStore`."""

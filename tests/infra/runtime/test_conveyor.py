@@ -29,7 +29,7 @@ from infra.runtime.log_reader import KafkaLog
 from infra.runtime.offsets import Place
 from infra.runtime.records import Record
 from infra.runtime.settings import Settings
-from infra.runtime.snapshots import Snapshot, decode_offsets, encode_snapshot
+from infra.runtime.snapshots import Snapshot, decode_part, encode_snapshot
 from tests.infra.runtime.toy_worker import REMEMBERED
 
 ROOT = Path(__file__).parents[3]
@@ -283,8 +283,8 @@ def test_a_snapshot_that_cannot_be_used_is_refused_and_the_whole_log_is_read(wor
     kept = Outputs(workers.settings, SNAPSHOTS).look()
     spoil = producer(workers.settings)
     for record in kept:
-        offsets = {topic: offset + 1 for topic, offset in decode_offsets(record.value or b"").items()}
-        for value in (encode_snapshot(Snapshot(offsets=offsets, state=b"of another release")), b"VSNP damaged"):
+        offsets = {topic: offset + 1 for topic, offset in decode_part(record.value or b"").offsets.items()}
+        for value in (*encode_snapshot(Snapshot(offsets=offsets, state=b"of another release")), b"VSNP damaged"):
             spoil.produce(workers.settings.topic(SNAPSHOTS.name), key=record.key, value=value, partition=record.partition)
     assert spoil.flush(10) == 0
     feed.send(2)

@@ -185,6 +185,31 @@ async def test_a_snapshot_ahead_of_the_committed_offset_is_where_work_begins() -
     assert again.ledger.to_commit() == {A0: 30}
 
 
+async def test_without_a_snapshot_the_lookback_serves_and_of_both_the_nearer() -> None:
+    plan = replace(LOOKBACK, recovery=Snapshots(0.0, otherwise=Lookback(6_000)))
+    log, sent = MemoryLog(), Sent()
+    records = numbered(log, 1000)
+    log.offsets[A0] = 990
+    await processor(log, sent, plan).process(records[990:])
+    assert log.read_count < 12, "there is no snapshot yet: the lookback"
+    work = processor(log, sent, plan)
+    log.offsets[A0] = 0
+    await work.process(records[:500])
+    (old,) = work.due_snapshots()
+    log.append(SNAPSHOTS.name, 0, old.value, at=0, key=old.key)
+    log.offsets[A0], log.read_count = 990, 0
+    await processor(log, sent, plan).process(records[990:])
+    assert log.read_count < 14, "the snapshot is far behind: the lookback again"
+    await work.process(records[500:988])
+    (new,) = work.due_snapshots()
+    log.append(SNAPSHOTS.name, 0, new.value, at=0, key=new.key)
+    log.offsets[A0], log.read_count = 990, 0
+    sent.outputs.clear()
+    await processor(log, sent, plan).process(records[990:])
+    assert log.read_count == 2 + 2 + 2, "the edge of what was done, the two snapshots, and the two records after the newer"
+    assert sent.sums() == [(o, right(o)) for o in range(990, 1000)]
+
+
 async def test_snapshots_of_others_and_damaged_ones_are_left_alone() -> None:
     log, sent = MemoryLog(), Sent()
     records = numbered(log, 10)
