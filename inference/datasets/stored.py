@@ -1,8 +1,8 @@
 """The project's own streams, exported: what the windows of each minute said, and when the events were that a model is to foresee.
 
 `values.parquet`: `patient`, `metric` of the catalogue, `time_ms` UTC, `value` in its unit, `received_ms` where known.
-`events.csv`: `patient`, `time_ms`, one line an event; whoever trains says what an event is. Of several the first counts. A patient
-is scored at the end of every whole hour between the first value and the last, or the event.
+`events.csv`: `patient`, `time_ms`, one line an event; whoever trains says what an event is. Of several the first counts. A
+patient is scored at the end of every whole hour between the first value and the last, or the event.
 """
 
 from __future__ import annotations

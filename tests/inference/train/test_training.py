@@ -19,6 +19,8 @@ from cli.main import main  # noqa: E402
 from inference.bundles import load_bundle  # noqa: E402
 from inference.datasets.folders import read_folder  # noqa: E402
 from inference.features import METRICS  # noqa: E402
+from inference.serving.backend import BLOCK  # noqa: E402
+from inference.serving.inputs import Inputs  # noqa: E402
 from inference.serving.opening import open_backend  # noqa: E402
 from inference.train import classifier, forecaster  # noqa: E402
 from inference.train.examples import examples  # noqa: E402
@@ -68,14 +70,10 @@ def test_a_net_learns_what_there_is_and_its_bundle_serves(folder: Path, tmp_path
     assert manifest.training.rows_sha256 == classifier.material(
         classifier.thinned(read_folder(folder), smoke=False), "torch_dense"
     ).rows_sha256
-    rows = examples(read_folder(folder), "table").inputs[:300]
-    scaled = (rows - np.array([c.centre for c in manifest.inputs], np.float32)) / np.array(
-        [c.spread for c in manifest.inputs], np.float32
-    )
-    inputs = {"input": np.clip(scaled, -8, 8)}
-    native, onnx = open_backend(bundle, "native"), open_backend(bundle, "onnx")
-    block = {"input": inputs["input"][:256]}
-    assert np.abs(native.run(block)["logits"] - onnx.run(block)["logits"]).max() <= classifier.PARITY
+    rows = examples(read_folder(folder), "table").inputs[:BLOCK]
+    block = {"input": Inputs(manifest).array(rows)}
+    native, onnx = open_backend(bundle, "native").run(block)["logits"], open_backend(bundle, "onnx").run(block)["logits"]
+    assert float(np.abs(np.subtract(native, onnx)).max()) <= classifier.PARITY
     # Every number of the card was printed.
     card = bundle.files["card.md"].decode()
     assert f"{manifest.metrics['validation_auroc_6h']:.3f}" in card
