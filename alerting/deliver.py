@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from pydantic import ValidationError
 
 from alerting.room import alarm_output
-from contracts.alarms import AlarmEvent, Change, State, alarm_id, digest
+from contracts.alarms import BEGINNINGS, OPEN, AlarmEvent, Change, State, alarm_id, digest
 from contracts.errors import Retryable, VigilError
 from contracts.topics import ALARMS
 from infra.runtime.kafka import TailReader
@@ -30,7 +30,7 @@ from infra.runtime.logs import get_logger
 from infra.runtime.metrics import Metrics
 from infra.runtime.records import Output, Record
 from infra.runtime.settings import Settings
-from infra.runtime.sql.alarms import OPEN, AlarmStore, Dropped, Recorded
+from infra.runtime.sql.alarms import AlarmStore, Dropped, Recorded
 
 DEADLINE_S: Final = 1.5
 # How far back a process that starts looks for changes that nobody has recorded yet: as long as readings are kept.
@@ -74,7 +74,7 @@ def settle(store: AlarmStore, events: Sequence[AlarmEvent]) -> list[Settled]:
 def _settle(store: AlarmStore, event: AlarmEvent, result: Recorded | Dropped) -> Settled:
     if isinstance(result, Recorded):
         return Settled(events=(result.event,))
-    if event.change is Change.RAISED:
+    if event.change in BEGINNINGS:
         return Settled()
     alarm = store.get(event.alarm_id)
     if alarm is None:

@@ -164,9 +164,15 @@ def _parts(scores: Scores, row: int, since_ms: int) -> tuple[Reason, ...]:
     ]
     parts.sort(key=lambda part: (-part[0], INDEX[part[1]]))
     return tuple(
-        deviation_reason(metric, float(scores.deviation[metric][row]), since_ms)
+        deviation_reason(metric, float(scores.deviation[metric][row]), since_ms, _value(scores, metric, row))
         for _, metric in parts[:MOST_CONTRIBUTIONS]
     )
+
+
+def _value(scores: Scores, metric: str, row: int) -> float | None:
+    """The metric's value where the model said it."""
+    column = scores.value.get(metric)
+    return float(column[row]) if column is not None and np.isfinite(column[row]) else None
 
 
 def event_of(

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from alerting.conditions import Cells, Decision, Ints, Level, Samples
-from alerting.late import HOLE_MS, LateReview
+from alerting.late import HOLE_MS, SHORTEST_HOLE_MS, LateReview
 from alerting.rows import Rows
 from alerting.sequence import Sequence, passes, sequence
 from alerting.thresholds import CONDITIONS, METRICS, WIDTH, Thresholds
@@ -18,11 +18,13 @@ _EACH: Final = np.arange(CONDITIONS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What rows decide, what those that came late would have decided, and how many these are."""
+    """What rows decide, what those that came late would have decided, and how many these are. `distinct`: no two rows were of
+    one patient and metric."""
 
     decisions: list[Decision]
     findings: list[Decision]
     late: int
+    distinct: bool
 
 
 class LimitWatch:
@@ -62,16 +64,19 @@ class LimitWatch:
         late = len(rows) - len(order.rows)
         findings = self._review(rows, key, order, limits, oldest_ms, late=late) if review else []
         self.newest[order.keys] = order.newest
-        return Judged(decisions=self._decide(rows, key, order, limits), findings=findings, late=late)
+        decisions, distinct = self._decide(rows, key, order, limits), len(order.keys) == len(rows)
+        return Judged(decisions=decisions, findings=findings, late=late, distinct=distinct)
 
     def _review(
         self, rows: Rows, key: Ints, order: Sequence, limits: Thresholds, oldest_ms: int, *, late: int
     ) -> list[Decision]:
         """Keys with late rows, or with a hole: usually none."""
-        known = self.newest[order.keys]
-        touched = order.newest - known >= HOLE_MS[order.keys % METRICS]
+        gap_ms = order.newest - order.before
+        if not late and int(gap_ms.max()) < SHORTEST_HOLE_MS:
+            return []
+        touched = gap_ms >= HOLE_MS[order.keys % METRICS]
         if len(order.keys) == len(rows):  # the first sample of a key ends no hole
-            touched &= known > 0
+            touched &= order.before > 0
         if late:
             punctual = np.zeros(len(rows), dtype=np.bool_)
             punctual[order.rows] = True

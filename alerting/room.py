@@ -280,9 +280,11 @@ class AlertRoom:
         oldest_ms = self._tick_ms - IDLE_GRACE_MS
         for start in range(0, len(rows), MAX_ROWS):
             part = rows if len(rows) <= MAX_ROWS else rows.where(_between(len(rows), start, start + MAX_ROWS))
-            part = self._technical.hear(part, part.time_ms >= oldest_ms)
+            in_time = part.time_ms >= oldest_ms
+            part, pair = self._technical.hear(part, in_time)
             compiled = self._rules.current
             judged = self._limits.judge(part, compiled.limits, oldest_ms, review=compiled.rules.review_late)
+            self._technical.hear_values(part, pair, in_time, distinct=judged.distinct)
             self.counts.late += judged.late
             for decision in judged.decisions:
                 self._say_limit(int(part.record[decision.row]), decision)

@@ -26,11 +26,13 @@ MAX_ROWS: Final = 1 << 21
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequence:
     """`rows`: indices of the samples to judge, grouped by key, in order within a key. `group`: the number of each row's
-    group, from 0 without gaps. `keys`, `newest`: each group's key and the newest time judged of it."""
+    group, from 0 without gaps. `keys`, `before`, `newest`: each group's key, and the newest time judged of it before and after
+    these samples."""
 
     rows: Indices
     group: Indices
     keys: Ints
+    before: Ints
     newest: Ints
 
 
@@ -57,7 +59,7 @@ def sequence(
         timely = (times > known) & (times >= oldest_ms)
         fresh = np.flatnonzero(timely)
         newest_of = times if len(fresh) == len(times) else np.where(timely, times, known)
-        return Sequence(rows=order[fresh], group=fresh, keys=ordered, newest=newest_of)
+        return Sequence(rows=order[fresh], group=fresh, keys=ordered, before=known, newest=newest_of)
     if np.any(same & (record[order][1:] == record[order][:-1]) & (times[1:] <= times[:-1])):
         order = np.lexsort((seq, boot, time_ms, record, key))
         times = time_ms[order]
@@ -82,6 +84,7 @@ def sequence(
         rows=order[fresh],
         group=group[fresh],
         keys=keys,
+        before=known,
         newest=np.maximum(top[ends] & _TIME_MASK, known),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.conditions import Bools, Kind
 from alerting.faults import NOBODY, FaultWatch
@@ -44,18 +45,23 @@ class TechnicalWatch:
         self.silence.use(rules.silence)
         self.unchanging.use(rules.unchanging)
 
-    def hear(self, rows: Rows, in_time: Bools) -> Rows:
-        """Take note of rows. Returns them with values that do not change marked questionable."""
+    def hear(self, rows: Rows, in_time: Bools) -> tuple[Rows, npt.NDArray[np.int32]]:
+        """Take note of who sends. Returns the rows, with values that do not change marked questionable, and the number of each
+        one's patient and device."""
         pair = self.silence.hear(rows.slot, rows.device, rows.metric, in_time)
-        listened_ms = self.silence.listened_ms
-        usable = in_time & (rows.quality < Quality.BAD)
-        self.unchanging.hear(pair, rows.metric, rows.value, rows.time_ms, usable, listened_ms)
-        self.faults.hear(rows.slot, listened_ms)
+        self.faults.hear(rows.slot, self.silence.listened_ms)
         doubtful = self.unchanging.questionable(pair, rows.metric)
         if doubtful is None or not doubtful.any():
-            return rows
+            return rows, pair
         marked = np.where(doubtful, np.maximum(rows.quality, np.uint8(Quality.QUESTIONABLE)), rows.quality)
-        return replace(rows, quality=marked)
+        return replace(rows, quality=marked), pair
+
+    def hear_values(self, rows: Rows, pair: npt.NDArray[np.int32], in_time: Bools, *, distinct: bool) -> None:
+        """Take note of what is sent. `distinct`: no two rows are of one patient and metric."""
+        usable = in_time & (rows.quality < Quality.BAD)
+        self.unchanging.hear(
+            pair, rows.metric, rows.value, rows.time_ms, usable, self.silence.listened_ms, distinct=distinct
+        )
 
     def notice(self, fault: Fault, slots: Iterable[int]) -> None:
         """Our own code failed on a record of these patients; of nobody that anybody could name, if there are none."""

@@ -118,14 +118,24 @@ def score_number(score: float) -> str:
     return f"{score:.1f}" if abs(score) >= 1 or score == 0 else f"{score:.2g}"
 
 
-def deviation_reason(metric: str, deviation: float, since_ms: int) -> Reason:
-    """One metric's part in a score: how far it is from the patient's own usual.
+def deviation_reason(metric: str, deviation: float, since_ms: int, value: float | None = None) -> Reason:
+    """One metric's part in a score: its value where it is known, and how far it is from the patient's own usual.
 
     >>> deviation_reason("heart_rate", 24.0, 0).text
     'HR +24 from own baseline'
+    >>> deviation_reason("respiratory_rate", 9.0, 0, 27.0).text
+    'RR 27, +9 from own baseline'
+    >>> deviation_reason("spo2", 0.2, 0, 91.0).text  # as always, and yet what drives the score
+    'SpO2 91'
     """
     vital = BY_NAME[metric]
-    text = f"{vital.label} {deviation:+.{vital.decimals}f} from own baseline"
+    apart = f"{deviation:+.{vital.decimals}f}"
+    if value is None:
+        text = f"{vital.label} {apart} from own baseline"
+    elif float(apart) == 0:
+        text = f"{vital.label} {value:.{vital.decimals}f}"
+    else:
+        text = f"{vital.label} {value:.{vital.decimals}f}, {apart} from own baseline"
     return Reason(
         kind="score", metric=metric, value=number(deviation), unit=vital.unit, since_ms=since_ms, text=text
     )

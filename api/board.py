@@ -7,14 +7,15 @@ action on this very node. `Board.fold` shows it once, and a second time when it 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from api.moments import rfc3339, rfc3339_or_none
-from api.schema import Alarm, Reason
+from api.schema import Alarm, Reason, subject_of
 from api.ward import NO_ALARMS, Counts, counts_of
-from contracts.alarms import AlarmEvent, Change, State
+from contracts.alarms import BEGINNINGS, OPEN, AlarmEvent, Change, State
+from contracts.groups import is_group
 
 MAX_SEEN: Final = 50_000
 MAX_CLOSED: Final = 2_000
@@ -71,9 +72,13 @@ class FeedCursor:
 
 
 class Board:
-    """Open alarms by id, and the newest closed ones. `feed` is what is known of the feed; `revision` counts changes."""
+    """Open alarms by id, and the newest of those that call nobody: resolved, inhibited, found in late data. `feed` is what is
+    known of the feed; `revision` counts changes. `still` is told the metrics of a patient whose values do not change, whenever
+    they are others than before."""
 
-    def __init__(self) -> None:
+    def __init__(self, still: Callable[[str, frozenset[str]], None] = lambda _, __: None) -> None:
+        self._tell_still = still
+        self._still: dict[str, frozenset[str]] = {}
         self.feed = FeedCursor()
         self.revision = 0
         self._open: dict[str, Alarm] = {}
@@ -131,7 +136,7 @@ class Board:
             self._unrecorded.add(event.event_id)
         known = self.get(event.alarm_id)
         if known is None:
-            follows = event.change is Change.RAISED
+            follows = event.change in BEGINNINGS
             newer = True
         else:
             follows = event.alarm_version <= known.version + 1
@@ -163,8 +168,8 @@ class Board:
         return len(self._unrecorded)
 
     def open_alarms(self, patients: frozenset[str] | None = None) -> list[Alarm]:
-        """Alarms that are not resolved, oldest first."""
-        alarms = (a for a in self._open.values() if patients is None or a.patient in patients)
+        """Alarms that call somebody, oldest first. Those of a whole group are everybody's."""
+        alarms = (a for a in self._open.values() if patients is None or a.patient in patients or is_group(a.patient))
         return sorted(alarms, key=lambda a: (a.onset, a.id))
 
     def counts(self, patient: str) -> Counts:
@@ -174,7 +179,7 @@ class Board:
 
     def _store(self, alarm: Alarm) -> None:
         self.revision += 1
-        if alarm.state is State.RESOLVED:
+        if alarm.state not in OPEN:
             self._drop(alarm)
             self._closed[alarm.id] = alarm
             self._closed.move_to_end(alarm.id)
@@ -184,6 +189,8 @@ class Board:
             self._closed.pop(alarm.id, None)
             self._open[alarm.id] = alarm
             self._by_patient.setdefault(alarm.patient, set()).add(alarm.id)
+        if alarm.metric is not None:
+            self._look_whether_still(alarm.patient)
 
     def _drop(self, alarm: Alarm) -> None:
         self._open.pop(alarm.id, None)
@@ -192,6 +199,18 @@ class Board:
             ids.discard(alarm.id)
             if not ids:
                 del self._by_patient[alarm.patient]
+        self._look_whether_still(alarm.patient)
+
+    def _look_whether_still(self, patient: str) -> None:
+        alarms = (self._open[i] for i in self._by_patient.get(patient, ()))
+        found = frozenset(
+            a.metric for a in alarms if a.metric is not None and any(r.kind == "unchanging" for r in a.reasons)
+        )
+        if found != self._still.get(patient, frozenset()):
+            self._still[patient] = found
+            if not found:
+                del self._still[patient]
+            self._tell_still(patient, found)
 
 
 def _newest(one: int | None, other: int | None) -> int | None:
@@ -203,7 +222,7 @@ def folded(known: Alarm | None, event: AlarmEvent) -> Alarm:
     say stays null."""
     at = rfc3339(event.at_ms)
     facts: dict[str, object] = dict.fromkeys(_LATER) if known is None else dict(known)
-    if known is None or event.change is Change.WORSENED:
+    if known is None or event.change in (Change.WORSENED, Change.RELEASED):
         facts.update(
             priority=event.priority,
             text=event.text,
@@ -213,6 +232,7 @@ def folded(known: Alarm | None, event: AlarmEvent) -> Alarm:
     facts.update(
         id=event.alarm_id,
         patient=event.patient,
+        subject=subject_of(event.patient),
         device=event.device,
         condition=event.condition,
         lane=event.lane,
@@ -224,7 +244,7 @@ def folded(known: Alarm | None, event: AlarmEvent) -> Alarm:
         feed_seq=_newest(event.feed_seq, known.feed_seq if known else None),
     )
     match event.change:
-        case Change.RAISED:
+        case Change.RAISED | Change.INHIBITED | Change.FOUND | Change.RELEASED:
             facts["raised"] = at
         case Change.WORSENED:
             facts.update(cleared=None, acknowledged_by=None, acknowledged_at=None, snoozed_until=None)

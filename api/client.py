@@ -55,7 +55,7 @@ class AlarmDocument(TypedDict):
     metric: str | None
     text: str
     reasons: list[dict[str, Any]]
-    state: Literal["active", "acknowledged", "latched", "resolved"]
+    state: Literal["active", "acknowledged", "latched", "resolved", "inhibited", "retrospective"]
     version: int
     onset: str
     condition_time: str
@@ -68,6 +68,7 @@ class AlarmDocument(TypedDict):
     snoozed_until: str | None
     label: str | None
     feed_seq: int | None
+    subject: Literal["patient", "group"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ class Node:
         self.health = health
         self.version = version("vigil-rpm")
         self.ward = Ward()
-        self.board = Board()
+        self.board = Board(self.ward.doubt)
         self.stores = SqlStores(settings.sql_url)
         self.kafka = KafkaFeed(settings, vitals=self._take_vitals, alarms=self._take_alarms, warmed=self._kafka_warm)
         self.canary = CanaryFeed(settings.canary_url)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, Protocol
 
 from contracts.canary import is_canary
+from contracts.groups import is_group
 
 # Their texts are shared by all viewers. A storm of a thousand alarms in one second must not close a viewer that reads.
 MAX_ALARMS: Final = 4096
@@ -153,4 +154,7 @@ class Outbox:
 
 
 def _has(patients: Patients, patient: str) -> bool:
-    return not is_canary(patient) if patients is None else patient in patients
+    if patients is None:
+        return not is_canary(patient)
+    # The alarm of a whole group stands for those of its patients, whomever of them a viewer follows.
+    return patient in patients or (is_group(patient) and len(patients) > 0)

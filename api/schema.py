@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.moments import rfc3339, rfc3339_or_none
 from contracts.alarms import AlarmEvent as WireEvent
-from contracts.alarms import Change, Lane, Priority, State
+from contracts.alarms import Change, Lane, Priority, ReasonKind, State
 from contracts.alarms import Reason as WireReason
+from contracts.groups import is_group
 from contracts.scores import Status
 from infra.runtime.sql.episodes import Alarm as StoredAlarm
 
@@ -188,7 +189,7 @@ class Scores(_Answer):
 class Reason(_Answer):
     """One fact behind an alarm."""
 
-    kind: Literal["limit", "silence", "quality", "score", "implausible"]
+    kind: ReasonKind
     metric: str | None
     value: float | None
     limit: float | None
@@ -209,15 +210,23 @@ class Reason(_Answer):
         )
 
 
+def subject_of(key: str) -> Literal["patient", "group"]:
+    """What the key of an alarm stands for."""
+    return "group" if is_group(key) else "patient"
+
+
 class Alarm(_Answer):
     """An alarm as it stands. `version` counts its changes; `feed_seq` is the number of the newest recorded one.
 
     `onset`: when the condition began; `condition_time`: when it had held for its onset delay; `raised`: when the alarm
-    was raised. `cleared`: when the condition ended; `resolved`: when the alarm was over. null: not yet, or not known.
+    was raised, or the tick at which it was found. `cleared`: when the condition ended; `resolved`: when the alarm was over.
+    null: not yet, or not known. Only `active`, `acknowledged` and `latched` call somebody. `inhibited`: another alarm, named by a
+    reason, stands for it; `retrospective`: found in data that came too late. `subject`: group, when no single patient is meant.
     """
 
     id: str
     patient: str
+    subject: Literal["patient", "group"]
     device: str | None
     condition: str
     rule_version: int
@@ -246,6 +255,7 @@ class Alarm(_Answer):
         return cls(
             id=alarm.alarm_id,
             patient=alarm.patient,
+            subject=subject_of(alarm.patient),
             device=alarm.device,
             condition=alarm.condition,
             rule_version=alarm.rule_version,

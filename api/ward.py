@@ -18,8 +18,9 @@ from api.columns import LatestRows, ScoreRow
 from api.moments import rfc3339
 from contracts.alarms import Priority
 from contracts.canary import is_canary
+from contracts.groups import is_group
 from contracts.readings import Quality
-from contracts.scores import Status
+from contracts.scores import BASELINE, SHADOW, Status
 from contracts.vitals import BY_NAME, CATALOGUE
 
 # A worker that restarts sends its last rows again. An older row is such a repetition when it is at most this much older
@@ -29,6 +30,7 @@ AHEAD_MS: Final = 10_000
 # Another model takes the place of the shown one when that one has said nothing for this long.
 RISK_EXPIRES_MS: Final = 120_000
 
+_NOTHING: Final = frozenset[str]()
 _QUALITY: Final = tuple(q.name.lower() for q in Quality)
 _EXPIRY_MS: Final = {v.name: int(v.expiry_s * 1000) for v in CATALOGUE}
 _ORDER: Final = {v.name: i for i, v in enumerate(CATALOGUE)}
@@ -98,6 +100,7 @@ class Ward:
         self._beds: dict[str, _Bed] = {}
         self._people: dict[str, Person] = {}
         self._strangers: set[str] = set()
+        self._doubtful: dict[str, frozenset[str]] = {}  # metrics whose values do not change
         self._by_vitals: OrderedDict[str, _Bed] = OrderedDict()  # in the order of their newest change
         self._by_risk: OrderedDict[str, _Bed] = OrderedDict()
 
@@ -125,6 +128,7 @@ class Ward:
             ):
                 self.as_of_ms = tick_ms
             values = bed.values
+            doubtful = self._doubtful.get(patient, _NOTHING)
             changed = False
             for metric, head, tail, expiry_ms, value, time_ms, time, quality in columns:
                 moment = time[row]
@@ -135,7 +139,7 @@ class Ward:
                 if old is not None and old.time_ms == t and old.value == v and old.quality == q:
                     continue
                 number = "null" if v is None else repr(v)
-                text = f'{head}{number},"time":"{moment}","quality":"{_QUALITY[q]}{tail}'
+                text = f'{head}{number},"time":"{moment}","quality":"{_shown(q, metric in doubtful)}{tail}'
                 values[metric] = _Value(v, t, q, round_, text, t + expiry_ms)
                 changed = True
             if changed:
@@ -160,11 +164,28 @@ class Ward:
             self.round = round_
         return self.round == round_
 
+    def doubt(self, patient: str, metrics: frozenset[str]) -> None:
+        """From now on the values of these metrics of `patient` are questionable at best, and those of no others: a value that
+        does not change must not look like a measured one, however good its sensor thinks it is."""
+        before = self._doubtful.pop(patient, _NOTHING)
+        if metrics:
+            self._doubtful[patient] = metrics
+        bed = self._beds.get(patient)
+        for metric in (before ^ metrics) & (bed.values.keys() if bed is not None else set()):
+            assert bed is not None
+            value = bed.values[metric]
+            was, shown = (f'"quality":"{_shown(value.quality, metric in m)}"' for m in (before, metrics))
+            self.round += 1
+            bed.values[metric] = value._replace(text=value.text.replace(was, shown, 1), round=self.round)
+            bed.round = self.round
+            self._by_vitals[patient] = bed
+            self._by_vitals.move_to_end(patient)
+
     def set_people(self, people: Mapping[str, Person]) -> bool:
         """Replace what is known about people; patients who are only on the stream stay. Returns whether a viewer would
         see a difference: a name, a bed, somebody new or gone."""
         before = {p: self.person(p) for p in self.patients()}
-        self._people = {p: person for p, person in people.items() if not is_canary(p)}
+        self._people = {p: person for p, person in people.items() if not is_canary(p) and not is_group(p)}
         self._strangers = {p for p, bed in self._beds.items() if p not in self._people and not bed.canary}
         return before != {p: self.person(p) for p in self.patients()}
 
@@ -257,14 +278,24 @@ def _repeated(tick_ms: int, shown_ms: int, now_ms: int) -> bool:
 
 
 def _replaces(row: ScoreRow, shown: ScoreRow | None) -> bool:
-    """Whether `row` is shown instead of `shown`. One model is kept as long as it speaks, so that two do not flicker."""
+    """Whether `row` is shown instead of `shown`. One model is kept as long as it speaks, so that two do not flicker; the
+    baseline before all others, for the wall shows and sorts by its deviations. A shadow is never shown."""
+    if row.model.endswith(SHADOW):
+        return False
     if shown is None:
         return True
+    speaks = row.window_end_ms <= shown.window_end_ms + RISK_EXPIRES_MS
+    if BASELINE in (row.model, shown.model) and row.model != shown.model and speaks:
+        return row.model == BASELINE and row.window_end_ms > shown.window_end_ms - RISK_EXPIRES_MS
     if (row.model, row.version) == (shown.model, shown.version):
         return row.window_end_ms > shown.window_end_ms or (row.window_end_ms == shown.window_end_ms and row != shown)
     if row.window_end_ms > shown.window_end_ms + RISK_EXPIRES_MS or row.model == shown.model:
         return row.window_end_ms >= shown.window_end_ms
     return row.status is Status.OK and shown.status is not Status.OK and row.window_end_ms >= shown.window_end_ms
+
+
+def _shown(quality: int, doubtful: bool) -> str:
+    return _QUALITY[max(quality, Quality.QUESTIONABLE) if doubtful else quality]
 
 
 def _delta(bed: _Bed, since: int, now_ms: int) -> str:

@@ -9,6 +9,8 @@ from typing import Any, Final, Protocol, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from contracts.alarms import OPEN
+
 _STYLES: Final = {"high": "bold white on red", "medium": "bold black on yellow", "low": "bold black on cyan"}
 _MARKS: Final = {"high": "!!!", "medium": "!! ", "low": "!  "}  # not by colour alone, as IEC 60601-1-8 has it
 
@@ -56,7 +58,7 @@ class TextLines:
 def line_of(alarm: Mapping[str, Any], change: str, patient: Mapping[str, Any]) -> Text:
     """Time of day (UTC), priority, change, bed or patient key, and what is wrong."""
     priority = str(alarm.get("priority", ""))
-    over = alarm.get("state") == "resolved"
+    over = alarm.get("state") not in OPEN  # resolved, behind another alarm, or found in late data: nobody is called
     moment = alarm.get("resolved") or alarm.get("cleared") if over else None
     moment = moment or alarm.get("acknowledged_at") if change == "acknowledged" else moment
     text = Text()

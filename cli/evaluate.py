@@ -111,10 +111,10 @@ def _score(
 
 
 def _called(name: str, inputs: str) -> str:
-    """The name in the output: which inputs the trees had is part of it; a bundle's folder stands for its model."""
+    """The name in the output: which inputs the trees had is part of it; a bundle's folder stands for model and version."""
     if name == "lightgbm" and inputs != "vitals":
         return f"lightgbm_{inputs}"
-    return name if name in _OWN else Path(name).parent.name if "/" in name else name
+    return name if name in _OWN or "/" not in name else " ".join(Path(name).parts[-2:])
 
 
 def _folder(name: str) -> Path:

@@ -45,9 +45,14 @@ def _system_ms() -> int:
 
 
 def _measured(bundle: Bundle) -> Measured:
-    found = pace(bundle, OnnxBackend(bundle))
-    size = sum(map(len, bundle.files.values()))
-    return Measured(bytes=size, batch_p99_ms=found.p99_ms, windows_per_second=found.per_core_second)
+    """The best of three: on a machine with other work, the rest measures the neighbours."""
+    backend = OnnxBackend(bundle)
+    found = [pace(bundle, backend) for _ in range(3)]
+    return Measured(
+        bytes=sum(map(len, bundle.files.values())),
+        batch_p99_ms=min(each.p99_ms for each in found),
+        windows_per_second=max(each.per_core_second for each in found),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +134,10 @@ class Desk:
                 raise VigilError(
                     "A shadow becomes champion only through the gates.",
                     cause="no evaluation was given",
-                    fix="vigil evaluate NAME --data DIR --json > evaluation.json, then --evaluation evaluation.json",
+                    fix="vigil evaluate FOLDER CHAMPION_FOLDER --data DIR --json > evaluation.json",
                 )
-            gates += judge_evaluation(evaluation, name, version, bundle.digest, champion, self._asked)
+            before = self._bundle(name, champion) if champion is not None else None
+            gates += judge_evaluation(evaluation, bundle, before, self._asked)
         passed = all(gate.passed for gate in gates)
         if passed:
             expected = (champion or "") if to is Stage.CHAMPION else None

@@ -8,8 +8,9 @@ is unusual) they sum to the score. Trained classifiers explain only scores that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,9 @@ from contracts.vitals import CATALOGUE, INDEX
 SCHEMA: Final = "scores/1"
 _CONTRIBUTION: Final = "contribution."
 _DEVIATION: Final = "deviation."
+_VALUE: Final = "value."
+BASELINE: Final = "personal_baseline"
+"""The model that every patient has: deviation from the own usual."""
 MAX_TROUBLE: Final = 200  # characters
 SHADOW: Final = ".shadow"
 """Behind the name of a model that scores for comparison only. No alarm rule can name such a model."""
@@ -44,7 +48,8 @@ class Scores:
     """Columns of equal length, all of one model and version. `status` indexes `STATUSES`. `contribution`: metric name to its
     part of the score (0 where it had no part). `deviation`: metric name to value minus the patient's own baseline in the
     metric's unit (NaN where unknown): what a nurse reads as "+9 over own baseline". `completeness`: the share of its inputs
-    the model had, for models that score with parts missing; None for models that do not say.
+    the model had, for models that score with parts missing; None for models that do not say. `value`: the metric's newest
+    value where a score was explained.
 
     `trouble`: what is wrong with the model itself, "" when it works: a bundle that was refused, an older version that stands
     in. A frame whose only row is the canary of its partition, `failed`, says nothing but that."""
@@ -59,6 +64,7 @@ class Scores:
     deviation: Mapping[str, npt.NDArray[np.float32]]
     completeness: npt.NDArray[np.float32] | None = None
     trouble: str = ""
+    value: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __len__(self) -> int:
         return len(self.score)
@@ -79,7 +85,9 @@ def encode_scores(scores: Scores) -> bytes:
         columns["completeness"] = scores.completeness
     if scores.trouble:
         columns["trouble"] = constant(scores.trouble[:MAX_TROUBLE], rows)
-    for prefix, part in ((_CONTRIBUTION, scores.contribution), (_DEVIATION, scores.deviation)):
+    for prefix, part in (
+        (_CONTRIBUTION, scores.contribution), (_DEVIATION, scores.deviation), (_VALUE, scores.value)
+    ):
         for vital in CATALOGUE:
             if (column := part.get(vital.name)) is not None:
                 columns[prefix + vital.name] = column
@@ -109,6 +117,7 @@ def decode_scores(payload: bytes) -> Scores:
         deviation=_part(frame.names, _DEVIATION, frame.numbers),
         completeness=frame.numbers("completeness", np.float32) if "completeness" in frame.names else None,  # type: ignore[arg-type]
         trouble=_trouble(frame),
+        value=_part(frame.names, _VALUE, frame.numbers),
     )
 
 

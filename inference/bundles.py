@@ -30,7 +30,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -215,9 +215,9 @@ class Manifest(_Part):
 class Bundle:
     """A bundle whose every byte was checked. `digest`: SHA-256 of its manifest, which stands for the whole."""
 
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
     digest: str
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = field(repr=False)
 
     @property
     def label(self) -> str:

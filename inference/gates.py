@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.errors import InvalidInput
+from inference.bundles import Bundle
 
 RIVAL_WITHOUT_CHAMPION: Final = "news2"  # what wards use today
 
@@ -79,40 +80,60 @@ def judge_bundle(measured: Measured, asked: Limits) -> list[Gate]:
 
 
 def judge_evaluation(
-    evaluation: Mapping[str, Any], name: str, version: str, digest: str, champion: str | None, asked: Limits
+    evaluation: Mapping[str, Any], candidate: Bundle, champion: Bundle | None, asked: Limits
 ) -> list[Gate]:
-    """The gates before a champion. `champion`: its version, None when the model has none; then NEWS2 is to be beaten.
+    """The gates before a champion. `champion`: None when the model has none; then NEWS2 is to be beaten.
 
-    Raises `InvalidInput` when this is no evaluation, or none of this version and its rival.
+    Raises `InvalidInput` when this is no evaluation, or none of these very bundles.
     """
     scorers = evaluation.get("scorers")
     if not isinstance(scorers, Mapping):
         raise InvalidInput("evaluation", "is not the JSON of `vigil evaluate`: it has no scorers")
-    rival = RIVAL_WITHOUT_CHAMPION if champion is None else f"{name} {champion}"
-    candidate = _scorer(scorers, f"{name} {version}")
-    against = _scorer(scorers, rival)
-    if candidate.get("digest", digest) != digest:
-        raise InvalidInput("evaluation", f"is of another bundle than the registered {name} {version}")
+    mine = _of_bundle(scorers, candidate)
+    against = _news2(scorers) if champion is None else _of_bundle(scorers, champion)
+    rival = RIVAL_WITHOUT_CHAMPION if champion is None else champion.label
     return [
+        _told("unseen patients", lambda: _unseen(evaluation, candidate)),
         _told("events", lambda: _events(evaluation, asked)),
-        _told("beats the champion", lambda: _beats(candidate, against, rival, asked)),
-        _told("calibration", lambda: _calibration(candidate, asked)),
-        _told("subgroups", lambda: _subgroups(candidate, asked)),
+        _told("beats the champion", lambda: _beats(mine, against, rival, asked)),
+        _told("calibration", lambda: _calibration(mine, asked)),
+        _told("subgroups", lambda: _subgroups(mine, asked)),
     ]
 
 
 def evidence(gates: list[Gate], evaluation: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What the registry keeps of a promotion."""
-    known = {key: evaluation[key] for key in ("data", "patients", "events") if key in evaluation} if evaluation else {}
+    of = evaluation or {}
+    known = {key: of[key] for key in ("data", "part", "patients", "events", "seed") if key in of}
     return {"gates": [asdict(gate) for gate in gates], **known}
 
 
-def _scorer(scorers: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = scorers.get(name)
+def _of_bundle(scorers: Mapping[str, Any], bundle: Bundle) -> Mapping[str, Any]:
+    """What was said of this very bundle: its name may stand for another version, its manifest's digest cannot."""
+    note = f"bundle {bundle.label}, manifest {bundle.digest[:12]}"
+    for found in scorers.values():
+        if isinstance(found, Mapping) and found.get("note") == note:
+            return found
+    have = ", ".join(sorted(map(str, scorers)))
+    raise InvalidInput(
+        "evaluation", f"does not judge {bundle.label} as it is registered; it judges {have}. Evaluate both folders together"
+    )
+
+
+def _news2(scorers: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = scorers.get(RIVAL_WITHOUT_CHAMPION)
     if not isinstance(found, Mapping):
-        have = ", ".join(sorted(map(str, scorers)))
-        raise InvalidInput("evaluation", f"holds no scorer {name!r}; it holds {have}. Both must be evaluated together")
+        raise InvalidInput("evaluation", f"has no {RIVAL_WITHOUT_CHAMPION} beside it")
     return found
+
+
+def _unseen(evaluation: Mapping[str, Any], bundle: Bundle) -> tuple[bool, str]:
+    """Patients of the data a model was trained on must be the locked ones."""
+    data, part = str(evaluation["data"]), str(evaluation["part"])
+    own = bundle.manifest.training.data.startswith(data)
+    return part == "locked" or (part == "all" and not own), (
+        f"{part} patients of {data}, {'of which training took its own' if own else 'which training never saw'}"
+    )
 
 
 def _told(name: str, judged: Callable[[], tuple[bool, str]]) -> Gate:

@@ -173,7 +173,7 @@ def bundle(folder: Path, *, native: bool = False) -> Score:
             some = np.flatnonzero(~np.isnan(level).all(axis=0))
             if len(some):
                 scores[step.rows[some]] = model.score(backend.run, model.features(features, slots[some], times[some]))
-        return Scored(score=scores, probability=True, note=f"bundle {found.manifest.name} {found.manifest.version}")
+        return Scored(score=scores, probability=True, note=f"bundle {found.label}, manifest {found.digest[:12]}")
 
     return score
 

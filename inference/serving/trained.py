@@ -38,6 +38,7 @@ _OK, _NOT_READY, _INSUFFICIENT, _FAILED = (
     STATUSES.index(s) for s in (Status.OK, Status.NOT_READY, Status.INSUFFICIENT, Status.FAILED)
 )
 _DELTA: Final = np.array([FEATURES.index(f"{metric}.delta") for metric in METRICS], dtype=np.intp)
+_LEVEL: Final = np.array([FEATURES.index(f"{metric}.level") for metric in METRICS], dtype=np.intp)
 _NOTHING: Final = Lineup(version=-1, models=())
 
 
@@ -58,12 +59,13 @@ class _Minute:
 
 @dataclass(slots=True)
 class _Answer:
-    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `asked`: its graph was run.
-    `unexplained`: why it could not say where its scores come from."""
+    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `known`: share of its vitals that are
+    fresh. `asked`: its graph was run. `unexplained`: why it could not say where its scores come from."""
 
     score: Floats
     status: npt.NDArray[np.uint8]
     contribution: dict[str, Floats]
+    known: Floats | None = None
     asked: bool = True
     unexplained: str = ""
 
@@ -180,19 +182,20 @@ class TrainedModels:
         vitals = places_of(manifest.vitals)
         there = fresh(self._hours, minute.slots, minute.times, vitals)
         enough = there >= max(1, math.ceil(manifest.coverage * len(vitals)))
+        known = (there / np.float32(len(vitals))).astype(np.float32)
         if loaded.classifier is None:
-            return self._surprise(loaded, minute, enough)
+            return self._surprise(loaded, minute, enough, known)
         ready = minute.minutes >= manifest.ready_minutes
         status = np.where(~enough, _INSUFFICIENT, np.where(ready, _OK, _NOT_READY)).astype(np.uint8)
         score = np.full(len(status), np.nan, dtype=np.float32)
         ok = np.flatnonzero(status == _OK)
         if not len(ok):
-            return _Answer(score=score, status=status, contribution={}, asked=False)
+            return _Answer(score=score, status=status, contribution={}, known=known, asked=False)
         if manifest.input not in tables:
             tables[manifest.input] = loaded.classifier.features(self._hours, minute.slots, minute.times)
         score[ok] = loaded.classifier.score(loaded.runner.run, tables[manifest.input][ok])
         _judge(loaded, score, status, ok)
-        answer = _Answer(score=score, status=status, contribution={})
+        answer = _Answer(score=score, status=status, contribution={}, known=known)
         high = np.flatnonzero((status == _OK) & (score >= _lowest(loaded)))
         if len(high):
             try:
@@ -207,7 +210,7 @@ class TrainedModels:
                 answer.contribution[metric][high] = part
         return answer
 
-    def _surprise(self, loaded: Loaded, minute: _Minute, enough: npt.NDArray[np.bool_]) -> _Answer:
+    def _surprise(self, loaded: Loaded, minute: _Minute, enough: npt.NDArray[np.bool_], known: Floats) -> _Answer:
         manifest = loaded.bundle.manifest
         assert manifest.forecast is not None, "checked by the manifest of a forecaster"
         forecaster = self._forecasters[loaded.bundle.digest]
@@ -226,17 +229,20 @@ class TrainedModels:
             total += part
         score = np.where(ok, total, np.float32(np.nan)).astype(np.float32)
         _judge(loaded, score, status, np.flatnonzero(ok))
-        return _Answer(score=score, status=status, contribution=dict(zip(manifest.forecast.metrics, parts, strict=True)))
+        contribution = dict(zip(manifest.forecast.metrics, parts, strict=True))
+        return _Answer(score=score, status=status, contribution=contribution, known=known)
 
     def _scores(self, served: Served, loaded: Loaded | None, minute: _Minute, answer: _Answer) -> Scores:
         deviation: dict[str, Floats] = {}
+        value: dict[str, Floats] = {}
         if loaded is not None:
             high = np.flatnonzero((answer.status == _OK) & (answer.score >= _lowest(loaded)))
             if len(high):
-                delta = self._hours.table(minute.slots[high], minute.times[high])[:, _DELTA]
+                table = self._hours.table(minute.slots[high], minute.times[high])
                 for metric in answer.contribution:
-                    deviation[metric] = np.full(len(answer.score), np.nan, dtype=np.float32)
-                    deviation[metric][high] = delta[:, METRICS.index(metric)]
+                    for into, place in ((deviation, _DELTA), (value, _LEVEL)):
+                        into[metric] = np.full(len(answer.score), np.nan, dtype=np.float32)
+                        into[metric][high] = table[:, place[METRICS.index(metric)]]
         return Scores(
             model=served.name,
             version=served.wanted if loaded is None else loaded.bundle.manifest.version,
@@ -246,7 +252,9 @@ class TrainedModels:
             status=answer.status,
             contribution=answer.contribution,
             deviation=deviation,
+            completeness=answer.known,
             trouble=self._trouble[served.name],
+            value=value,
         )
 
     def _tell(self, end_ms: int, scored: set[str]) -> Iterator[Scores]:

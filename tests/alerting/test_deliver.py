@@ -17,10 +17,14 @@ from alerting.deliver import Delivery, Outstanding, Recorder, settle
 from alerting.room import alarm_output
 from contracts.alarms import AlarmEvent, Change, Priority, State, alarm_id
 from contracts.errors import Retryable
+from contracts.groups import GROUPS
+from contracts.lifecycle import Refused
 from contracts.topics import ALARMS, REJECTED
 from infra.runtime.records import Output, Record
 from infra.runtime.sql.alarms import AlarmStore, Dropped, Recorded
 from infra.runtime.sql.engine import open_engine, upgrade
+from tests.alerting.test_late import findings
+from tests.alerting.test_together import PEOPLE, ward
 from tests.alerting.timeline import ADA, PARTITION, T0, drawn, events, play
 
 STORY = tuple(play(drawn("97*5 85*20 75*6 95*31")))  # raised, worsened, cleared
@@ -319,3 +323,25 @@ async def test_whatever_fails_every_change_is_sent_and_recorded_in_order(
     for told in (STORY, OTHER):
         assert [e.event_id for e in store.events(told[0].alarm_id)] == [e.event_id for e in told]
     engine.dispose()
+
+
+def test_what_was_held_back_and_what_was_found_is_recorded_as_such(store: Switchable) -> None:
+    """Whole stories as the room tells them, written twice as two groups do."""
+    stays = PEOPLE[0]
+    told = ward({p: range(10, 999 if p == stays else 50) for p in PEOPLE[:4]}, beds=4, until=90)
+    told += findings(drawn("85*20 96*31", start=300))
+    for _ in range(2):
+        assert not any(settled.early for settled in settle(store, told))
+    kept = {(a.patient, a.condition.partition(":")[0]): a.state for a in store.page().items}
+    assert kept == {
+        (GROUPS[PARTITION], "devices_silent"): State.RESOLVED,
+        (stays, "device_silent"): State.ACTIVE,
+        **{(p, "device_silent"): State.RESOLVED for p in PEOPLE[1:4]},
+        (ADA, "spo2_low"): State.RETROSPECTIVE,
+    }
+    assert [a.patient for a in store.open_alarms()] == [stays]
+    (late,) = store.page(states=[State.RETROSPECTIVE], patient=ADA).items
+    refused = store.act(late.alarm_id, Change.ACKNOWLEDGED, actor="nurse", at_ms=T0)
+    assert isinstance(refused, Refused)
+    assert isinstance(store.act(late.alarm_id, Change.LABELLED, actor="nurse", at_ms=T0, note="actionable"), AlarmEvent)
+    assert len(store.events(late.alarm_id)) == 3, "found, cleared, labelled"

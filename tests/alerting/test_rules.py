@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 from alerting.rules.load import dump_json, parse, parse_json, shipped
-from alerting.rules.model import Direction
+from alerting.rules.model import Direction, FaultRule, TogetherRule, UnchangingRule
 from contracts.alarms import Priority
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME, CATALOGUE
@@ -49,6 +49,10 @@ def test_the_rest_of_the_shipped_rules() -> None:
     assert set(rules.signal.metrics) == set(rules.implausible.metrics) == limited
     assert rules.implausible.priority is Priority.MEDIUM
     assert [rule.model for rule in rules.scores] == ["personal_baseline"]
+    assert rules.silence.together == TogetherRule()
+    assert rules.unchanging == UnchangingRule()
+    assert rules.fault == FaultRule()
+    assert rules.review_late
 
 
 def test_what_a_rule_leaves_out_comes_from_the_catalogue() -> None:
@@ -82,6 +86,11 @@ REFUSED = [
      r"^rule signal, metrics: .*catalogue"),
     ("the same metric twice", {"signal": {"metrics": ["spo2", "spo2"], "priority": "low", "onset_s": 1}},
      r"^rule signal, metrics: names the same metric twice"),
+    ("a value that may stand still", {"unchanging": {"after_s": {"spo2": 600}}},
+     r"^rule unchanging, after_s: .*may stand still by nature"),
+    ("half a minute of the same is nothing", {"unchanging": {"after_s": {"heart_rate": 5}}},
+     r"^rule unchanging, after_s.heart_rate: "),
+    ("half of the devices are not nearly all", {"silence": {"together": {"share": 0.5}}}, r"^rule silence, together.share: "),
     ("no windows", {"scores": [SCORE | {"windows": 0}]}, r"^rule m_score, windows: "),
     ("score critical below threshold", {"scores": [SCORE | {"critical": 5}]}, r"^rule m_score: critical must lie above"),
     ("unknown section", {"limit": []}, r"^rule limit: "),

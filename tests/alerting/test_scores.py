@@ -66,6 +66,14 @@ def test_the_event_says_what_drives_the_score() -> None:
     assert (event.onset_ms, event.condition_ms, event.at_ms) == (T0 + 10_000, T0 + 60_000, T0 + 60_000)
 
 
+def test_a_model_that_says_the_values_has_them_read_out() -> None:
+    parts, apart = {"respiratory_rate": 0.05, "spo2": 0.02}, {"respiratory_rate": 9.0, "spo2": 0.0}
+    values = {"respiratory_rate": 27.0, "spo2": 91.0}
+    log = [scores(10 * i, {ADA: 7.0}, contribution=parts, deviation=apart, value=values) for i in range(1, 7)]
+    (event,) = events(new_room().step([tick(100), *log]))
+    assert event.text == "*Risk score 7.0 >= 6: RR 27, +9 from own baseline, SpO2 91"
+
+
 def test_a_window_sent_again_or_revised_never_raises() -> None:
     room = new_room()
     log = windows("7*5")

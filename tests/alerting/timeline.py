@@ -83,6 +83,7 @@ def scores(
     model: str = "personal_baseline",
     contribution: dict[str, float] | None = None,
     deviation: dict[str, float] | None = None,
+    value: dict[str, float] | None = None,
     trouble: str = "",
 ) -> Record:
     """One frame of scores for the window that ends `at`; a status instead of a number is a row without a score."""
@@ -98,6 +99,7 @@ def scores(
         contribution={m: np.full(count, c, np.float32) for m, c in (contribution or {}).items()},
         deviation={m: np.full(count, d, np.float32) for m, d in (deviation or {}).items()},
         trouble=trouble,
+        value={m: np.full(count, v, np.float32) for m, v in (value or {}).items()},
     )
     return record(SCORES.name, encode_scores(frame_of_scores), ARROW_FRAME)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from api.board import Board, FeedCursor, folded
 from api.schema import Alarm
 from api.ward import Counts
-from contracts.alarms import AlarmEvent, Change, Priority, State
+from contracts.alarms import AlarmEvent, Change, Priority, Reason, State
+from contracts.groups import GROUPS
 from tests.api.builders import NOW_MS, event
 
 
@@ -148,3 +149,41 @@ def test_any_order_and_repetition_ends_the_same(data: st.DataObject) -> None:
     assert alarm is not None
     assert (alarm.state, alarm.version, alarm.feed_seq) == (State.RESOLVED, 5, 15)
     assert board.unrecorded == 0
+
+
+def test_what_calls_nobody_is_known_and_not_open() -> None:
+    board = Board()
+    held = event(change=Change.INHIBITED, state=State.INHIBITED, feed_seq=1)
+    found = event("p-002", change=Change.FOUND, state=State.RETROSPECTIVE, feed_seq=2)
+    for e in (held, found):
+        assert board.fold(e) is not None
+    assert board.open_alarms() == []
+    assert board.counts("p-001") == board.counts("p-002") == Counts()
+    assert not board.incomplete
+    told = board.fold(event(change=Change.RELEASED, version=2, feed_seq=3, at_ms=NOW_MS + 5000))
+    assert told is not None
+    assert (told.alarm.state, told.alarm.raised) == (State.ACTIVE, "2026-03-01T10:00:05.000Z")
+    assert [a.patient for a in board.open_alarms()] == ["p-001"]
+
+
+def test_the_alarm_of_a_group_is_everybodys() -> None:
+    board = Board()
+    shown = board.fold(event(GROUPS[0], condition="devices_silent", feed_seq=1))
+    assert shown is not None
+    assert shown.alarm.subject == "group"
+    assert [a.patient for a in board.open_alarms(frozenset({"p-9"}))] == [GROUPS[0]]
+
+
+def test_whose_values_do_not_change_is_told_when_it_changes() -> None:
+    told: list[tuple[str, frozenset[str]]] = []
+    board = Board(lambda patient, metrics: told.append((patient, metrics)))
+    still = Reason(kind="unchanging", metric="spo2", text="SpO2 does not change")
+    raised = event(condition="spo2_unchanging:d-17", feed_seq=1).model_copy(update={"reasons": (still,)})
+    board.fold(raised)
+    board.fold(event(feed_seq=2))
+    board.fold(event(condition="spo2_unchanging:d-17", change=Change.CLEARED, state=State.RESOLVED, version=2, feed_seq=3))
+    assert told == [("p-001", frozenset({"spo2"})), ("p-001", frozenset())]
+    told.clear()
+    board = Board(lambda patient, metrics: told.append((patient, metrics)))
+    board.load([folded(None, raised)], 9)
+    assert told == [("p-001", frozenset({"spo2"}))], "a node that starts knows it from SQL"

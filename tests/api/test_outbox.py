@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from api.outbox import Outbox, Patients, Snapshot
+from contracts.groups import GROUPS
 
 PATIENTS = ("p-1", "p-2", "p-3")
 
@@ -190,3 +191,17 @@ def test_values_leave_only_when_flushed() -> None:
     assert take_all(outbox, world) == []
     outbox.flush()
     assert [f["values"] for f in take_all(outbox, world)] == [{"p-1": 70}]
+
+
+def test_the_alarm_of_a_group_reaches_whoever_follows_anybody() -> None:
+    """It stands for the alarms of its patients, which are held back meanwhile."""
+    outbox, world = started()
+    outbox.subscribe(frozenset({"p-1"}))
+    take_all(outbox, world)
+    assert outbox.offer_alarm(GROUPS[3], '"number":1')
+    assert outbox.offer_alarm("p-2", '"number":2')
+    assert [f["number"] for f in take_all(outbox, world)] == [1]
+    outbox.subscribe(frozenset())
+    take_all(outbox, world)
+    assert outbox.offer_alarm(GROUPS[3], '"number":3')
+    assert take_all(outbox, world) == [], "who follows nobody hears nothing"

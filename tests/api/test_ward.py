@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.columns import latest_rows, score_rows
 from api.schema import Patient, Risk
 from api.ward import AHEAD_MS, NO_ALARMS, REPEATED_MS, Person, Ward
+from contracts.groups import GROUPS
 from contracts.latest import decode_latest, encode_latest
 from contracts.readings import EARLIEST_MS, LATEST_MS, Quality
 from contracts.scores import Status
@@ -232,6 +233,26 @@ def test_two_models_do_not_flicker() -> None:
     assert shown == ["b"] * 43 + ["a"] * 17
 
 
+def test_the_baseline_is_shown_before_trained_models_and_a_shadow_never() -> None:
+    ward = Ward()
+    shown = []
+    ward.fold_scores(score_rows(scores("p-1", 9, model="toy.shadow", end_ms=NOW_MS)))
+    assert patient(ward, "p-1").risk is None
+    for second in range(0, 600, 10):
+        end_ms = NOW_MS + second * 1000
+        if second % 60 == 0:
+            ward.fold_scores(score_rows(scores("p-1", 0.1, model="toy", end_ms=end_ms)))
+        if 20 <= second <= 300:
+            status = Status.OK if second > 100 else Status.NOT_READY
+            ward.fold_scores(score_rows(scores("p-1", 2, status=status, model="personal_baseline", end_ms=end_ms)))
+        risk = patient(ward, "p-1").risk
+        assert risk is not None
+        shown.append(risk.model)
+    assert shown[:2] == ["toy"] * 2
+    assert set(shown[2:36]) == {"personal_baseline"}
+    assert set(shown[48:]) == {"toy"}, "it fell silent"
+
+
 def test_an_older_window_does_not_replace_a_newer_score() -> None:
     ward = Ward()
     ward.fold_scores(score_rows(scores("p-1", 2, end_ms=NOW_MS)))
@@ -262,6 +283,7 @@ def test_whatever_the_topic_holds_the_texts_are_strict_json(
         patient(ward, key, now_ms)
 
 
+@settings(deadline=None)  # on a machine that others use a step may take long
 @given(data=st.data())
 def test_a_reader_at_any_pace_ends_with_the_newest_state(data: st.DataObject) -> None:
     ward = Ward()
@@ -320,3 +342,33 @@ def test_a_ward_of_a_thousand_costs_less_than_15_percent_of_a_core() -> None:
             since = ward.round
     cost = (time.process_time() - began) / 3
     assert cost < 0.15, f"{cost:.3f} s of CPU per second of data"
+
+
+def test_a_value_that_does_not_change_is_questionable_until_it_does() -> None:
+    ward = Ward()
+    fold(ward, {"p-1": {"heart_rate": (72, NOW_MS, 0), "spo2": (97, NOW_MS, 0)}})
+    seen = ward.round
+    ward.doubt("p-1", frozenset({"heart_rate"}))
+    (changed,) = vitals(ward, seen)["patients"]
+    assert {m: v["quality"] for m, v in changed["latest"].items()} == {"heart_rate": "questionable"}, "viewers are told at once"
+    fold(ward, {"p-1": {"heart_rate": (72, NOW_MS + 1000, 0), "spo2": (97, NOW_MS + 1000, 0)}}, NOW_MS + 1000)
+    shown = patient(ward, "p-1").latest
+    assert (shown["heart_rate"].quality, shown["spo2"].quality) == ("questionable", "good")
+    ward.doubt("p-1", frozenset())
+    assert patient(ward, "p-1").latest["heart_rate"].quality == "good"
+
+
+def test_doubt_makes_nothing_better_and_waits_for_a_patient() -> None:
+    ward = Ward()
+    ward.doubt("p-1", frozenset({"heart_rate"}))
+    fold(ward, {"p-1": {"heart_rate": (float("nan"), NOW_MS, int(Quality.NOT_WORN))}})
+    assert patient(ward, "p-1").latest["heart_rate"].quality == "not_worn"
+    fold(ward, {"p-1": {"heart_rate": (72, NOW_MS + 1000, 0)}}, NOW_MS + 1000)
+    assert patient(ward, "p-1").latest["heart_rate"].quality == "questionable"
+
+
+def test_a_group_is_no_patient() -> None:
+    ward = Ward()
+    ward.set_people({key: Person(id=key) for key in (*GROUPS, "p-1")})
+    assert ward.patients() == ["p-1"]
+    assert not ward.knows(GROUPS[0])

@@ -49,9 +49,11 @@ def at(engine: Engine) -> dict[str, Stage]:
 
 
 def evaluation(tmp_path: Path, **entries: Any) -> dict[str, Any]:
-    """`GOOD` for the bundle that is registered as toy 2."""
-    digest = Folders(tmp_path / "registered", tmp_path / "shipped").load("toy", "2").digest
-    scorers = {**GOOD["scorers"], "toy 2": {**GOOD["scorers"]["toy 2"], "digest": digest, **entries}}
+    """`GOOD` for the bundles that are registered as toy 1 and 2."""
+    folders, scorers = Folders(tmp_path / "registered", tmp_path / "shipped"), dict(GOOD["scorers"])
+    for version in ("1", "2"):
+        note = f"bundle toy {version}, manifest {folders.load('toy', version).digest[:12]}"
+        scorers[f"toy {version}"] = {**scorers[f"toy {version}"], "note": note, **(entries if version == "2" else {})}
     return {**GOOD, "scorers": scorers}
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.alarms import Change, Priority, State, alarm_id, digest
+from contracts.alarms import OPEN, Change, Priority, State, alarm_id, digest
 from contracts.errors import InvalidInput
 from contracts.lifecycle import Moved, Refused, transition
 from contracts.ticks import Tick, decode_tick, encode_tick
@@ -34,6 +34,13 @@ def test_parts_of_an_id_do_not_run_together() -> None:
         (State.ACTIVE, Priority.HIGH, Change.ASSIGNED, State.ACTIVE),
         (State.ACTIVE, Priority.HIGH, Change.SNOOZED, State.ACTIVE),
         (State.RESOLVED, Priority.LOW, Change.LABELLED, State.RESOLVED),  # labels come after the fact
+        (None, Priority.MEDIUM, Change.INHIBITED, State.INHIBITED),
+        (State.INHIBITED, Priority.MEDIUM, Change.RELEASED, State.ACTIVE),
+        (State.INHIBITED, Priority.HIGH, Change.CLEARED, State.RESOLVED),  # nobody saw it: nothing to latch
+        (None, Priority.HIGH, Change.FOUND, State.RETROSPECTIVE),
+        (State.RETROSPECTIVE, Priority.HIGH, Change.WORSENED, State.RETROSPECTIVE),
+        (State.RETROSPECTIVE, Priority.HIGH, Change.CLEARED, State.RETROSPECTIVE),
+        (State.RETROSPECTIVE, Priority.HIGH, Change.LABELLED, State.RETROSPECTIVE),
     ],
 )
 def test_legal(state: State | None, priority: Priority, change: Change, expected: State) -> None:
@@ -51,6 +58,14 @@ def test_legal(state: State | None, priority: Priority, change: Change, expected
         (State.RESOLVED, Change.ACKNOWLEDGED),
         (State.RESOLVED, Change.WORSENED),
         (State.RESOLVED, Change.CLEARED),
+        (None, Change.RELEASED),
+        (State.ACTIVE, Change.RELEASED),
+        (State.ACTIVE, Change.INHIBITED),
+        (State.INHIBITED, Change.ACKNOWLEDGED),
+        (State.INHIBITED, Change.RESOLVED),
+        (State.RETROSPECTIVE, Change.ACKNOWLEDGED),
+        (State.RETROSPECTIVE, Change.RELEASED),
+        (State.RETROSPECTIVE, Change.RAISED),
     ],
 )
 def test_refused_with_a_reason(state: State | None, change: Change) -> None:
@@ -67,6 +82,17 @@ def test_a_resolved_alarm_never_comes_back(priority: Priority, changes: list[Cha
         if isinstance(outcome, Moved):
             assert state is not State.RESOLVED or outcome.state is State.RESOLVED
             state = outcome.state
+
+
+@given(st.sampled_from(Priority), st.lists(st.sampled_from(Change), max_size=20))
+def test_a_finding_never_calls_anybody(priority: Priority, changes: list[Change]) -> None:
+    state: State | None = None
+    for change in (Change.FOUND, *changes):
+        outcome = transition(state, priority, change)
+        if isinstance(outcome, Moved):
+            state = outcome.state
+        assert state is State.RETROSPECTIVE
+        assert state not in OPEN
 
 
 @given(st.integers(946_684_800_000, 4_102_444_799_999), st.integers(0, 10**9))

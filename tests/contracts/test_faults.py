@@ -20,7 +20,7 @@ NAMES = st.text(min_size=1, max_size=20).filter(good_name)
     fault=st.builds(
         Fault, room=NAMES, topic=NAMES, offset=st.integers(0, 1 << 62),
         patients=st.lists(NAMES, unique=True, max_size=5).map(lambda names: tuple(sorted(names))),
-    )  # fmt: skip
+    )
 )
 def test_what_was_written_is_read(fault: Fault) -> None:
     assert decode_fault(encode_fault(fault)) == fault

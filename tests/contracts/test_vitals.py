@@ -1,8 +1,12 @@
 """The catalogue is a contract: codes must be real, ranges must contain limits, and order must never change."""
 
+import doctest
+import importlib
+
 import pytest
 
 from contracts.vitals import BY_NAME, CATALOGUE, INDEX, Vital, loinc_check_digit
+from tests.contracts.natural_runs import data_file, natural_runs
 
 VITALS = pytest.mark.parametrize("vital", CATALOGUE, ids=lambda v: v.name)
 
@@ -63,3 +67,27 @@ def test_conversion(metric: str, unit: str, value: float, expected: float) -> No
 @pytest.mark.parametrize(("metric", "unit"), [("heart_rate", "%"), ("spo2", "/min"), ("temperature", "K"), ("glucose", "")])
 def test_a_unit_of_another_quantity_is_no_unit(metric: str, unit: str) -> None:
     assert BY_NAME[metric].factor_for(unit) is None
+
+
+def test_stuck_limits_stand_above_what_real_monitors_show() -> None:
+    """Three times the longest natural run, where recordings show one; none where a whole recording may be a single value."""
+    path = data_file()
+    if not path.exists():
+        pytest.skip("the recordings are not here: set VIGIL_DATA_DIR")
+    runs = natural_runs(path, {v.name: v.hard_low for v in CATALOGUE})
+    for metric in ("heart_rate", "pulse_rate", "respiratory_rate"):
+        assert (BY_NAME[metric].stuck_s or 0) > 3 * runs[metric].longest_s
+    assert runs["spo2"].censored > 0
+    assert BY_NAME["spo2"].stuck_s is None
+    assert (runs["heart_rate"].longest_s, runs["pulse_rate"].longest_s) == (121.0, 172.0)
+
+
+def test_what_may_stand_still_has_no_limit() -> None:
+    assert {v.name for v in CATALOGUE if v.stuck_s is not None} == {
+        "heart_rate", "pulse_rate", "respiratory_rate", "systolic_bp", "diastolic_bp", "mean_bp", "etco2",
+    }  # fmt: skip
+    assert all(v.stuck_s is None or v.stuck_s >= 2 * v.expiry_s for v in CATALOGUE)
+
+
+def test_the_longest_run_of_a_drawn_recording() -> None:
+    assert doctest.testmod(importlib.import_module("tests.contracts.natural_runs")).failed == 0

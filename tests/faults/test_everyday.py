@@ -6,7 +6,10 @@ import random
 import threading
 import time
 
+from contracts.alarms import State
+from contracts.groups import GROUPS
 from contracts.topics import LATEST
+from tests.alerting.timeline import PARTITION, Sample, events, frame, new_room, patients, tick
 from tests.faults.conftest import Hospital
 from tests.faults.harness.gaps import gaps_s, spread
 from tests.faults.harness.ledger import Ledger, now_ms
@@ -88,6 +91,41 @@ def test_t29_short_no_bad_value_is_accepted(hospital: Hospital) -> None:
     record("T-29", met=not found.accepted and not found.good, short=True, seed=number, **found.figures(), bar="accepted 0")
     assert not found.accepted, f"{found.accepted} of {found.sent}: {found.samples}"
     assert not found.good
+
+
+def test_t29_short_a_value_that_is_stuck_is_told() -> None:
+    """Eleven minutes in the log's own time: one of twenty devices repeats itself."""
+    people = patients(20)
+    log = [
+        item
+        for second in range(660)
+        for item in (tick(second), frame([
+            Sample(at=second, value=72 if i == 0 else 70 + (second + i) % 3, metric="heart_rate", patient=p, device=f"d-{p}")
+            for i, p in enumerate(people)
+        ]))
+    ]  # fmt: skip
+    told = [(e.patient, e.condition) for e in events(new_room().step(log))]
+    met = told == [(people[0], f"heart_rate_unchanging:d-{people[0]}")]
+    record("T-29 stuck", met=met, short=True, devices=20, stuck=1, told=len(told), false=sum(p != people[0] for p, _ in told),
+           bar="told after its limit, false 0")  # fmt: skip
+    assert met, told
+
+
+def test_t33_short_all_silent_is_one_alarm_and_nobody_is_forgotten() -> None:
+    people, group = patients(40), GROUPS[PARTITION]
+    log = []
+    for second in range(80):
+        log.append(tick(second))
+        if second < 20:
+            log.append(frame([Sample(at=second, value=97, patient=p, device=f"d-{p}") for p in people]))
+    told = events(new_room().step(log))
+    calling = [e for e in told if e.state is State.ACTIVE]
+    held = {e.patient for e in told if e.state is State.INHIBITED}
+    met = [e.patient for e in calling] == [group] and held == set(people)
+    record("T-33 all", met=met, short=True, silent=len(people), alarms_that_call=len(calling), held=len(held),
+           bar="one alarm calls, each device's is kept")  # fmt: skip
+    assert [e.patient for e in calling] == [group]
+    assert held == set(people)
 
 
 def test_t33_short_each_silent_device_is_told_in_time(hospital: Hospital) -> None:

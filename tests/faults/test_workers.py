@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.topics import LATEST, READINGS, REJECTED, WINDOWS
+from contracts.topics import ALARMS, LATEST, READINGS, REJECTED, WINDOWS
 from infra.runtime.conveyor import EXIT_STALLED
 from tests.faults.conftest import Hospital
 from tests.faults.harness.deployment import Deployment, deployed
@@ -181,7 +182,8 @@ def test_t13_a_worker_that_stalls_in_silence_is_ended(rooms: Deployment) -> None
 def test_t16_a_bug_on_one_patient_costs_that_patient_only(rooms: Deployment) -> None:
     ward, unlucky = Ward(beds=16, name="lucky", ill=False), Ward(beds=1, name="unlucky", ill=False)
     hooked(rooms, f"bug:{unlucky.patients[0]}")
-    rooms.until_ready("processors")
+    rooms.start("alerting")
+    rooms.until_ready("processors", "alerting", seconds=240)
     sender = KafkaSender(rooms.settings, ledger := Ledger())
     other = KafkaSender(rooms.settings, Ledger())
     with Flow(ward, sender):
@@ -199,11 +201,17 @@ def test_t16_a_bug_on_one_patient_costs_that_patient_only(rooms: Deployment) -> 
     delays = tick_delays_s(rooms.read(READINGS.name), rooms.read(LATEST.name))
     before = spread([s for at, s in delays if at < bugs_from_ms], 3)
     during = spread([s for at, s in delays if bugs_from_ms <= at < until_ms], 3)
-    met = found.exact and len(letters) == 5 and during["p99"] <= 1.1 * before["p99"]
+    rooms.until_done("alerting")
+    events = [json.loads(r.value or b"") for r in rooms.read(ALARMS.name)]
+    told = [(e["patient"], e["change"]) for e in events if e["condition"] == "processing_fault"]
+    alarmed = told == [(unlucky.patients[0], "raised")]  # nothing of the patient came after it, so nothing shows that it is over
+    met = found.exact and len(letters) == 5 and alarmed and during["p99"] <= 1.1 * before["p99"]
     record(
         "T-16", met=met, letters=len(letters), others=vars(found), delay_before_s=before, delay_during_s=during,
-        technical_alarm_for_the_patient="not built", bar="letters = events, others' p99 ≤ 1.1 ×",
+        technical_alarms=len(told), alarms_of_others=sum(p not in unlucky.patients for p, _ in told),
+        bar="letters = events, one technical alarm for the patient, others' p99 ≤ 1.1 ×",
     )  # fmt: skip
     assert found.exact, found
     assert len(letters) == 5
+    assert alarmed, told
     assert during["p99"] <= 1.1 * before["p99"], "other patients of the worker wait while the record is looked for"

@@ -8,21 +8,24 @@ from typing import Any
 import pytest
 
 from contracts.errors import InvalidInput
+from inference.bundles import Bundle
 from inference.gates import Measured, evidence, judge_bundle, judge_evaluation, limits
+from tests.inference.bundle_builder import manifest
 
 GOOD: dict[str, Any] = {
-    "data": "held out",
+    "data": "elsewhere",
+    "part": "all",
     "patients": 4000,
     "events": 200,
     "scorers": {
         "toy 2": {
-            "digest": "d" * 64,
+            "note": "bundle toy 2, manifest dddddddddddd",
             "auroc": 0.80,
             "at_budget": {"0.25": {"sensitivity": 0.50, "sensitivity_interval": [0.46, 0.54]}},
             "calibration": {"slope": 1.05, "intercept": 0.0, "ece": 0.004},
             "subgroups": {"sex": {"F": {"auroc": 0.79, "events": 90}, "M": {"auroc": 0.80, "events": 110}}},
         },
-        "toy 1": {"auroc": 0.78, "at_budget": {"0.25": {"sensitivity": 0.44}}},
+        "toy 1": {"note": "bundle toy 1, manifest cccccccccccc", "auroc": 0.78, "at_budget": {"0.25": {"sensitivity": 0.44}}},
         "news2": {"auroc": 0.70, "at_budget": {"0.25": {"sensitivity": 0.28}}},
         "random": {"auroc": 0.50, "at_budget": {"0.25": {"sensitivity": 0.13}}},
     },
@@ -30,9 +33,13 @@ GOOD: dict[str, Any] = {
 ASKED = limits()
 
 
-def failed(evaluation: dict[str, Any], champion: str | None = "1") -> list[str]:
-    gates = judge_evaluation(evaluation, "toy", "2", "d" * 64, champion, ASKED)
-    assert len(gates) == 4
+SECOND = Bundle(manifest=manifest(version="2"), digest="d" * 64, files={})
+FIRST = Bundle(manifest=manifest(), digest="c" * 64, files={})
+
+
+def failed(evaluation: dict[str, Any], champion: Bundle | None = FIRST) -> list[str]:
+    gates = judge_evaluation(evaluation, SECOND, champion, ASKED)
+    assert len(gates) == 5
     return [gate.name for gate in gates if not gate.passed]
 
 
@@ -59,6 +66,10 @@ CANDIDATE = ("scorers", "toy 2")
 @pytest.mark.parametrize(
     ("path", "to", "gate"),
     [
+        (("part",), "train", "unseen patients"),
+        (("part",), "validation", "unseen patients"),
+        (("data",), "made up", "unseen patients"),  # what it was trained on, all of it
+        (("part",), None, "unseen patients"),
         (("events",), 49, "events"),
         (("events",), None, "events"),
         # Better than the champion, but not beyond what chance allows.
@@ -81,6 +92,17 @@ def test_each_gate_keeps_out_what_it_is_for(path: tuple[str, ...], to: Any, gate
     assert failed(changed(*path, to=to)) == [gate]
 
 
+def test_the_locked_patients_of_its_own_data_are_unseen() -> None:
+    assert failed({**GOOD, "data": "made up", "part": "locked"}) == []
+
+
+def test_a_first_version_must_beat_what_wards_use() -> None:
+    alone = changed("scorers", "toy 1", to=None)
+    assert failed(alone, champion=None) == []
+    strong = {**alone["scorers"]["news2"], "at_budget": {"0.25": {"sensitivity": 0.47}}}
+    assert failed({**alone, "scorers": {**alone["scorers"], "news2": strong}}, None) == ["beats the champion"]
+
+
 def test_a_group_with_few_events_is_not_judged() -> None:
     small = {"F": {"auroc": 0.40, "events": 19}, "M": {"auroc": 0.80, "events": 110}}
     assert failed(changed(*CANDIDATE, "subgroups", to={"sex": small})) == []
@@ -93,7 +115,7 @@ def test_a_group_with_few_events_is_not_judged() -> None:
         {"scorers": []},
         changed(*CANDIDATE, to=None),
         changed("scorers", "toy 1", to=None),
-        changed(*CANDIDATE, "digest", to="e" * 64),
+        changed(*CANDIDATE, "note", to="bundle toy 2, manifest eeeeeeeeeeee"),
     ],
 )
 def test_an_evaluation_of_something_else_is_refused(evaluation: dict[str, Any]) -> None:
@@ -113,7 +135,8 @@ def test_a_bundle_must_be_small_and_quick() -> None:
 
 
 def test_what_the_gates_saw_is_kept() -> None:
-    kept = evidence(judge_evaluation(GOOD, "toy", "2", "d" * 64, "1", ASKED), GOOD)
+    kept = evidence(judge_evaluation(GOOD, SECOND, FIRST, ASKED), GOOD)
     assert kept["events"] == 200
-    assert [gate["name"] for gate in kept["gates"]] == ["events", "beats the champion", "calibration", "subgroups"]
-    assert "0.500 (0.460 to 0.540) against 0.440 of toy 1" in kept["gates"][1]["said"]
+    names = [gate["name"] for gate in kept["gates"]]
+    assert names == ["unseen patients", "events", "beats the champion", "calibration", "subgroups"]
+    assert "0.500 (0.460 to 0.540) against 0.440 of toy 1" in kept["gates"][2]["said"]

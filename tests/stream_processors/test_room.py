@@ -8,10 +8,13 @@ from contracts.errors import Fatal, InvalidInput
 from contracts.frames import Array, Labels, constant, encode
 from contracts.partitioning import partition_of
 from contracts.readings import decode_readings
+from contracts.ticks import Tick, encode_tick
 from contracts.topics import ARROW_FRAME, JSON, LATEST, PARTITIONS, REJECTED, TICK, WINDOWS
+from contracts.windows import decode_windows
 from tests.stream_processors.logs import (
     PARTITION,
     PATIENTS,
+    T0,
     Log,
     Sample,
     dead_letters,
@@ -138,3 +141,16 @@ def test_there_are_no_snapshots() -> None:
         room().snapshot()
     with pytest.raises(InvalidInput):
         room().restore(b"")
+
+
+def test_windows_say_which_version_was_in_force_when_they_closed() -> None:
+    log = Log()
+    for second in range(0, 130):
+        log.samples([Sample(at=second, value=70, seq=second)])
+        version = 3 if second == 60 else 2  # an older gateway's tick comes in between: numbers only rise
+        log.raw(encode_tick(Tick(tick_ms=T0 + (second + 1) * 1000, config_version=version if second >= 60 else 0)), TICK)
+    found = [(decode_windows(o.value), dict(o.headers)["config-version"]) for o in run(log) if o.topic == WINDOWS.name]
+    ends = {int(end): version for windows, version in found for end in windows.window_end_ms}
+    assert {version for end, version in ends.items() if end < T0 + 55_000} == {b"0"}
+    assert {version for end, version in ends.items() if end > T0 + 61_000} == {b"3"}
+    assert set(ends.values()) == {b"0", b"3"}

@@ -1,6 +1,6 @@
 // REST calls. An error carries the words the API gave for a person.
 
-import type { Alarm, Metric, Series } from "./types";
+import type { Alarm, Metric, Score, Series } from "./types";
 
 const BASE = "/api/v1";
 
@@ -51,6 +51,20 @@ export async function getSeries(
     `/patients/${encodeURIComponent(patient)}/series?${query}`,
   );
   return "series" in answer ? answer.series : [answer];
+}
+
+export async function getScores(patient: string, fromMs: number, toMs: number): Promise<Score[]> {
+  const query = new URLSearchParams({
+    from: new Date(fromMs).toISOString(),
+    to: new Date(toMs).toISOString(),
+  });
+  return (await call<{ items: Score[] }>(`/patients/${encodeURIComponent(patient)}/scores?${query}`)).items;
+}
+
+// What calls nobody: alarms that another one stands for, and findings in data that came late.
+export async function getAside(patient: string): Promise<Alarm[]> {
+  const query = new URLSearchParams({ patient, state: "inhibited,retrospective", limit: "20" });
+  return (await call<{ items: Alarm[] }>(`/alarms?${query}`)).items;
 }
 
 export function acknowledge(alarm: Alarm): Promise<Alarm> {

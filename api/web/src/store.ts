@@ -158,8 +158,13 @@ function setAsOf(text: string | null): void {
 function setAlarm(next: Map<string, Alarm>, alarm: Alarm): void {
   const before = next.get(alarm.id);
   if (before !== undefined && before.version > alarm.version) return; // an older change came late
-  if (alarm.state === "resolved") next.delete(alarm.id);
-  else next.set(alarm.id, alarm);
+  if (calls(alarm)) next.set(alarm.id, alarm);
+  else next.delete(alarm.id);
+}
+
+// Resolved, behind another alarm, or found in late data: there to be looked up, and calling nobody.
+export function calls(alarm: Alarm): boolean {
+  return alarm.state === "active" || alarm.state === "acknowledged" || alarm.state === "latched";
 }
 
 export function takeAlarm(alarm: Alarm): void {
@@ -189,7 +194,7 @@ export function fold(frame: Frame): void {
           next.set(patient.id, bed);
         }
         beds.value = next;
-        alarms.value = new Map(frame.alarms.filter((a) => a.state !== "resolved").map((a) => [a.id, a]));
+        alarms.value = new Map(frame.alarms.filter(calls).map((a) => [a.id, a]));
         setAsOf(frame.data_as_of);
         break;
       }
@@ -204,7 +209,7 @@ export function fold(frame: Frame): void {
         for (const patient of frame.patients) bedOf(patient.id).risk.value = patient.risk;
         break;
       case "alarm":
-        bedOf(frame.alarm.patient);
+        if (frame.alarm.subject !== "group") bedOf(frame.alarm.patient);
         takeAlarm(frame.alarm);
         break;
       case "heartbeat":

@@ -2,7 +2,7 @@
 
 export type Priority = "high" | "medium" | "low";
 export type Quality = "good" | "questionable" | "bad" | "not_worn";
-export type AlarmState = "active" | "acknowledged" | "latched" | "resolved";
+export type AlarmState = "active" | "acknowledged" | "latched" | "resolved" | "inhibited" | "retrospective";
 
 export interface Limits {
   low: number | null;
@@ -32,12 +32,21 @@ export interface Value {
 
 export interface Risk {
   score: number | null;
-  status: "ok" | "not_ready" | "insufficient";
+  status: "ok" | "not_ready" | "insufficient" | "failed";
   model: string;
   version: string;
   time: string;
   contributions: Record<string, number>;
   deviations: Record<string, number | null>;
+}
+
+// What one model said about one window, as the store keeps it.
+export interface Score {
+  window_end: string;
+  model: string;
+  version: string;
+  score: number | null;
+  status: Risk["status"];
 }
 
 export interface Patient {
@@ -60,6 +69,7 @@ export interface Reason {
 export interface Alarm {
   id: string;
   patient: string;
+  subject: "patient" | "group";
   device: string | null;
   condition: string;
   lane: "physiological" | "technical";

@@ -164,6 +164,8 @@ def test_parts_add_up_to_the_score_less_its_base_and_only_scores_that_could_alar
     assert sum(float(column[1]) for column in parts.values()) == pytest.approx(ill - base, abs=1e-5)
     assert parts["heart_rate"][1] > 0
     assert last.deviation["heart_rate"][1] == 0  # four minutes of the same value are its own baseline
+    assert last.value["heart_rate"][1] == 110
+    assert np.isnan(last.value["heart_rate"][0])
 
 
 def test_taking_the_top_vital_away_lowers_the_score(models: Callable[[], tuple[Loaded, Loaded]]) -> None:

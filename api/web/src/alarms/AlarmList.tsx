@@ -51,11 +51,17 @@ function Item({ alarm }: { alarm: Alarm }) {
       data-state={alarm.state}
       data-selected={selectedAlarm.value === alarm.id}
     >
-      <button type="button" class="what" onClick={() => (openPatient.value = alarm.patient)}>
+      <button
+        type="button"
+        class="what"
+        onClick={() => {
+          if (alarm.subject !== "group") openPatient.value = alarm.patient;
+        }}
+      >
         <PriorityIcon priority={alarm.priority} technical={technical} />
         <span class="text">{alarm.text}</span>
         <span class="where">
-          {who?.bed ?? ""} {who?.name ?? alarm.patient}
+          {alarm.subject === "group" ? "Many patients" : `${who?.bed ?? ""} ${who?.name ?? alarm.patient}`}
         </span>
         <span class="since">{since(alarm.onset)}</span>
       </button>

@@ -3,9 +3,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { getSeries } from "../api";
+import { getAside, getScores, getSeries } from "../api";
+import { isShadow, modelName, newest, scoreText } from "../models";
 import { type Bed, beds, metrics, nowMs, openPatient } from "../store";
-import type { Series } from "../types";
+import type { Alarm, Score, Series } from "../types";
 import { Numeric, Pressure, unitText } from "../wall/Numeric";
 import { AlarmBar, riskTitle } from "../wall/Tile";
 
@@ -86,7 +87,9 @@ function Detail({ bed }: { bed: Bed }) {
           </div>
         ))}
       </section>
+      <Aside id={bed.id} />
       <RiskLine bed={bed} />
+      <Models id={bed.id} />
       <section class="trends" aria-label="Last hour">
         {error !== null && (
           <p class="error" role="alert">
@@ -99,6 +102,74 @@ function Detail({ bed }: { bed: Bed }) {
         ))}
       </section>
     </>
+  );
+}
+
+// Kept to be looked up: alarms held back behind another one, and what was found in late data.
+function Aside({ id }: { id: string }) {
+  const [kept, setKept] = useState<Alarm[]>([]);
+  useEffect(() => {
+    let gone = false;
+    const load = () => {
+      getAside(id)
+        .then((found) => !gone && setKept(found))
+        .catch(() => undefined); // the trends below say that the server does not answer
+    };
+    load();
+    const timer = window.setInterval(load, REFRESH_MS);
+    return () => {
+      gone = true;
+      window.clearInterval(timer);
+    };
+  }, [id]);
+  if (kept.length === 0) return null;
+  return (
+    <section class="aside" aria-label="Held back, and found in late data" data-testid="aside">
+      {kept.map((alarm) => (
+        <p key={alarm.id} class="why" data-state={alarm.state} data-condition={alarm.condition}>
+          {alarm.state === "inhibited" ? `Held back: ${alarm.text}` : alarm.text}{" "}
+          <time dateTime={alarm.onset}>{new Date(alarm.onset).toLocaleString("en-GB")}</time>
+        </p>
+      ))}
+    </section>
+  );
+}
+
+const SPEAKS_MS = 150_000; // a trained model speaks once a minute
+
+// What every model says now, with its name and version.
+function Models({ id }: { id: string }) {
+  const [scores, setScores] = useState<Score[]>([]);
+  useEffect(() => {
+    let gone = false;
+    const load = () => {
+      const to = nowMs.peek();
+      getScores(id, to - SPEAKS_MS, to)
+        .then((found) => !gone && setScores(newest(found)))
+        .catch(() => !gone && setScores([])); // the trends below say that the history cannot be read
+    };
+    load();
+    const timer = window.setInterval(load, REFRESH_MS);
+    return () => {
+      gone = true;
+      window.clearInterval(timer);
+    };
+  }, [id]);
+  if (scores.length === 0) return null;
+  return (
+    <table class="models" data-testid="models" aria-label="What each model says">
+      <tbody>
+        {scores.map((score) => (
+          <tr key={score.model} data-model={score.model} data-status={score.status}>
+            <th scope="row">
+              {modelName(score)} <small>v{score.version}</small>
+            </th>
+            <td class={score.status === "ok" ? "" : "unknown"}>{scoreText(score)}</td>
+            <td>{isShadow(score) && <small>shadow: compared, never alarms</small>}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
 

@@ -103,6 +103,7 @@ export function riskTitle(risk: Risk): string {
   const model = `${risk.model.replaceAll("_", " ")} v${risk.version}`;
   if (risk.status === "not_ready") return `${model}: has not seen enough of this patient yet`;
   if (risk.status === "insufficient") return `${model}: too little usable data`;
+  if (risk.status === "failed") return `${model}: gave no valid answer`;
   return `${model}: deviation from the patient's own baseline`;
 }
 
