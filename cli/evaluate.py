@@ -38,7 +38,7 @@ def evaluate(
         ),
     ] = "",
     inputs: Annotated[
-        str, typer.Option(help="What lightgbm is trained on in folds: vitals, context or all.")
+        str, typer.Option(help="What lightgbm is trained on in folds: stream, vitals, context or all.")
     ] = "vitals",
     folds: Annotated[int, typer.Option(min=2, help="Folds by patient, for scores that are fitted here.")] = 5,
     train_set: Annotated[
@@ -47,6 +47,7 @@ def evaluate(
     draws: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of patients for the intervals.")] = 1000,
     stress: Annotated[bool, typer.Option("--stress", help="Also score the data with things wrong with them.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 1,
+    bags: Annotated[int, typer.Option(min=1, help="Models of different seeds that lightgbm is the mean of.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the training in folds.")] = 1,
 ) -> None:
     """Judge scores on recorded patients by replaying them in event time: ranking, alarms at a budget, calibration, subgroups."""
@@ -63,11 +64,13 @@ def evaluate(
     paths = {name: _folder(name) for name in wanted if name not in _OWN}
     part = patients or _part(paths, recording)
     scores = {
-        _called(name, inputs): _score(name, paths, inputs=inputs, folds=folds, seed=seed, threads=threads, say=say)
+        _called(name, inputs): _score(
+            name, paths, inputs=inputs, folds=folds, seed=seed, bags=bags, threads=threads, say=say
+        )
         for name in wanted
     }
     if train_set:
-        recording, scores = _by_set(data, train_set, wanted, inputs, seed, threads, scores, say)
+        recording, scores = _by_set(data, train_set, wanted, inputs, seed, bags, threads, scores, say)
     chosen = _chosen(recording, part)
     found = judge(chosen, scores, Plan(draws=draws, seed=seed, stress=stress), part=part, say=say)
     if report is not None:
@@ -82,7 +85,15 @@ def evaluate(
 
 
 def _score(
-    name: str, paths: dict[str, Path], *, inputs: str, folds: int, seed: int, threads: int, say: Callable[[str], None]
+    name: str,
+    paths: dict[str, Path],
+    *,
+    inputs: str,
+    folds: int,
+    seed: int,
+    bags: int,
+    threads: int,
+    say: Callable[[str], None],
 ) -> Score:
     from inference.evaluate import scorers
 
@@ -95,7 +106,7 @@ def _score(
     if name == "pca_residual":
         return scorers.pca_residual(folds)
     if name == "lightgbm":
-        return scorers.lightgbm(inputs, folds, seed, threads, say)
+        return scorers.lightgbm(inputs, folds, seed, bags, threads, say)
     return scorers.bundle(paths[name])
 
 
@@ -150,6 +161,7 @@ def _by_set(
     wanted: list[str],
     inputs: str,
     seed: int,
+    bags: int,
     threads: int,
     scores: dict[str, Score],
     say: Callable[[str], None],
@@ -161,7 +173,7 @@ def _by_set(
     teacher = cinc2012.read(data, (train_set,))
     others = tuple(s for s in cinc2012.sets_in(data) if s != train_set)
     if "lightgbm" in wanted:
-        scores[_called("lightgbm", inputs)] = scorers.lightgbm_of(teacher, inputs, seed, threads, say)
+        scores[_called("lightgbm", inputs)] = scorers.lightgbm_of(teacher, inputs, seed, bags, threads, say)
     return cinc2012.read(data, others), scores
 
 

@@ -52,6 +52,11 @@ def feature_table(recording: Recording) -> npt.NDArray[np.float32]:
     return _at_moments(recording, HourFeatures.table)
 
 
+def feature_stay(recording: Recording) -> npt.NDArray[np.float32]:
+    """`HourFeatures.stay` at every moment, in the order of `Recording.moments`."""
+    return _at_moments(recording, HourFeatures.stay)
+
+
 def feature_sequence(recording: Recording) -> npt.NDArray[np.float32]:
     """`HourFeatures.sequence` at every moment: 2.3 KB a moment."""
     return _at_moments(recording, HourFeatures.sequence)

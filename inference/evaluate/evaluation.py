@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -87,7 +86,6 @@ class Evaluation:
     days: float
     seed: int
     scorers: Mapping[str, Judged]
-    context: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def document(self) -> dict[str, Any]:
         """For JSON: what cannot be known is null."""
@@ -106,7 +104,6 @@ class Evaluation:
             "prevalence": self.prevalence,
             "patient_days": self.days,
             "seed": self.seed,
-            **({"context": dict(self.context)} if self.context else {}),
             "scorers": scorers,
         }
         return _plain(whole)  # type: ignore[no-any-return]

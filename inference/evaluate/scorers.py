@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput, VigilError
 from inference.bundles import load_bundle
 from inference.datasets.recording import Recording
-from inference.datasets.replay import feature_table, feed, steps
+from inference.datasets.replay import feature_stay, feature_table, feed, steps
 from inference.datasets.split import Part, folds, members
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
@@ -29,9 +29,10 @@ Doubles = npt.NDArray[np.float64]
 Say = Callable[[str], None]
 Logits = Callable[[npt.NDArray[np.float32]], Doubles]
 
-VARIANTS: Final = ("vitals", "context", "all")
-"""Inputs of the trees that are trained in folds: the feature set of the stream; with age, sex, unit and hour of the stay; with
-everything else that was measured."""
+VARIANTS: Final = ("stream", "vitals", "context", "all")
+"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; with what each vital was
+over the whole stay, which the state of the stream knows too; with age, sex, unit and the hour of the stay; with everything else
+that was measured."""
 
 # Hourly charting: a baseline that waits for 30 windows would say nothing for a day.
 _HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
@@ -85,7 +86,7 @@ def pca_residual(count: int) -> Score:
     return score
 
 
-def lightgbm(variant: str, count: int, seed: int, threads: int, say: Say) -> Score:
+def lightgbm(variant: str, count: int, seed: int, bags: int, threads: int, say: Say) -> Score:
     """Trees trained on the other folds, patient by patient: nobody is scored by a model that has seen them. They are trained on
     the first recording that is given; the same patients given again, with damage, are scored by the same trees."""
     if variant not in VARIANTS:
@@ -96,20 +97,10 @@ def lightgbm(variant: str, count: int, seed: int, threads: int, say: Say) -> Sco
         table = _table(recording, variant)
         fold = folds(recording.patients, count)[recording.moments.patient]
         if not learnt:
-            for k in range(count):
-                some = fold != k
-                model, metrics = _trees().train(
-                    table[some],
-                    recording.moments.label[some],
-                    recording.moments.patient[some],
-                    seed,
-                    recipe=_recipe(recording),
-                    threads=threads,
-                )
-                learnt.append(model.logits)
-                say(
-                    f"fold {k + 1} of {count}: {metrics.rounds} rounds, AUROC {metrics.auroc:.3f} on patients held back"
-                )
+            learnt.extend(
+                _learn(recording, table, fold != k, seed, bags, threads, say, f"fold {k + 1} of {count}")
+                for k in range(count)
+            )
         found = np.full(len(recording.moments), np.nan)
         for k, logits in enumerate(learnt):
             found[fold == k] = 1 / (1 + np.exp(-logits(table[fold == k])))
@@ -120,19 +111,44 @@ def lightgbm(variant: str, count: int, seed: int, threads: int, say: Say) -> Sco
     return score
 
 
-def lightgbm_of(teacher: Recording, variant: str, seed: int, threads: int, say: Say) -> Score:
+def lightgbm_of(teacher: Recording, variant: str, seed: int, bags: int, threads: int, say: Say) -> Score:
     """Trees trained on another recording of the same metrics, to be judged on patients it does not hold."""
+    learnt: list[Logits] = []
 
     def score(recording: Recording) -> Scored:
-        table, moments = _table(teacher, variant), teacher.moments
-        model, metrics = _trees().train(
-            table, moments.label, moments.patient, seed, recipe=_recipe(teacher), threads=threads
-        )
-        say(f"{metrics.rounds} rounds, AUROC {metrics.auroc:.3f} on patients held back")
-        found = 1 / (1 + np.exp(-model.logits(_table(recording, variant), threads=threads)))
+        if not learnt:
+            everybody = np.ones(len(teacher.moments), dtype=np.bool_)
+            learnt.append(_learn(teacher, _table(teacher, variant), everybody, seed, bags, threads, say, teacher.name))
+        found = 1 / (1 + np.exp(-learnt[0](_table(recording, variant))))
         return Scored(score=found, probability=True, note=f"trained on {len(teacher.patients)} other patients")
 
     return score
+
+
+def _learn(
+    recording: Recording,
+    table: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.bool_],
+    seed: int,
+    bags: int,
+    threads: int,
+    say: Say,
+    called: str,
+) -> Logits:
+    """Trees of the chosen rows: the mean of `bags` models that differ in their seed."""
+    moments, models = recording.moments, []
+    for bag in range(bags):
+        model, metrics = _trees().train(
+            table[rows],
+            moments.label[rows],
+            moments.patient[rows],
+            seed + bag,
+            recipe=_recipe(recording),
+            threads=threads,
+        )
+        models.append(model)
+        say(f"{called}: {metrics.rounds} rounds, AUROC {metrics.auroc:.3f} on patients held back")
+    return lambda table: np.mean([model.logits(table) for model in models], axis=0)
 
 
 def bundle(folder: Path, *, native: bool = False) -> Score:
@@ -174,19 +190,16 @@ def saw(folder: Path, recording: Recording) -> bool:
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     from inference.train.series import context_table, series_table
 
-    parts: list[npt.NDArray[np.float32]] = []
-    if set(recording.metrics) & set(METRICS):
-        parts.append(feature_table(recording))
-    if variant != "vitals":
+    parts = [feature_table(recording)]
+    if variant != "stream":
+        parts.append(feature_stay(recording))
+    if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
     if variant == "all":
-        # Where a patient is scored once, the course of the whole stay counts for the vitals too.
-        parts.append(series_table(recording, _rest(recording))[1])
+        # Where a patient is scored once there is no clock to hide: the course of the vitals counts too.
+        rest = [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
+        parts.append(series_table(recording, rest)[1])
     return np.concatenate(parts, axis=1)
-
-
-def _rest(recording: Recording) -> Sequence[str]:
-    return [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
 
 
 def _recipe(recording: Recording) -> Any:

@@ -3,6 +3,9 @@
 A bucket is one whole hour of event time, `[h, h + 1 h)`, and holds count and sum of its values, its newest value and when
 that was. A value enters its bucket when it is newer than what the bucket has seen of that metric, so giving a row again
 changes nothing, and rows may come hour by hour in any order. A row that is older than 24 hours before the newest is left out.
+
+Hours that leave the ring are not forgotten: how many there were, the sum of their means, the lowest and the highest go on as
+the part of the stay that lies before.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ T = TypeVar("T", bound=np.generic)
 
 RING: Final = HOURS + 1  # one place more, so that a patient whose next hour has begun can still be asked about the last
 _NO_HOUR: Final = -(1 << 30)
+_BEFORE: Final = ("count", "sum", "least", "most")
+_NOTHING_BEFORE: Final = np.array([0, 0, np.inf, -np.inf], dtype=np.float32)[:, None, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,16 @@ class Hours:
     last_ms: npt.NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What the hours before the 24 were, by hourly means. Shape (metrics, rows); `least` and `most` are infinite at count 0."""
+
+    count: Floats
+    sum: Floats
+    least: Floats
+    most: Floats
+
+
 class HourBuckets:
     """See the module. `metrics` is how many metrics there are; patients are slots 0, 1, 2, …"""
 
@@ -47,17 +62,23 @@ class HourBuckets:
 
     def _empty(self) -> None:
         self.slots = 0
+        self._head = np.empty(0, dtype=np.int32)  # the newest hour of the patient
         self._hour = np.empty((RING, 0), dtype=np.int32)  # which hour lies at this place of the ring
         self._count = np.empty((RING, self._metrics, 0), dtype=np.float32)
         self._sum = np.empty((RING, self._metrics, 0), dtype=np.float32)
         self._last = np.empty((RING, self._metrics, 0), dtype=np.float32)
         self._last_ms = np.empty((RING, self._metrics, 0), dtype=np.int32)
+        # Of the hours that have left the ring: count, sum, least and most of their means.
+        self._before = np.empty((4, self._metrics, 0), dtype=np.float32)
 
     def fit(self, slots: int) -> None:
         """Make place for so many patients; there is room to grow, so that a patient more does not copy everything."""
         room = self._hour.shape[1]
         if slots > room:
             more = max(slots, room + room // 2) - room
+            self._head = _wider(self._head, more, _NO_HOUR)
+            fresh = np.broadcast_to(_NOTHING_BEFORE, (4, self._metrics, more))
+            self._before = np.concatenate([self._before, fresh], axis=-1)
             self._hour = _wider(self._hour, more, _NO_HOUR)
             self._count = _wider(self._count, more, 0)
             self._sum = _wider(self._sum, more, 0)
@@ -74,20 +95,28 @@ class HourBuckets:
         if not len(slot):
             return
         hour = (time_ms // HOUR_MS).astype(np.int32)
-        place = (hour % RING).astype(np.intp)
-        self._turn(place, slot, hour)
-        kept = self._hour[place, slot] == hour
-        slot, metric, value, place = slot[kept], metric[kept], value[kept], place[kept]
-        within_ms = (time_ms[kept] - hour[kept].astype(np.int64) * HOUR_MS).astype(np.int32)
-        bucket = (place * self._metrics + metric) * self.slots + slot
-        newer = _rising(bucket, within_ms, self._last_ms[place, metric, slot])
-        place, metric, slot = place[newer], metric[newer], slot[newer]
-        at = (place, metric, slot)
-        np.add.at(self._count, at, np.float32(1))
-        np.add.at(self._sum, at, value[newer])
+        # Hour by hour in log order: what leaves the ring depends on which hour came first.
+        edges = np.flatnonzero(np.diff(hour)) + 1
+        for start, end in zip([0, *edges.tolist()], [*edges.tolist(), len(hour)], strict=True):
+            at = slice(start, end)
+            self._take(int(hour[start]), slot[at], metric[at], time_ms[at], value[at])
+
+    def _take(self, hour: int, slot: Index, metric: Index, time_ms: Longs, value: Floats) -> None:
+        """Rows of one hour."""
+        self._turn(hour, np.unique(slot[self._head[slot] < hour]))
+        kept = self._head[slot] <= hour + HOURS
+        if not kept.all():
+            slot, metric, time_ms, value = slot[kept], metric[kept], time_ms[kept], value[kept]
+        place = hour % RING
+        self._hour[place, slot] = hour
+        within_ms = (time_ms - hour * HOUR_MS).astype(np.int32)
+        newer = _rising(metric * self.slots + slot, within_ms, self._last_ms[place, metric, slot])
+        metric, slot, value, within_ms = metric[newer], slot[newer], value[newer], within_ms[newer]
+        np.add.at(self._count[place], (metric, slot), np.float32(1))
+        np.add.at(self._sum[place], (metric, slot), value)
         # The last of several rows of a bucket holds, and `newer` rows of a bucket rise in time.
-        self._last[at] = value[newer]
-        self._last_ms[at] = within_ms[newer]
+        self._last[place, metric, slot] = value
+        self._last_ms[place, metric, slot] = within_ms
 
     def hours(self, slots: Index, hour: int) -> Hours:
         """The 24 hours that end with `hour` (whole hours since 1970), of `slots`. Hours after it are not looked at."""
@@ -103,9 +132,26 @@ class HourBuckets:
             last_ms[k] = np.where(there, self._last_ms[place].take(slots, axis=1), np.int32(-1))
         return Hours(mean=mean, last=last, last_ms=last_ms)
 
+    def before(self, slots: Index, hour: int) -> Before:
+        """The hours before the 24 that end with `hour`. `hour` may be the newest of a patient, the one before, or a later one."""
+        count, total, least, most = (part.take(slots, axis=1) for part in self._before)
+        head = self._head[slots]
+        for back in range(HOURS, -1, -1):
+            wanted = head - back
+            place = wanted % RING
+            held = self._count[place, :, slots].T
+            there = (self._hour[place, slots] == wanted) & (wanted <= hour - HOURS) & (held > 0)
+            if there.any():
+                mean = (self._sum[place, :, slots].T / np.where(there, held, np.float32(1))).astype(np.float32)
+                _add(count, total, least, most, there, mean)
+        return Before(count=count, sum=total, least=least, most=most)
+
     def columns(self, slots: Index) -> dict[str, Array]:
         """The state of `slots` as columns of one entry a patient, for a snapshot."""
-        found: dict[str, Array] = {}
+        found: dict[str, Array] = {"head": self._head[slots]}
+        for metric in range(self._metrics):
+            for part, name in enumerate(_BEFORE):
+                found[f"before_{name}.{metric}"] = self._before[part, metric, slots]
         for place in range(RING):
             found[f"hour.{place}"] = self._hour[place, slots]
             for metric in range(self._metrics):
@@ -123,6 +169,10 @@ class HourBuckets:
         for frame in frames:
             at = slice(start, start + frame.rows)
             start += frame.rows
+            self._head[at] = frame.numbers("head", np.int32)
+            for metric in range(self._metrics):
+                for part, name in enumerate(_BEFORE):
+                    self._before[part, metric, at] = frame.numbers(f"before_{name}.{metric}", np.float32)
             for place in range(RING):
                 self._hour[place, at] = frame.numbers(f"hour.{place}", np.int32)
                 for metric in range(self._metrics):
@@ -138,17 +188,40 @@ class HourBuckets:
         if ((self._last_ms >= 0) != held).any() or (self._last_ms >= HOUR_MS).any():
             raise InvalidInput("snapshot", "is damaged: hours with times outside them")
 
-    def _turn(self, place: Index, slot: Index, hour: npt.NDArray[np.int32]) -> None:
-        """Empty the places of the ring that now stand for a newer hour."""
-        newer = hour > self._hour[place, slot]
-        if not newer.any():
+    def _turn(self, hour: int, slots: Index) -> None:
+        """`hour` is new for `slots`: what no longer fits the ring joins the hours before it, oldest first."""
+        if not len(slots):
             return
-        place, slot, hour = place[newer], slot[newer], hour[newer]
-        self._count[place, :, slot] = 0
-        self._sum[place, :, slot] = 0
-        self._last[place, :, slot] = np.nan
-        self._last_ms[place, :, slot] = -1
-        np.maximum.at(self._hour, (place, slot), hour)
+        count, total, least, most = (part.take(slots, axis=1) for part in self._before)
+        head = self._head[slots]
+        for back in range(HOURS, -1, -1):
+            wanted = head - back
+            place = wanted % RING
+            gone = np.flatnonzero((self._hour[place, slots] == wanted) & (wanted < hour - HOURS) & (head > _NO_HOUR))
+            if not len(gone):
+                continue
+            at, which = place[gone], slots[gone]
+            held = self._count[at, :, which].T
+            mean = (self._sum[at, :, which].T / np.where(held > 0, held, np.float32(1))).astype(np.float32)
+            parts = [part[:, gone] for part in (count, total, least, most)]
+            _add(parts[0], parts[1], parts[2], parts[3], held > 0, mean)
+            for part, changed in zip((count, total, least, most), parts, strict=True):
+                part[:, gone] = changed
+            self._hour[at, which] = _NO_HOUR
+            self._count[at, :, which] = 0
+            self._sum[at, :, which] = 0
+            self._last[at, :, which] = np.nan
+            self._last_ms[at, :, which] = -1
+        self._before[:, :, slots] = np.stack([count, total, least, most])
+        self._head[slots] = hour
+
+
+def _add(count: Floats, total: Floats, least: Floats, most: Floats, there: npt.NDArray[np.bool_], mean: Floats) -> None:
+    """One more hour, where there is one; in place."""
+    count += there
+    total += np.where(there, mean, np.float32(0))
+    np.minimum(least, np.where(there, mean, np.float32(np.inf)), out=least)
+    np.maximum(most, np.where(there, mean, np.float32(-np.inf)), out=most)
 
 
 def _rising(bucket: Index, time_ms: npt.NDArray[np.int32], seen_ms: npt.NDArray[np.int32]) -> Index:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inference import news2
-from inference.features.buckets import Hours
+from inference.features.buckets import Before, Hours
 from inference.features.layout import (
     CENTRES,
     CHANNELS,
@@ -52,6 +52,30 @@ def table(hours: Hours, within_ms: npt.NDArray[np.int32]) -> Floats:
     _news2(level, rest[: len(NEWS2_FEATURES)])
     _cross(level, rest[len(NEWS2_FEATURES) : len(NEWS2_FEATURES) + len(CROSS_FEATURES)])
     return np.ascontiguousarray(found.T)
+
+
+def stay(hours: Hours, before: Before) -> Floats:
+    """`STAY_FEATURES`, shape (rows, features): the hours before the 24 and the 24 themselves, oldest first."""
+    count, total = before.count.copy(), before.sum.copy()
+    least, most = before.least.copy(), before.most.copy()
+    level = np.full(count.shape, np.nan, dtype=np.float32)
+    earlier = level.copy()
+    for k in range(HOURS):
+        mean = hours.mean[k]
+        there = ~np.isnan(mean)
+        count += there
+        total += np.where(there, mean, np.float32(0))
+        np.fmin(least, mean, out=least)
+        np.fmax(most, mean, out=most)
+        earlier = np.where(there, level, earlier)
+        level = np.where(there, hours.last[k], level)
+    known = count > 0
+    nan = np.float32(np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(known, total / count, nan)
+    parts = (level - earlier, mean, np.where(known, least, nan), np.where(known, most, nan), level - mean)
+    metrics, rows = count.shape
+    return np.ascontiguousarray(np.stack(parts, axis=1).reshape(metrics * len(parts), rows).T, dtype=np.float32)
 
 
 def newest(hours: Hours, within_ms: npt.NDArray[np.int32]) -> tuple[Floats, Floats]:

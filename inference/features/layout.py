@@ -63,6 +63,12 @@ PRESENCE: Final[tuple[str, ...]] = tuple(
 """Features that say when and how often something was measured. They predict, but they follow what staff do: a model that is
 to run at another site or on devices is better trained without them."""
 
+_OF_STAY: Final = ("change", "stay_mean", "stay_min", "stay_max", "stay_delta")
+STAY_FEATURES: Final[tuple[str, ...]] = tuple(f"{metric}.{part}" for metric in METRICS for part in _OF_STAY)
+"""What each vital was since the patient was first seen, by hourly means; not part of `hours/1`, beside it. `change`: level minus
+the newest value of the hour with values before it, within 24 h. `stay_delta`: level minus `stay_mean`. How long the stay is, is
+not among them: that follows what staff do."""
+
 CHANNELS: Final[tuple[str, ...]] = (
     *(f"{metric}.value" for metric in METRICS),
     *(f"{metric}.measured" for metric in METRICS),

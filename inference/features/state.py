@@ -17,7 +17,7 @@ from contracts.errors import InvalidInput
 from contracts.frames import decode, encode
 from inference.features import derive
 from inference.features.buckets import HourBuckets, Hours
-from inference.features.layout import CHANNELS, FEATURE_SET, FEATURES, HOUR_MS, HOURS, METRICS
+from inference.features.layout import CHANNELS, FEATURE_SET, FEATURES, HOUR_MS, HOURS, METRICS, STAY_FEATURES
 from inference.features.steady import steady
 
 Floats = npt.NDArray[np.float32]
@@ -57,6 +57,19 @@ class HourFeatures:
         found = np.empty((len(slots), len(FEATURES)), dtype=np.float32)
         for at, hours, within_ms in self._hours(slots, t_ms):
             found[at] = derive.table(_at_usual(hours, usual), within_ms)
+        return found
+
+    def stay(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = ()) -> Floats:
+        """Shape (rows, len(STAY_FEATURES)), NaN = missing: what each vital was over the whole stay. `usual` as in `table`; the
+        hours before the 24 are left out for these metrics. Of the past, only the hour before a patient's newest can be asked."""
+        found = np.empty((len(slots), len(STAY_FEATURES)), dtype=np.float32)
+        for at, hours, _ in self._hours(slots, t_ms):
+            hour = int(np.broadcast_to(np.asarray(t_ms, dtype=np.int64), (len(slots),))[at[0]] // HOUR_MS)
+            before = self._buckets.before(slots[at], hour)
+            for metric in usual:
+                before.count[metric], before.sum[metric] = 0, 0
+                before.least[metric], before.most[metric] = np.inf, -np.inf
+            found[at] = derive.stay(_at_usual(hours, usual), before)
         return found
 
     def sequence(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = ()) -> Floats:

@@ -8,7 +8,7 @@ moved back by the logarithm of that share, so that they mean the prevalence of t
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +67,8 @@ class Trees:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """On the patients that were held back to decide when to stop, so a little better than on new ones."""
+    """On the patients held back, of trees that had not seen them; the model itself is trained again on all patients, for as
+    many rounds. They decided when to stop, so this is a little better than on new patients."""
 
     rounds: int
     patients: int
@@ -100,11 +101,13 @@ def train(
     for name, part in (("training", seen), ("held back", held)):
         if not 0 < int(labels[part].sum()) < int(part.sum()):
             raise InvalidInput("labels", f"the {name} patients need rows of both kinds; there are too few patients")
-    text, rounds = _boost(table, labels, seen, held, recipe, seed, threads)
     offset = float(np.log(recipe.negatives))
-    trees = Trees(text=text, rounds=rounds, offset=offset)
-    score = trees.logits(table[held], threads=threads)
-    return trees, Metrics(
+    text, rounds = _stopped(table, labels, seen, held, recipe, seed, threads)
+    score = Trees(text=text, rounds=rounds, offset=offset).logits(table[held], threads=threads)
+    # The patients held back have said when to stop; now they teach too.
+    seen |= held & ((labels == 1) | (rng.random(len(labels)) < recipe.negatives))
+    text = _boosted(table, labels, seen, recipe, rounds, seed, threads)
+    return Trees(text=text, rounds=rounds, offset=offset), Metrics(
         rounds=rounds,
         patients=len(np.unique(groups[held])),
         rows=int(held.sum()),
@@ -124,16 +127,8 @@ def _held_back(
     return np.concatenate(chosen)
 
 
-def _boost(
-    table: Floats,
-    labels: npt.NDArray[np.uint8],
-    seen: npt.NDArray[np.bool_],
-    held: npt.NDArray[np.bool_],
-    recipe: Recipe,
-    seed: int,
-    threads: int,
-) -> tuple[str, int]:
-    parameters = {
+def _parameters(recipe: Recipe, seed: int, threads: int) -> dict[str, object]:
+    return {
         "objective": "binary",
         "metric": "auc",
         "learning_rate": recipe.learning_rate,
@@ -150,20 +145,60 @@ def _boost(
         "force_row_wise": True,
         "verbose": -1,
     }
+
+
+class _Stop:
+    """Ends a training when the patients held back have gained nothing for so many rounds. Few of them have an event, so chance
+    may look best far too early: the first quarter of the rounds is not looked at."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._least, self._patience = recipe.rounds // 4, recipe.patience
+        self._best = -1.0
+        self.rounds = 0
+
+    def __call__(self, now: lightgbm.callback.CallbackEnv) -> None:
+        rounds = now.iteration + 1
+        value = now.evaluation_result_list[0][2]
+        if rounds >= self._least and value > self._best:
+            self._best, self.rounds = value, rounds
+        if self.rounds and rounds - self.rounds >= self._patience:
+            raise lightgbm.callback.EarlyStopException(now.iteration, now.evaluation_result_list)
+
+
+def _stopped(
+    table: Floats,
+    labels: npt.NDArray[np.uint8],
+    seen: npt.NDArray[np.bool_],
+    held: npt.NDArray[np.bool_],
+    recipe: Recipe,
+    seed: int,
+    threads: int,
+) -> tuple[str, int]:
+    """Trees of the rows `seen`, up to the round after which the patients held back gain nothing."""
+    parameters = _parameters(recipe, seed, threads)
     data = lightgbm.Dataset(table[seen], labels[seen], params=parameters)
-    # The held back patients are thinned too, for speed; AUROC does not depend on the share of those without an event.
+    # The patients held back are thinned too, for speed; AUROC does not depend on the share of those without an event.
     thinned = held & ((labels == 1) | (np.random.default_rng(seed).random(len(labels)) < recipe.negatives))
+    stop = _Stop(recipe)
     booster = lightgbm.train(
         parameters,
         data,
         num_boost_round=recipe.rounds,
         valid_sets=[data.create_valid(table[thinned], labels[thinned])],
-        callbacks=[lightgbm.early_stopping(recipe.patience, verbose=False)],
+        callbacks=[stop],
     )
-    rounds = booster.best_iteration or booster.current_iteration()
-    return booster.model_to_string(num_iteration=rounds), rounds
+    return booster.model_to_string(num_iteration=stop.rounds), stop.rounds
 
 
-def described(recipe: Recipe) -> dict[str, float | int]:
-    """For a manifest or a card."""
-    return asdict(recipe)
+def _boosted(
+    table: Floats,
+    labels: npt.NDArray[np.uint8],
+    seen: npt.NDArray[np.bool_],
+    recipe: Recipe,
+    rounds: int,
+    seed: int,
+    threads: int,
+) -> str:
+    parameters = _parameters(recipe, seed, threads)
+    data = lightgbm.Dataset(table[seen], labels[seen], params=parameters)
+    return str(lightgbm.train(parameters, data, num_boost_round=rounds).model_to_string())

@@ -20,13 +20,16 @@ PARTS: Final = ("last", "age_h", "change", "min", "max", "mean", "count")
 highest, the mean, and how many there were (0 when none; all others NaN then)."""
 
 
-def series_table(recording: Recording, metrics: Sequence[str]) -> tuple[tuple[str, ...], Floats]:
+def series_table(
+    recording: Recording, metrics: Sequence[str], parts: Sequence[str] = PARTS
+) -> tuple[tuple[str, ...], Floats]:
     """Names `metric.part` and a table of shape (moments, names): what had been received by each moment."""
-    names = tuple(f"{metric}.{part}" for metric in metrics for part in PARTS)
+    names = tuple(f"{metric}.{part}" for metric in metrics for part in parts)
+    kept = [PARTS.index(part) for part in parts]
     found = np.full((len(recording.moments), len(names)), np.nan, dtype=np.float32)
     for k, metric in enumerate(metrics):
         at = np.flatnonzero(recording.values.metric == recording.metrics.index(metric))
-        found[:, k * len(PARTS) : (k + 1) * len(PARTS)] = _of_metric(recording, recording.values.take(at))
+        found[:, k * len(kept) : (k + 1) * len(kept)] = _of_metric(recording, recording.values.take(at))[:, kept]
     return names, found
 
 

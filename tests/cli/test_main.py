@@ -31,11 +31,13 @@ def test_version() -> None:
 
 def test_help_names_every_command() -> None:
     text = answer("--help")
-    for command in ("demo", "up", "run", "doctor", "simulate", "replay", "metrics", "topics", "alarms", "config"):
+    for command in ("demo", "up", "run", "doctor", "simulate", "replay", "metrics", "evaluate", "topics", "alarms", "config"):
         assert command in text
 
 
-@pytest.mark.parametrize("command", ["demo", "up", "run", "doctor", "simulate", "replay", "metrics", "topics", "config"])
+@pytest.mark.parametrize(
+    "command", ["demo", "up", "run", "doctor", "simulate", "replay", "metrics", "evaluate", "topics", "config"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     assert "Usage" in answer(command, "--help")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.errors import InvalidInput
 from contracts.frames import labels
 from contracts.windows import Windows
-from inference.features import CHANNELS, FEATURES, HOURS, METRICS, HourFeatures
+from inference.features import CHANNELS, FEATURES, HOURS, METRICS, STAY_FEATURES, HourFeatures
 from inference.features.layout import HOUR_MS
 from inference.features.live import rows_of
 
@@ -46,7 +46,8 @@ def one(features: HourFeatures, name: str, minutes: int, slot: int = 0) -> float
 
 def both(features: HourFeatures, minutes: int) -> tuple[bytes, bytes]:
     slots, t_ms = np.arange(PATIENTS), START + minutes * 60_000
-    return features.table(slots, t_ms).tobytes(), features.sequence(slots, t_ms).tobytes()
+    stay = features.stay(slots, t_ms)
+    return features.table(slots, t_ms).tobytes() + stay.tobytes(), features.sequence(slots, t_ms).tobytes()
 
 
 HR = METRICS.index("heart_rate")
@@ -242,6 +243,36 @@ def test_a_minute_of_the_stream_is_its_median_where_enough_of_it_was_measured() 
     found = sorted(zip(rows.row.tolist(), [METRICS[m] for m in rows.metric], rows.value.tolist(), strict=True))
     assert found == [(0, "heart_rate", 70.0), (1, "heart_rate", 81.0), (1, "spo2", 96.0)]
     assert (rows.time_ms == START + 59_999).all()
+
+
+def test_the_stay_is_what_a_loop_over_its_hours_finds() -> None:
+    rng = np.random.default_rng(3)
+    log = [(0, HR, hour * 60 + 5, float(rng.integers(50, 120))) for hour in range(200) if rng.random() < 0.4]
+    features, t_ms = state([]), START
+    for hour in range(200):
+        give(features, [row for row in log if row[2] // 60 == hour])
+        seen = [value for _, _, minute, value in log if minute // 60 <= hour]
+        if len(seen) < 2 or hour % 13:
+            continue
+        t_ms = START + hour * HOUR_MS + 3_000_000
+        found = dict(zip(STAY_FEATURES, features.stay(np.array([0]), t_ms)[0], strict=True))
+        assert found["heart_rate.stay_mean"] == pytest.approx(np.mean(seen), rel=1e-5)
+        assert found["heart_rate.stay_min"] == min(seen)
+        assert found["heart_rate.stay_max"] == max(seen)
+        assert np.isnan(found["spo2.stay_mean"])
+        assert found["heart_rate.change"] == seen[-1] - seen[-2]
+        assert found["heart_rate.stay_delta"] == pytest.approx(seen[-1] - np.mean(seen), abs=1e-3)
+
+
+def test_a_silent_patient_keeps_the_stay_and_loses_the_level() -> None:
+    features = state([(0, HR, 0, 60.0), (0, HR, 60, 80.0)])
+    found = dict(zip(STAY_FEATURES, features.stay(np.array([0]), START + 300 * HOUR_MS)[0], strict=True))
+    assert found["heart_rate.stay_mean"] == 70
+    assert np.isnan(found["heart_rate.stay_delta"])
+    give(features, [(0, HR, 310 * 60, 100.0)])
+    found = dict(zip(STAY_FEATURES, features.stay(np.array([0]), START + 310 * HOUR_MS)[0], strict=True))
+    assert found["heart_rate.stay_mean"] == 80
+    assert found["heart_rate.stay_max"] == 100
 
 
 def test_a_sequence_says_hour_by_hour_what_was_measured_and_how_long_ago() -> None:
