@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync
+# Extras to install too: `make test EXTRAS="--extra train"` tests training and the native back ends as well (5.7 GB more).
+EXTRAS ?=
 # Compiled modules are kept: a process starts in a third of the time, and the system is a dozen of them.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -42,12 +44,12 @@ clean: ## Remove the environment; your data is kept
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	@echo "Setting up Python packages (the first time takes a minute)…"
-	@$(UV) sync --locked --quiet --no-dev --inexact
+	@$(UV) sync --locked --quiet --no-dev --inexact $(EXTRAS)
 	@touch $@
 
 .venv/.synced: pyproject.toml uv.lock | $(UV)
 	@echo "Setting up Python packages and the tools for tests…"
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet $(EXTRAS)
 	@touch $@ .venv/.ready
 
 .venv/.browser: | .venv/.synced

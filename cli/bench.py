@@ -18,8 +18,8 @@ BENCHMARKS: Final = {
     "latency": "reading at the gateway to alarm at a viewer, and to the alarm's event in Kafka",
     "gateway": "acknowledged readings a second: single requests, WebSocket messages, batches",
     "series": "points written a second and a 24 h chart, SQLite and InfluxDB",
-    "soak": "memory over half an hour at half load, and disk per value",
     "models": "patient-windows a core second and memory of each trained model, its own framework beside it",
+    "soak": "memory over half an hour at half load, and disk per value",
     "growth": "cost and memory per patient from 1,000 to 200,000 patients, and start-up time",
 }
 

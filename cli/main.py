@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import alarms, bench, config, doctor, evaluate, metrics, models, sources, stack, topics, train
+from cli import alarms, bench, config, doctor, evaluate, export, metrics, models, sources, stack, topics, train
 from contracts.errors import VigilError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("doctor")(doctor.doctor)
 app.command("simulate")(sources.simulate)
 app.command("replay")(sources.replay)
 app.command("metrics")(metrics.metrics)
+app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 app.command("evaluate")(evaluate.evaluate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,7 @@ def train(
     """Train a model, calibrate it on other patients and export it; the last fifth of the patients is never touched."""
     from infra.runtime.settings import load
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow tells of its own build otherwise
     settings = load()
     console = Console()
     begun = time.monotonic()

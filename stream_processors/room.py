@@ -111,8 +111,9 @@ class ProcessorRoom:
         self._fit()
         slots = len(self._slots)
         document = {
-            "policy": asdict(self._policy), "clock_ms": self._clock_ms, "config_version": self._version,
-            **self._slots.save(), "metrics": [CATALOGUE[metric].name for metric in self._planes.metrics],
+            "policy": asdict(self._policy), "clock_ms": self._clock_ms, "version": self._version,
+            **self._slots.save(),
+            "metrics": [CATALOGUE[metric].name for metric in self._planes.metrics],
         }  # fmt: skip
         arrays = {
             **self._ring.save(slots), **self._windows.save(slots), **self._latest.save(slots),
@@ -123,13 +124,16 @@ class ProcessorRoom:
     def restore(self, snapshot: bytes) -> None:
         """Become the state of `snapshot`. Raises `InvalidInput` for one of another policy or partition, or a damaged one."""
         document, arrays = unpack(STATE_SCHEMA, snapshot)
-        clock_ms, version, metrics = (document.get(name) for name in ("clock_ms", "config_version", "metrics"))
+        clock_ms, metrics = document.get("clock_ms"), document.get("metrics")
         if document.get("policy") != asdict(self._policy):
             raise InvalidInput("snapshot", "was written under another policy")
         if not isinstance(metrics, list) or not all(isinstance(metric, str) for metric in metrics):
             raise InvalidInput("snapshot", "does not say which metrics it holds")
-        if not (clock_ms is None or isinstance(clock_ms, int)) or not isinstance(version, int):
-            raise InvalidInput("snapshot", "has no clock, or no version of the rules in force")
+        if not (clock_ms is None or isinstance(clock_ms, int)):
+            raise InvalidInput("snapshot", "has no clock")
+        version = document.get("version", 0)
+        if type(version) is not int or version < 0:
+            raise InvalidInput("snapshot", "names no version of rules and models")
         self._slots.load(document)
         self._planes.load(metrics)
         planes, slots = len(self._planes), len(self._slots)

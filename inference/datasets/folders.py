@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.errors import InvalidInput
-from inference.datasets import cinc2012, sepsis2019b
+from inference.datasets import cinc2012, sepsis2019b, stored
 from inference.datasets.recording import Recording
 
 
@@ -17,8 +17,10 @@ def read_folder(folder: Path) -> Recording:
         return sepsis2019b.read(folder)
     if any(folder.glob("set_*.parquet")):
         return cinc2012.read(folder)
+    if (folder / stored.VALUES).exists():
+        return stored.read(folder)
     raise InvalidInput(
         "data",
         f"the folder has no known layout: {sepsis2019b.NAME} has {sepsis2019b.FILE}, "
-        f"{cinc2012.NAME} has set_X.parquet and outcomes_X.csv",
+        f"{cinc2012.NAME} has set_X.parquet and outcomes_X.csv, an export {stored.VALUES} and {stored.EVENTS}",
     )

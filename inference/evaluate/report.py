@@ -16,7 +16,7 @@ _STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b2733;background:#fff}
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #d8dee4}
-th:first-child,td:first-child{text-align:left}
+td{white-space:nowrap}th:first-child,td:first-child{text-align:left}
 .note{color:#57606a}.plots{display:flex;flex-wrap:wrap;gap:1rem}.plots svg{width:31rem;height:auto}
 """
 _COLOURS: Final = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed", "#b45309", "#0e7490", "#be123c", "#4b5563")
@@ -174,7 +174,7 @@ def _plots(evaluation: Evaluation) -> list[str]:
 
     def budgets(axes: Any) -> None:
         for name, j in evaluation.scorers.items():
-            points = [(float(b), a.sensitivity, *a.sensitivity_interval) for b, a in j.at_budget.items()]
+            points = [(a.alarms_per_patient_day, a.sensitivity, *a.sensitivity_interval) for a in j.at_budget.values()]
             x, y, low, high = np.array(points).T
             axes.errorbar(x, y, yerr=[y - low, high - y], color=colour[name], label=name, marker="o", capsize=3)
 

@@ -15,10 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from inference.serving.backend import Backend, Floats, ModelFailed
 
+T = TypeVar("T")
 _SLICE_S: Final = 0.1
 
 
@@ -89,6 +90,28 @@ class Guard:
         self._resting_until = self._now() + self._rest_s
         self._rest_s = min(2 * self._rest_s, self._limits.longest_rest_s)
         return ModelFailed(reason)
+
+
+def in_time(work: Callable[[], T], slices: int) -> T:
+    """What `work` gives or raises, in a thread of its own. Raises `ModelFailed` when that takes longer than so many tenths of
+    a second; the thread is left behind."""
+    done = threading.Event()
+    given: list[T] = []
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            given.append(work())
+        except Exception as error:  # handed to the caller below
+            raised.append(error)
+        done.set()
+
+    threading.Thread(target=run, name="model-opening", daemon=True).start()
+    if not any(done.wait(_SLICE_S) for _ in range(slices)):
+        raise ModelFailed(f"gave no answer within {slices * _SLICE_S:g} s")
+    if raised:
+        raise raised[0]
+    return given[0]
 
 
 class _Call:

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from contracts.errors import InvalidInput, VigilError
-from inference.bundles import Bundle
-from inference.serving.backend import Backend
+from inference.bundles import ONNX, Bundle
+from inference.serving.backend import Backend, ModelFailed
 from inference.serving.choice import Moved, Wanted, choose, digests
 from inference.serving.folders import Folders
-from inference.serving.guard import Guard
+from inference.serving.guard import Guard, in_time
 from inference.serving.lineup import Lineup, Loaded, Served, loaded
 from infra.runtime.logs import get_logger
 
 WAIT_S: Final = 3.0  # how long a partition waits for a line-up that it has not seen
 LOOK_S: Final = 2.0
 MOST: Final = 8  # versions kept
+OPEN_SLICES: Final = 100  # tenths of a second that a bundle may take to open and score its first rows
 
 _log = get_logger("inference.serving.shelf")
 _Stamp = tuple[tuple[str, int, int], ...]
@@ -64,15 +65,16 @@ class Shelf:
         *,
         wait_s: float = WAIT_S,
         look_s: float = LOOK_S,
+        open_slices: int = OPEN_SLICES,
     ) -> None:
         self._read, self._folders, self._open = read, folders, open_backend
-        self._wait_s, self._look_s = wait_s, look_s
+        self._wait_s, self._look_s, self._open_slices = wait_s, look_s, open_slices
         self._changed = threading.Condition()
         self._lineups: dict[int, Lineup] = {}
         self._wanted: dict[int, threading.Event] = {}
         self._registered: dict[int, Registered] = {}
         self._kept: dict[tuple[str, str], _Kept] = {}
-        self._refused: dict[tuple[str, str, str], str] = {}
+        self._refused: dict[tuple[str, str, str | None], tuple[_Stamp, VigilError]] = {}
         self._said = ""
 
     def start(self) -> None:
@@ -153,9 +155,6 @@ class Shelf:
                 said = f"version {version} was refused: {error.message}"
                 if version == wanted.versions[0]:
                     trouble = said
-                if self._refused.get((wanted.model, version, str(digest))) != said:
-                    self._refused[wanted.model, version, str(digest)] = said
-                    _log.error("model refused", model=wanted.model, version=version, reason=error.message)
                 continue
             chain.append(kept.model)
             if kept.damage and version == wanted.versions[0]:
@@ -170,11 +169,27 @@ class Shelf:
             return kept
         path = self._folders.path(name, version)
         stamp = _stamp(path)
-        bundle = self._folders.load(name, version, digest)
-        model = loaded(bundle, Guard(self._open(bundle)))
+        before = self._refused.get((name, version, digest))
+        if before is not None and before[0] == stamp:  # nobody has touched it since
+            raise before[1]
+        try:
+            model = self._opened(name, version, digest)
+        except VigilError as error:
+            self._refused[name, version, digest] = stamp, error
+            _log.error("model refused", model=name, version=version, reason=error.message)
+            raise
+        self._refused.pop((name, version, digest), None)
         self._kept[name, version] = _Kept(model=model, digest=digest, path=path, stamp=stamp)
         _log.info("model opened", model=name, version=version, backend=model.runner.name)
         return self._kept[name, version]
+
+    def _opened(self, name: str, version: str, digest: str | None) -> Loaded:
+        bundle = self._folders.load(name, version, digest)
+        try:
+            backend = in_time(lambda: self._open(bundle), self._open_slices)
+        except ModelFailed as error:
+            raise InvalidInput(ONNX, f"{error} while it was opened") from error
+        return loaded(bundle, Guard(backend))
 
     def _look(self) -> None:
         """Whatever changed on the disk is checked again, and what was refused is tried again."""

@@ -59,8 +59,8 @@ class _Minute:
 
 @dataclass(slots=True)
 class _Answer:
-    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `asked`: its graph was run. `known`: share of its vitals that are fresh.
-    `unexplained`: why it could not say where its scores come from."""
+    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `known`: share of its vitals that are
+    fresh. `asked`: its graph was run. `unexplained`: why it could not say where its scores come from."""
 
     score: Floats
     status: npt.NDArray[np.uint8]

@@ -147,6 +147,24 @@ def _parameters(recipe: Recipe, seed: int, threads: int) -> dict[str, object]:
     }
 
 
+class _Stop:
+    """Ends a training when the patients held back have gained nothing for so many rounds. Few of them have an event, so chance
+    may look best far too early: the first quarter of the rounds is not looked at."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._least, self._patience = recipe.rounds // 4, recipe.patience
+        self._best = -1.0
+        self.rounds = 0
+
+    def __call__(self, now: lightgbm.callback.CallbackEnv) -> None:
+        rounds = now.iteration + 1
+        value = now.evaluation_result_list[0][2]
+        if rounds >= self._least and value > self._best:
+            self._best, self.rounds = value, rounds
+        if self.rounds and rounds - self.rounds >= self._patience:
+            raise lightgbm.callback.EarlyStopException(now.iteration, now.evaluation_result_list)
+
+
 def _stopped(
     table: Floats,
     labels: npt.NDArray[np.uint8],
@@ -161,15 +179,15 @@ def _stopped(
     data = lightgbm.Dataset(table[seen], labels[seen], params=parameters)
     # The patients held back are thinned too, for speed; AUROC does not depend on the share of those without an event.
     thinned = held & ((labels == 1) | (np.random.default_rng(seed).random(len(labels)) < recipe.negatives))
+    stop = _Stop(recipe)
     booster = lightgbm.train(
         parameters,
         data,
         num_boost_round=recipe.rounds,
         valid_sets=[data.create_valid(table[thinned], labels[thinned])],
-        callbacks=[lightgbm.early_stopping(recipe.patience, verbose=False)],
+        callbacks=[stop],
     )
-    rounds = booster.best_iteration or booster.current_iteration()
-    return booster.model_to_string(num_iteration=rounds), rounds
+    return booster.model_to_string(num_iteration=stop.rounds), stop.rounds
 
 
 def _boosted(

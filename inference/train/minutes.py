@@ -26,6 +26,7 @@ CROP_H: Final = 3
 MINUTES: Final = CROP_H * 60 + 1  # both ends are charted values
 _COLUMNS: Final = {"hr": "heart_rate", "resp": "respiratory_rate", "spo2": "spo2"}
 _LAGS: Final = (1, 2, 3, 4, 5, 6)
+_DIFFERENCES: Final = 10  # of minutes, at least, to tell their variance
 _COVERED: Final = 30  # seconds of a minute that must hold a value
 _CENTRE: Final = np.array(CENTRES, dtype=np.float32)
 _SPREAD: Final = np.array(SPREADS, dtype=np.float32)
@@ -84,7 +85,7 @@ def texture(minutes: Floats) -> Texture:
         for k, lag in enumerate(_LAGS):
             off = minutes[:, lag:, m] - minutes[:, :-lag, m]
             known = off[~np.isnan(off)]
-            if len(known) >= 30:
+            if len(known) >= _DIFFERENCES:
                 low, high = np.quantile(known, (0.01, 0.99))  # an artefact is no texture
                 variance[k] = float(np.clip(known, low, high).var())
         if np.isfinite(variance).all():

@@ -53,6 +53,7 @@ HOMES = {
 # Shells: the thin modules that touch processes, clocks and clients. Everything else in these rooms is pure.
 STREAM_ROOMS = ("stream_processors", "inference", "alerting")
 SHELLS = {
+    "inference.nets.keras_classifier",  # Keras reads and writes weights through files only
     "stream_processors.__main__",
     "stream_processors.sink",
     "inference.__main__",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,9 +17,13 @@ from contracts.alarms import AlarmEvent
 from contracts.scores import Scores, decode_scores
 from contracts.ticks import Tick, encode_tick
 from contracts.topics import ALARMS, SCORES, TICK, WINDOWS
+from inference.bundles import load_bundle
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
-from inference.serving.lineup import Lineup, Loaded, Served
+from inference.serving.backend import Backend, Floats
+from inference.serving.guard import Guard, Limits
+from inference.serving.lineup import Lineup, Loaded, Served, loaded
+from inference.serving.onnx_runtime import OnnxBackend
 from inference.serving.trained import TrainedModels
 from infra.runtime.records import Output, Record
 from stream_processors.room import ProcessorRoom
@@ -122,8 +127,6 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(bundles: Path, name: str) -> Loaded:
-    from inference.bundles import load_bundle
-
     return opened(load_bundle(bundles / name))
 
 
@@ -200,6 +203,44 @@ def test_a_model_that_breaks_is_told_of_within_ten_seconds_and_the_rules_go_on(
     after = [s for s in chain.of("toy") if s.window_end_ms[0] >= T0 + 420_000]
     assert after
     assert all(not (s.score == s.score).any() for s in after)
+
+
+class Hanging:
+    """A back end that works until it is told to hang."""
+
+    name = "hanging"
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.release = threading.Event()
+        self.release.set()
+
+    def run(self, inputs: Mapping[str, Floats]) -> Mapping[str, Floats]:
+        self.release.wait()
+        return self._backend.run(inputs)
+
+    def stop(self) -> None:
+        """It does not listen."""
+
+
+def test_a_model_that_hangs_costs_a_moment_once_and_its_scores_and_nothing_else(bundles: Path) -> None:
+    bundle = load_bundle(bundles / "toy-1")
+    backend = Hanging(OnnxBackend(bundle))
+    model = loaded(bundle, Guard(backend, Limits(slices=1, rest_s=3600)))
+    chain = Chain({0: Lineup(version=0, models=(served(model, name="toy"),))})
+    records = log()
+    hangs_at = 2 * (6 * 60 + 20)
+    chain.feed(records[:hangs_at])
+    backend.release.clear()
+    try:
+        chain.feed(records[hangs_at:])
+    finally:
+        backend.release.set()
+    (degraded,) = [a for a in chain.alarms if a.condition == "model_degraded:toy"]
+    assert "gave no answer within 0.1 s" in degraded.text
+    assert chain.physiological() == without_models().physiological()
+    baseline = [(s.window_end_ms.tolist(), s.score.tobytes()) for s in chain.of("personal_baseline")]
+    assert baseline == [(s.window_end_ms.tolist(), s.score.tobytes()) for s in without_models().of("personal_baseline")]
 
 
 def test_a_bundle_that_cannot_be_opened_is_told_of_within_ten_seconds_and_the_last_good_one_serves(

@@ -164,3 +164,15 @@ def test_windows_say_which_version_was_in_force_when_they_closed() -> None:
     assert {version for end, version in ends.items() if end < T0 + 55_000} == {b"0"}
     assert {version for end, version in ends.items() if end > T0 + 61_000} == {b"3"}
     assert set(ends.values()) == {b"0", b"3"}
+
+
+def test_a_restored_room_knows_the_version_before_its_first_tick() -> None:
+    log = Log()
+    for second in range(0, 130):
+        log.samples([Sample(at=second, value=70, seq=second)])
+        log.raw(encode_tick(Tick(tick_ms=T0 + (second + 1) * 1000, config_version=5 if second < 100 else 4)), TICK)
+    first, again = room(), room()
+    first.step(log.records[:230])
+    again.restore(first.snapshot())
+    found = [dict(o.headers)["config-version"] for o in again.step(log.records[230:]) if o.topic == WINDOWS.name]
+    assert set(found) == {b"5"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import InvalidInput, Retryable
 from contracts.registry import Stage
+from inference.bundles import Bundle
 from inference.serving.choice import Moved, Wanted, choose
 from inference.serving.folders import Folders
 from inference.serving.lineup import Lineup
@@ -157,6 +159,29 @@ def test_a_refused_bundle_that_is_put_right_serves_without_a_restart(
     found = at_work.lineup(1)
     assert found is not None
     assert serving(found) == [("toy", ["2", "1"], "")]
+
+
+def test_a_bundle_that_hangs_while_it_is_opened_is_refused_once_and_holds_nobody_up(
+    registry: Registry, folders: Folders
+) -> None:
+    release, tried = threading.Event(), []
+
+    def hang(bundle: Bundle) -> OnnxBackend:
+        if bundle.manifest.version == "2":
+            tried.append(bundle)
+            release.wait()
+        return OnnxBackend(bundle)
+
+    at_work = Shelf(registry, folders, hang, wait_s=0, open_slices=1)
+    try:
+        (found,) = serving(asked(at_work, 1))
+        assert found[1] == ["1"]
+        assert "gave no answer within 0.1 s while it was opened" in found[2]
+        for _ in range(3):
+            at_work.turn()
+        assert len(tried) == 1, "it is tried again when somebody has touched it"
+    finally:
+        release.set()
 
 
 def test_a_bundle_that_is_damaged_while_it_serves_is_said_to_be_and_goes_on_from_memory(
