@@ -11,7 +11,6 @@ a frame of scores ahead of this partition's clock waits for its tick, so it does
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,14 +34,14 @@ from alerting.technical_events import model_event
 from alerting.thresholds import METRICS, WIDTH
 from alerting.together import Standing
 from alerting.unchanging import WATCHED
+from alerting.waiting import WaitingScores, read_scores
 from contracts.alarms import AlarmEvent
 from contracts.canary import CANARIES, CONDITION, is_canary
 from contracts.errors import InvalidInput
 from contracts.faults import Fault
 from contracts.frames import labels
 from contracts.groups import GROUPS
-from contracts.readings import EARLIEST_MS, LATEST_MS, good_name
-from contracts.scores import Scores, decode_scores
+from contracts.scores import Scores
 from contracts.ticks import Tick
 from contracts.topics import ALARMS, CONTENT_TYPE, JSON, SCORES
 from contracts.vitals import CATALOGUE
@@ -51,7 +50,6 @@ from infra.runtime.records import Output, Record
 
 # DESIGN 4: rows more than the idle grace behind the clock are late: stored, but never a real-time alarm.
 IDLE_GRACE_MS: Final = 15_000
-MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
 _SEGMENT_ROWS: Final = 1 << 17
 _HEADERS: Final = ((CONTENT_TYPE, JSON.encode()),)
 
@@ -89,13 +87,6 @@ class Counts:
     scores_unordered: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    payload: bytes
-    scores: Scores
-    newest_ms: int
-
-
 class AlertRoom:
     """The state of one partition. `rules` holds the known rule sets by version and must hold version 0; `load` is asked for
     a version that is not among them and gives None when it cannot get it: then the last known rules stay in force."""
@@ -118,8 +109,7 @@ class AlertRoom:
         self._tick_ms = 0
         self._rules.forget()
         self._technical.use(self._rules.current.rules)
-        self._waiting: deque[_Waiting] = deque()
-        self._waiting_bytes = 0
+        self._waiting = WaitingScores()
         self._pending: list[Arrived] = []
         self._pending_rows = 0
         self._out: list[tuple[Place, Output]] = []
@@ -187,7 +177,7 @@ class AlertRoom:
                 score_columns=self._scores.columns,
                 score_newest=self._scores.newest[: len(self._patients)].astype("<i8").tobytes(),
                 score_cells=self._scores.cells.export().tobytes(),
-                waiting=[item.payload for item in self._waiting],
+                waiting=self._waiting.payloads,
                 together=(together.onset_ms, together.condition_ms, together.below_ms, together.silent, together.devices),
                 unchanging_metrics=[CATALOGUE[metric].name for metric in WATCHED],
                 unchanging=unchanging.export(silence.order).tobytes(),
@@ -253,9 +243,7 @@ class AlertRoom:
         self._technical.use(self._rules.current.rules)
         self._models.load(state.models)
         for payload in state.waiting:
-            scores = decode_scores(payload)
-            _check_scores(scores)
-            self._wait(payload, scores)
+            self._waiting.add(payload, read_scores(payload))
 
     def _keep(self, arrived: Arrived) -> None:
         if self._pending_rows + len(arrived.readings) > _SEGMENT_ROWS:
@@ -321,8 +309,8 @@ class AlertRoom:
         apart = -1 if canary_slot is None else canary_slot
         for kind, event in self._technical.tick(tick.tick_ms, self._patients.names, self._devices.names, apart):
             self._say(number, kind, event)
-        while self._waiting and self._waiting[0].newest_ms <= tick.tick_ms:
-            self._judge_scores(self._next_waiting(), number)
+        while self._waiting.due(tick.tick_ms):
+            self._judge_scores(self._waiting.next(), number)
         for forgotten in self._models.tick(tick.tick_ms, self._rules.current.rules.models):
             self._say_model(number, forgotten)
 
@@ -338,8 +326,7 @@ class AlertRoom:
     def _take_scores(self, record: Record, number: int) -> None:
         payload = record.value or b""
         try:
-            scores = decode_scores(payload)
-            _check_scores(scores)
+            scores = read_scores(payload)
         except InvalidInput as error:
             self.counts.dead_letters += 1
             place = (number, 0, "", error.field, 0)
@@ -348,21 +335,12 @@ class AlertRoom:
         if not len(scores):
             return
         if self._waiting or int(scores.window_end_ms.max()) > self._tick_ms:
-            self._wait(payload, scores)
-            while self._waiting_bytes > MAX_WAITING_BYTES:
+            self._waiting.add(payload, scores)
+            while self._waiting.too_many:
                 self.counts.scores_unordered += 1
-                self._judge_scores(self._next_waiting(), number)
+                self._judge_scores(self._waiting.next(), number)
         else:
             self._judge_scores(scores, number)
-
-    def _wait(self, payload: bytes, scores: Scores) -> None:
-        self._waiting.append(_Waiting(payload, scores, int(scores.window_end_ms.max())))
-        self._waiting_bytes += len(payload)
-
-    def _next_waiting(self) -> Scores:
-        item = self._waiting.popleft()
-        self._waiting_bytes -= len(item.payload)
-        return item.scores
 
     def _judge_scores(self, scores: Scores, number: int) -> None:
         """Judge one frame, each window under the rules in force when it ended."""
@@ -425,15 +403,6 @@ def alarm_output(event: AlarmEvent, partition: int) -> Output:
         key=event.patient.encode(),
         headers=_HEADERS,
     )
-
-
-def _check_scores(scores: Scores) -> None:
-    """Raises `InvalidInput` for windows outside the calendar or patients that cannot be."""
-    ends = scores.window_end_ms
-    if len(ends) and (int(ends.min()) < EARLIEST_MS or int(ends.max()) >= LATEST_MS):
-        raise InvalidInput("window_end_ms", "must be between the years 2000 and 2100, in milliseconds UTC")
-    if not all(good_name(name) for name in scores.patient.names):
-        raise InvalidInput("patient", "must be 1 to 128 printable characters")
 
 
 def _between(rows: int, start: int, stop: int) -> Bools:

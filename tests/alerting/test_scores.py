@@ -148,7 +148,7 @@ def test_unreadable_scores_become_dead_letters_and_the_others_go_on(value: bytes
 
 
 def test_too_many_waiting_scores_are_judged_rather_than_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alerting.room.MAX_WAITING_BYTES", 4000)
+    monkeypatch.setattr("alerting.waiting.MAX_WAITING_BYTES", 4000)
     room = new_room()
     found = events(room.step([tick(0), *windows("7*20")]))
     assert brief(found) == [(60, NAME, "raised", "low")]
