@@ -78,7 +78,7 @@ class Board:
 
     def __init__(self, still: Callable[[str, frozenset[str]], None] = lambda _, __: None) -> None:
         self._tell_still = still
-        self._still: dict[str, frozenset[str]] = {}
+        self._still: dict[str, tuple[str, str]] = {}  # alarm: patient and metric whose value does not change
         self.feed = FeedCursor()
         self.revision = 0
         self._open: dict[str, Alarm] = {}
@@ -95,6 +95,7 @@ class Board:
         for alarm in list(self._open.values()):
             if alarm.id not in found and alarm.feed_seq is not None and alarm.feed_seq <= feed_seq:
                 self._drop(alarm)
+                self._note_whether_still(alarm, calls=False)
         for alarm in found.values():
             self.put(alarm)
         self.feed.jump(feed_seq)
@@ -189,8 +190,7 @@ class Board:
             self._closed.pop(alarm.id, None)
             self._open[alarm.id] = alarm
             self._by_patient.setdefault(alarm.patient, set()).add(alarm.id)
-        if alarm.metric is not None:
-            self._look_whether_still(alarm.patient)
+        self._note_whether_still(alarm, calls=alarm.state in OPEN)
 
     def _drop(self, alarm: Alarm) -> None:
         self._open.pop(alarm.id, None)
@@ -199,18 +199,15 @@ class Board:
             ids.discard(alarm.id)
             if not ids:
                 del self._by_patient[alarm.patient]
-        self._look_whether_still(alarm.patient)
 
-    def _look_whether_still(self, patient: str) -> None:
-        alarms = (self._open[i] for i in self._by_patient.get(patient, ()))
-        found = frozenset(
-            a.metric for a in alarms if a.metric is not None and any(r.kind == "unchanging" for r in a.reasons)
-        )
-        if found != self._still.get(patient, frozenset()):
-            self._still[patient] = found
-            if not found:
-                del self._still[patient]
-            self._tell_still(patient, found)
+    def _note_whether_still(self, alarm: Alarm, *, calls: bool) -> None:
+        """Tell of the patient's metrics whose values do not change, if this alarm made them others. Looks at no other alarm: in a
+        storm a patient has thousands."""
+        before, now = self._still.pop(alarm.id, None), None
+        if calls and alarm.metric is not None and any(r.kind == "unchanging" for r in alarm.reasons):
+            now = self._still[alarm.id] = (alarm.patient, alarm.metric)
+        if now != before:
+            self._tell_still(alarm.patient, frozenset(m for patient, m in self._still.values() if patient == alarm.patient))
 
 
 def _newest(one: int | None, other: int | None) -> int | None:

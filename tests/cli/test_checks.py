@@ -152,6 +152,7 @@ def test_page(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_recordings(settings: Settings, tmp_path: Path) -> None:
+    settings = settings.model_copy(update={"data_dir": None})
     assert "none found" in checks.recordings(settings, tmp_path).detail
     wrong = settings.model_copy(update={"data_dir": tmp_path})
     (result,) = examine(wrong, (Check(name="recordings", look=checks.recordings),))

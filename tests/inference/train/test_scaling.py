@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+pytest.importorskip("safetensors", reason="extra `train` is not installed")
 
 from inference.features import FEATURES
 from inference.serving.inputs import Inputs

@@ -115,6 +115,7 @@ def test_replay_falls_back_to_the_sample_and_says_so(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VIGIL_DATA_DIR", raising=False)
     said: list[str] = []
     summary = feed.replay(
         Settings(), speed=0, hours=0.05, seed=2, via="kafka", silent=(0, 10, 20), on_progress=said.append
