@@ -106,33 +106,43 @@ def latest_rows(latest: Latest) -> LatestRows:
 
 def score_rows(scores: Scores) -> list[ScoreRow]:
     """The rows of a frame whose patient key and time are sound. A score that is not a number is never OK."""
-    good = (scores.window_end_ms >= EARLIEST_MS) & (scores.window_end_ms < LATEST_MS)
+    sound = np.array([good_name(name) for name in scores.patient.names] or [False], dtype=np.bool_)
+    good = sound[scores.patient.codes] & (scores.window_end_ms >= EARLIEST_MS) & (scores.window_end_ms < LATEST_MS)
+    rows = np.flatnonzero(good)
+    end_ms, score = scores.window_end_ms[rows], scores.score[rows].astype(np.float64)
+    finite = np.isfinite(score).tolist()
+    contributions, deviations = _parts(scores.contribution, rows, zero=False), _parts(scores.deviation, rows, zero=True)
+    columns = zip(
+        scores.patient.take(rows).tolist(), end_ms.tolist(), rfc3339_column(end_ms), scores.status[rows].tolist(),
+        np.round(score, 4).tolist(), finite, contributions, deviations, strict=True,
+    )  # fmt: skip
     found = []
-    for row in np.flatnonzero(good).tolist():
-        patient = scores.patient.names[scores.patient.codes[row]]
-        if not good_name(patient):
-            continue
-        status = STATUSES[scores.status[row]]
-        score = float(scores.score[row])
-        if status is Status.OK and not np.isfinite(score):
+    for patient, at_ms, time, code, number, known, contributed, deviated in columns:
+        status = STATUSES[code]
+        if status is Status.OK and not known:
             status = Status.INSUFFICIENT
         found.append(
             ScoreRow(
                 patient=patient,
-                window_end_ms=int(scores.window_end_ms[row]),
-                time=rfc3339_column(scores.window_end_ms[row : row + 1])[0],
+                window_end_ms=at_ms,
+                time=time,
                 model=scores.model,
                 version=scores.version,
-                score=round(score, 4) if status is Status.OK else None,
+                score=number if status is Status.OK else None,
                 status=status,
-                contributions=_part(scores.contribution, row, zero=False),
-                deviations=_part(scores.deviation, row, zero=True),
+                contributions=contributed,
+                deviations=deviated,
             )
         )
     return found
 
 
-def _part(columns: Mapping[str, npt.NDArray[np.float32]], row: int, *, zero: bool) -> dict[str, float]:
-    """The metrics that have a number in this row; with `zero` False, those that had any part in it."""
-    numbers = {metric: round(float(column[row]), 4) for metric, column in columns.items()}
-    return {metric: n for metric, n in numbers.items() if np.isfinite(n) and (zero or n != 0)}
+def _parts(columns: Mapping[str, npt.NDArray[np.float32]], rows: npt.NDArray[np.intp], *, zero: bool) -> list[dict[str, float]]:
+    """The metrics that have a number in each row; with `zero` False, those that had any part in it."""
+    found: list[dict[str, float]] = [{} for _ in range(len(rows))]
+    for metric, column in columns.items():
+        part = np.round(column[rows].astype(np.float64), 4)
+        there = np.isfinite(part) if zero else np.isfinite(part) & (part != 0)
+        for row, number in zip(np.flatnonzero(there).tolist(), part[there].tolist(), strict=True):
+            found[row][metric] = number
+    return found
