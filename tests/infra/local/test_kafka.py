@@ -209,8 +209,8 @@ _OWNER = """
     starter = threading.Thread(target=broker.start)  # a thread that ends while the broker must live on
     starter.start()
     starter.join()
-    print(broker.pid, flush=True)
     try:
+        print(broker.pid, flush=True)  # within the block: the signal may come at once
         time.sleep(120)
     finally:
         broker.stop()
@@ -234,7 +234,7 @@ def test_ends_with_its_owner(tmp_path: Path, free_port: Callable[[], int], end: 
         os.killpg(owner.pid, end)  # as Ctrl-C in a terminal does
     else:
         owner.send_signal(end)
-    owner.wait(20)
+    owner.wait(60)  # a clean stop of Kafka beside other tests
     owner.stdout.close()
     eventually(lambda: not runs(pid), within_s=5, what="Kafka ends with its owner")
     clean = (tmp_path / "kafka" / "data" / ".kafka_cleanshutdown").exists()
