@@ -11,13 +11,13 @@ import webbrowser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from cli import rooms, state_folder
+from cli.database import prepare_apart
 from cli.processes import (
-    DEMO_HOURS,
     WATCH_STAGE,
     Demo,
     address,
@@ -241,19 +241,8 @@ class _Stack:
             self._view.update(self._supervisor.status())
 
     def _prepare_database(self) -> None:
-        # Imported here: this costs a second, and Java is starting meanwhile.
-        from infra.runtime.sql.engine import open_engine, upgrade
-        from infra.runtime.sql.patients import PatientStore
-
         self._view.say("Preparing the database")
-        upgrade(self._settings.sql_url)
-        if self._plays is None:
-            return
-        engine = open_engine(self._settings.sql_url)
-        try:
-            PatientStore(engine).upsert(roster(self._settings, self._plays))
-        finally:
-            engine.dispose()
+        prepare_apart(self._settings, self._plays)
 
     def _require_named_kafka(self) -> None:
         from infra.runtime.kafka import broker_answers
@@ -313,23 +302,6 @@ class _Stack:
                 raise _Stopped
         self._view.update(self._supervisor.status())
         return True
-
-
-def roster(settings: Settings, plays: Demo) -> list[Mapping[str, Any]]:
-    """Who lies in the beds of a demo. Demo names that are clearly nobody's."""
-    from contracts.readings import EARLIEST_MS
-    from producers.sources.recordings import Replay, find_recordings
-    from producers.sources.roster import people
-
-    rows: list[Mapping[str, Any]] = []
-    if plays.beds:
-        rows += [person.row() for person in people(plays.beds, plays.seed)]
-    if plays.recorded:
-        recordings = find_recordings(settings.data_dir, Path.cwd())
-        rows += Replay(
-            recordings, hours=DEMO_HOURS, seed=plays.seed, start_ms=EARLIEST_MS, patients=plays.recorded
-        ).roster()
-    return rows
 
 
 def has_display(environment: Mapping[str, str], platform: str) -> bool:

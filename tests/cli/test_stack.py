@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 from cli import state_folder
-from cli.processes import WORKER_PORTS, Demo, child_environment
-from cli.stack import check_before_start, has_display, roster
+from cli.processes import WORKER_PORTS, child_environment
+from cli.stack import check_before_start, has_display
 from contracts.errors import VigilError
 from infra.runtime.settings import Settings, load
 
@@ -56,15 +56,6 @@ def test_one_port_for_two_things_is_told(settings: Settings) -> None:
 def test_nobody_listens_beyond_this_machine(settings: Settings) -> None:
     with pytest.raises(VigilError, match=r"0\.0\.0\.0"):
         check_before_start(settings.model_copy(update={"host": "0.0.0.0"}))
-
-
-def test_the_roster_of_a_demo_is_made_up(settings: Settings) -> None:
-    rows = roster(settings, Demo(beds=5, recorded=2, seed=3))
-    assert len({row["patient"] for row in rows}) == 7
-    assert {"patient", "bed", "name", "unit", "age", "sex"} == set(rows[0]) == set(rows[-1])
-    assert all("emo" in str(row["unit"]) for row in rows)
-    assert rows == roster(settings, Demo(beds=5, recorded=2, seed=3))
-    assert roster(settings, Demo(beds=0, recorded=0)) == []
 
 
 @pytest.mark.parametrize(

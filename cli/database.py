@@ -1,0 +1,60 @@
+"""The database of a stack before its rooms start: its tables, and who lies in the beds of a demo."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from cli.processes import DEMO_HOURS, Demo
+from infra.runtime.settings import Settings
+
+
+def prepare_apart(settings: Settings, plays: Demo | None) -> None:
+    """`prepare` in a process of its own that ends with it.
+
+    What it loads (the database layer, the recordings) is a hundred megabytes that a supervisor would hold for as long as
+    the stack runs. Raises what `prepare` raises.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_leave_signals_to_the_parent) as process:
+        process.submit(prepare, settings, plays).result()
+
+
+def prepare(settings: Settings, plays: Demo | None) -> None:
+    """Bring the tables up to date, and enter the patients of a demo. Raises `VigilError`."""
+    from infra.runtime.sql.engine import open_engine, upgrade
+    from infra.runtime.sql.patients import PatientStore
+
+    upgrade(settings.sql_url)
+    if plays is None:
+        return
+    engine = open_engine(settings.sql_url)
+    try:
+        PatientStore(engine).upsert(roster(settings, plays))
+    finally:
+        engine.dispose()
+
+
+def roster(settings: Settings, plays: Demo) -> list[Mapping[str, Any]]:
+    """Who lies in the beds of a demo. Demo names that are clearly nobody's."""
+    from contracts.readings import EARLIEST_MS
+    from producers.sources.recordings import Replay, find_recordings
+    from producers.sources.roster import people
+
+    rows: list[Mapping[str, Any]] = []
+    if plays.beds:
+        rows += [person.row() for person in people(plays.beds, plays.seed)]
+    if plays.recorded:
+        recordings = find_recordings(settings.data_dir, Path.cwd())
+        rows += Replay(
+            recordings, hours=DEMO_HOURS, seed=plays.seed, start_ms=EARLIEST_MS, patients=plays.recorded
+        ).roster()
+    return rows
+
+
+def _leave_signals_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
