@@ -13,10 +13,10 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 demo: .venv/.ready ## Watch a living ward: starts everything, opens the browser, Ctrl-C ends it
-	@$(RUN) vigil demo
+	@exec .venv/bin/vigil demo
 
 up: .venv/.ready ## Start the whole stack for your own devices
-	@$(RUN) vigil up
+	@exec .venv/bin/vigil up
 
 test: .venv/.synced .venv/.browser ## Run the test suite (real Kafka, real PostgreSQL, real browser)
 	@$(RUN) pytest -n 4 --dist loadfile -m "not faults and not docker"

@@ -26,6 +26,7 @@ app.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_o
 app.command("doctor")(doctor.doctor)
 app.command("simulate")(sources.simulate)
 app.command("replay")(sources.replay)
+app.command("play", hidden=True)(sources.play)
 app.command("metrics")(metrics.metrics)
 app.command("export")(export.export)
 app.command("train")(train.train)

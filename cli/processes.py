@@ -148,27 +148,20 @@ def room_specs(settings: Settings, count: int = 1) -> list[ProcessSpec]:
 
 
 def source_specs(settings: Settings, demo: Demo) -> list[ProcessSpec]:
-    """What plays on a demo, through the gateway, at the speed of life."""
-    env = child_environment(settings)
+    """What plays on a demo, through the gateway, at the speed of life: one process, or none when nothing is to play."""
+    if not demo.beds and not demo.recorded:
+        return []
     gateway = f"http://{_reachable(settings.host)}:{settings.gateway_port}"
-    specs = []
-    if demo.beds:
-        specs.append(
-            _source_spec(
-                "ward",
-                ("simulate", "--scenario", "demo", "--beds", str(demo.beds), "--seed", str(demo.seed)),
-                settings, env, gateway,
-            )
-        )  # fmt: skip
-    if demo.recorded:
-        specs.append(
-            _source_spec(
-                "recordings",
-                ("replay", "--patients", str(demo.recorded), "--seed", str(demo.seed), "--hours", str(DEMO_HOURS)),
-                settings, env, gateway,
-            )
-        )  # fmt: skip
-    return specs
+    plays = ("--beds", str(demo.beds), "--recorded", str(demo.recorded), "--seed", str(demo.seed), "--hours", str(DEMO_HOURS))
+    return [
+        ProcessSpec(
+            name="sources",
+            argv=(*_PYTHON, "-m", "cli", "play", *plays, "--gateway", gateway),
+            log_path=log_path(settings, "sources"),
+            env=child_environment(settings),
+            stage=SOURCE_STAGE,
+        )
+    ]
 
 
 def log_path(settings: Settings, name: str) -> Path:
@@ -195,18 +188,6 @@ def _room_spec(worker: Worker, settings: Settings, env: Mapping[str, str]) -> Pr
         ready_url=f"{base}/health/ready",
         live_url=f"{base}/health/live",
         stage=WATCH_STAGE if worker.room.watches else ROOM_STAGE,
-    )
-
-
-def _source_spec(
-    name: str, arguments: tuple[str, ...], settings: Settings, env: Mapping[str, str], gateway: str
-) -> ProcessSpec:
-    return ProcessSpec(
-        name=name,
-        argv=(*_PYTHON, "-m", "cli", *arguments, "--speed", "1", "--gateway", gateway),
-        log_path=log_path(settings, name),
-        env=env,
-        stage=SOURCE_STAGE,
     )
 
 

@@ -87,6 +87,27 @@ def replay(
     _show(summary, as_json)
 
 
+def play(
+    beds: Annotated[int, typer.Option(min=0, help="Simulated beds.")],
+    recorded: Annotated[int, typer.Option(min=0, help="Patients replayed from recordings.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same ward.")],
+    hours: Annotated[float, typer.Option(min=0.01, help="Event hours of the replay.")],
+    gateway: Annotated[str, typer.Option(help="Gateway to post to.")],
+) -> None:
+    """What plays on a demo: a simulated ward and a replay side by side, until Ctrl-C. One process, half the memory."""
+    from producers.sources import feed
+
+    feed.play(
+        load(),
+        beds=beds,
+        recorded=recorded,
+        seed=seed,
+        hours=hours,
+        gateway_url=gateway,
+        on_progress=_progress(quiet=False),
+    )
+
+
 def _silent(text: str | None) -> tuple[int, float, float] | None:
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""`vigil simulate` and `vigil replay`: a source, a way into the system, and a summary of what happened."""
+"""`vigil simulate`, `vigil replay` and what plays on a demo: a source, a way into the system, and a summary of what happened."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final, Literal
 
@@ -19,7 +20,7 @@ from producers.sources.recordings import Replay, Silence, find_recordings
 from producers.sources.source import Say, Source, Summary, Tally, write_truth
 from producers.sources.ward import Ward
 
-__all__ = ["Summary", "replay", "simulate", "write_truth"]
+__all__ = ["Summary", "play", "replay", "simulate", "write_truth"]
 
 Via = Literal["gateway", "kafka"]
 DRAIN_S: Final = 30
@@ -105,6 +106,44 @@ def replay(
         real_time=start_ms is None,
     )  # fmt: skip
     return _summary(tally, seed, begin, source.about)
+
+
+def play(
+    settings: Settings,
+    *,
+    beds: int,
+    recorded: int,
+    seed: int,
+    hours: float,
+    gateway_url: str,
+    on_progress: Say | None = None,
+) -> None:
+    """A simulated ward of `beds` and a replay of `recorded` patients side by side, in real time through the gateway, until
+    Ctrl-C or the end of the replay. Either may be 0. What fails in one ends both, and is raised."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(2) as both:
+        running = []
+        if beds:
+            running.append(
+                both.submit(
+                    simulate, settings, beds=beds, scenario="demo", seed=seed, gateway_url=gateway_url,
+                    on_progress=on_progress, stop=stop,
+                )
+            )  # fmt: skip
+        if recorded:
+            running.append(
+                both.submit(
+                    replay, settings, hours=hours, seed=seed, patients=recorded, gateway_url=gateway_url,
+                    on_progress=on_progress, stop=stop,
+                )
+            )  # fmt: skip
+        try:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+        except KeyboardInterrupt:
+            done = set()
+        stop.set()
+    for finished in done:
+        finished.result()
 
 
 def _feed(

@@ -101,3 +101,11 @@ def test_doctor_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert result.exit_code == (0 if document["healthy"] else 1)
     assert document["healthy"] == all(check["level"] != "failed" for check in document["checks"])
     assert {"Python", "Kafka", "topics", "page"} <= {check["name"] for check in document["checks"]}
+
+
+def test_the_front_door_is_light() -> None:
+    """A supervisor holds what it loads for as long as the stack runs, and `vigil --help` waits for it."""
+    heavy = "numpy pyarrow sqlalchemy fastapi faust onnxruntime"
+    code = f"import sys, cli.main; print(*(m for m in {heavy!r}.split() if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert not done.stdout.strip()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.processes import (
+    DEMO_HOURS,
     DEMO_PREFIX,
     Demo,
     address,
@@ -150,11 +151,10 @@ def test_a_demo_on_a_named_kafka_keeps_its_topics_apart(settings: Settings) -> N
 
 
 def test_sources_of_a_demo(settings: Settings) -> None:
-    ward, recordings = source_specs(settings, Demo(beds=7, recorded=2, seed=5))
-    assert " ".join(ward.argv[2:]) == (
-        "-m cli simulate --scenario demo --beds 7 --seed 5 --speed 1 --gateway http://127.0.0.1:9601"
+    (sources,) = source_specs(settings, Demo(beds=7, recorded=2, seed=5))
+    assert " ".join(sources.argv[2:]) == (
+        f"-m cli play --beds 7 --recorded 2 --seed 5 --hours {DEMO_HOURS} --gateway http://127.0.0.1:9601"
     )
-    assert recordings.argv[4:8] == ("replay", "--patients", "2", "--seed")
     assert source_specs(settings, Demo(beds=0, recorded=0)) == []
 
 

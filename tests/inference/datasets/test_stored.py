@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from cli.export import minutes
+from cli.stored_minutes import minutes
 from contracts.errors import InvalidInput
 from inference.datasets.folders import read_folder
 from inference.datasets.recording import HOUR_MS
