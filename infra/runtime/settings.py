@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from contracts.errors import VigilError
+from contracts.quiet import QuietTimes
 
 
 class Settings(BaseSettings):
@@ -61,6 +62,13 @@ class Settings(BaseSettings):
     canary_webhook: SecretStr = Field(
         SecretStr(""), description="Address that gets a POST when the canary does not come through, and when it does again."
     )
+    acknowledge_minutes: dict[str, int] = Field(
+        default_factory=dict,
+        description='How long an acknowledgement holds, by priority: {"high": 15, "medium": 60, "low": 240}.',
+    )
+    snooze_minutes: dict[str, int] = Field(
+        default_factory=dict, description='The longest snooze, by priority: {"high": 10, "medium": 30, "low": 120}.'
+    )
     demo: bool = Field(False, description="Demo mode: no login, loopback only, marked DEMO on every screen.")
     log_format: Literal["console", "json"] = Field("json", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level written.")
@@ -74,6 +82,11 @@ class Settings(BaseSettings):
     def sql_url(self) -> str:
         """SQLAlchemy URL, embedded default included."""
         return self.database_url.get_secret_value() or f"sqlite:///{self.state_dir / 'vigil.db'}"
+
+    @property
+    def quiet_times(self) -> QuietTimes:
+        """How long people may keep an alarm quiet, defaults included. Raises `InvalidInput` naming the setting at fault."""
+        return QuietTimes.of(self.acknowledge_minutes, self.snooze_minutes)
 
     @property
     def models_folder(self) -> Path:

@@ -20,6 +20,7 @@ from contracts.alarms import BEGINNINGS, CALLS, OPEN, STREAM_CHANGES, AlarmEvent
 from contracts.errors import InvalidInput, Retryable
 from contracts.lifecycle import Refused
 from contracts.quiet import QuietTimes
+from infra.runtime.sql.burden import Burden, burden
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.episodes import Alarm, advance
 from infra.runtime.sql.feed import (
@@ -255,6 +256,11 @@ class AlarmStore:
         with reading(self._engine) as connection:
             return alarms_by_id(connection, {alarm_id}).get(alarm_id)
 
+    def several(self, alarm_ids: Collection[str]) -> list[Alarm]:
+        """Those of the alarms that exist."""
+        with reading(self._engine) as connection:
+            return list(alarms_by_id(connection, alarm_ids).values())
+
     def events(self, alarm_id: str) -> list[AlarmEvent]:
         """Everything that happened to one alarm, oldest first."""
         return self._events(
@@ -323,6 +329,36 @@ class AlarmStore:
             for patient, priority, number in connection.execute(statement):
                 counts.setdefault(patient, dict.fromkeys(Priority, 0))[Priority(priority)] = number
         return counts
+
+    def histories(
+        self, from_ms: int, to_ms: int, *, patient: str | None = None, most: int
+    ) -> list[tuple[Alarm, list[AlarmEvent]]] | None:
+        """Every alarm raised in [`from_ms`, `to_ms`) with all its changes, oldest first; None: there are more than `most`."""
+        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms)
+        if patient is not None:
+            chosen &= ALARMS.c.patient == patient
+        with reading(self._engine) as connection:
+            alarms = found_alarms(
+                connection, select(ALARMS).where(chosen).order_by(ALARMS.c.raised_ms, ALARMS.c.alarm_id).limit(most + 1)
+            )
+            if len(alarms) > most:
+                return None
+            histories: dict[str, list[AlarmEvent]] = {alarm.alarm_id: [] for alarm in alarms}
+            for document in connection.execute(
+                select(ALARM_EVENTS.c.document)
+                .join(ALARMS, ALARMS.c.alarm_id == ALARM_EVENTS.c.alarm_id)
+                .where(chosen)
+                .order_by(ALARM_EVENTS.c.feed_seq)
+            ).scalars():
+                event = parse_event(document)
+                if event.alarm_id in histories:  # one that was raised between the two questions is for the next export
+                    histories[event.alarm_id].append(event)
+        return [(alarm, histories[alarm.alarm_id]) for alarm in alarms]
+
+    def burden(self, from_ms: int, to_ms: int) -> Burden:
+        """How much the alarms of [`from_ms`, `to_ms`) asked of people."""
+        with reading(self._engine) as connection:
+            return burden(connection, from_ms, to_ms)
 
     def _events(self, statement: Select[Any]) -> list[AlarmEvent]:
         with reading(self._engine) as connection:
