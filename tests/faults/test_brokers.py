@@ -33,7 +33,6 @@ pytestmark = pytest.mark.faults
 WORKERS = ("processors", "alerting", "sink")
 BROKER_DOWN_MINUTES = size(5, 0.5)
 BROKER_AWAY_MINUTES = size(25, 1)
-COMPARABLE_MS = 40_000
 
 
 @dataclass
@@ -56,15 +55,6 @@ class Site:
         began = time.monotonic()
         self.rooms.wait("an empty queue", lambda: self.sender.waiting < 5, seconds)
         return time.monotonic() - began
-
-    def comparable(self, seconds: float = 60) -> None:
-        """Wait until enough was promised that windows of it have closed: a short fault would leave none to compare."""
-
-        def long_enough() -> bool:
-            acked_ms = self.ledger.events()["acked_ms"]
-            return bool(acked_ms.max() - acked_ms.min() >= COMPARABLE_MS)
-
-        self.rooms.wait("windows to compare", long_enough, seconds)
 
     def supervise(self) -> dict[str, int]:
         """Start again what has ended, as a supervisor does; exit statuses."""
@@ -102,7 +92,7 @@ def rest(seconds: float) -> None:
 def finish(row: str, site: Site, resumed_s: list[float], bar: str, *, long: bool = False, **more: Any) -> None:
     """Count, keep the figures, judge. A `long` outage may end a worker whose outputs are not taken (it stops rather than
     moving past them); a short one may not, and none may be found stalled."""
-    site.comparable()
+    site.rooms.wait("windows to compare", lambda: site.ledger.comparable)
     ended = site.supervise()
     count = site.count()
     whole = not ended or (long and EXIT_STALLED not in ended.values())
