@@ -74,7 +74,7 @@ class Node:
             reloaded=self.hub.reload,
             now_s=clock.monotonic_s,
         )
-        self.people_time = PeopleTime(self.stores, Deadlines(self.quiet), clock, take=self._take_alarm)
+        self.people_time = PeopleTime(self.stores, Deadlines(self.quiet), clock, take=self._ended)
         self.history = History(settings)
         self._sender: AsyncSender | None = None
         self._kafka_is_warm = asyncio.Event()
@@ -109,10 +109,18 @@ class Node:
         alarm = self.board.put(alarm)
         if shown is not None:
             self.hub.publish(dataclasses.replace(shown, alarm=alarm))
-            task = asyncio.get_running_loop().create_task(self._send(event))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._tell_others(event)
         return alarm
+
+    def _ended(self, event: AlarmEvent) -> None:
+        """What a person had made quiet is over, and this node has recorded it."""
+        self._take_alarm(event)
+        self._tell_others(event)
+
+    def _tell_others(self, event: AlarmEvent) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(event))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     async def _follow_kafka(self) -> None:
         self.kafka.start()

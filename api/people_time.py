@@ -21,7 +21,7 @@ _log = get_logger("api.people_time")
 
 
 class PeopleTime:
-    """The loop. `take` gets each change that was recorded here; other nodes find it in SQL."""
+    """The loop. `take` gets each change that was recorded here, to show and to send on."""
 
     def __init__(
         self, stores: SqlStores, deadlines: Deadlines, clock: Clock, *, take: Callable[[AlarmEvent], None]

@@ -34,7 +34,7 @@ def test_any_schedule_is_legal_gap_free_and_recorded_once(nodes: list[AlarmStore
 
 @pytest.mark.faults
 def test_t39_ten_thousand_schedules_on_two_racing_nodes(nodes: list[AlarmStore]) -> None:
-    run(nodes, schedules=10_000, steps=40)
+    run(nodes, schedules=10_000, steps=20)
 
 
 def test_what_is_quiet_comes_back_by_itself_once(nodes: list[AlarmStore]) -> None:
