@@ -37,9 +37,9 @@ from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED
 from infra.runtime.sql.patients import ensure_patients
 from infra.runtime.sql.personal import (
     LABELS,
-    QUIET,
     Act,
     Conflict,
+    Quiet,
     QuietEnd,
     broken_by,
     check_request,
@@ -47,6 +47,7 @@ from infra.runtime.sql.personal import (
     ended,
     handed_over,
     personal,
+    quiet_alarms,
     quiet_opposites,
     remember,
 )
@@ -215,10 +216,10 @@ class AlarmStore:
 
         return self._decided(decide)
 
-    def quiet_alarms(self) -> list[Alarm]:
+    def quiet_alarms(self) -> list[Quiet]:
         """Every open alarm that is acknowledged or snoozed: its time may come."""
         with reading(self._engine) as connection:
-            return found_alarms(connection, select(ALARMS).where(ALARMS.c.state.in_(OPEN), QUIET))
+            return quiet_alarms(connection)
 
     def end_quiet(self, ends: Collection[QuietEnd], *, at_ms: int) -> list[AlarmEvent]:
         """Bring back alarms whose acknowledgement or snooze is over; the changes that came of it.

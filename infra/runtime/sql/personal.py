@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import ValidationError
 from sqlalchemy import Connection, insert, select
 
-from contracts.alarms import CALLS, OPEN, PEOPLE_CHANGES, AlarmEvent, Change, State, digest, opposite
+from contracts.alarms import CALLS, OPEN, PEOPLE_CHANGES, AlarmEvent, Change, Priority, State, digest, opposite
 from contracts.errors import InvalidInput
 from contracts.quiet import MINUTE_MS, QuietTimes
 from infra.runtime.sql.episodes import Alarm
@@ -59,6 +59,27 @@ class QuietEnd:
     alarm_id: str
     change: Literal[Change.LAPSED, Change.RESUMED]
     until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """What there is to know of an open alarm that is acknowledged or snoozed, to see when that is over."""
+
+    alarm_id: str
+    state: State
+    priority: Priority
+    acknowledged_ms: int | None
+    acknowledged_until_ms: int | None
+    snoozed_until_ms: int | None
+
+
+def quiet_alarms(connection: Connection) -> list[Quiet]:
+    """All of them. Asked every second, so nothing more is read than needed."""
+    columns = [ALARMS.c[name] for name in Quiet.__slots__]
+    return [
+        Quiet(**{**row, "state": State(row["state"]), "priority": Priority(row["priority"])})
+        for row in connection.execute(select(*columns).where(ALARMS.c.state.in_(OPEN), QUIET)).mappings()
+    ]
 
 
 def check_request(act: Act) -> None:
