@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from contracts.errors import VigilError
+from contracts.errors import InvalidInput, VigilError
 from contracts.quiet import QuietTimes
 
 
@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field("json", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level written.")
 
+    @field_validator("acknowledge_minutes", "snooze_minutes")
+    @classmethod
+    def _bounded(cls, minutes: dict[str, int]) -> dict[str, int]:
+        try:
+            QuietTimes.of(minutes, {})
+        except InvalidInput as error:
+            raise ValueError(error.reason) from None
+        return minutes
+
     @property
     def bootstrap(self) -> str:
         """Kafka bootstrap servers, local default included."""
@@ -85,7 +94,7 @@ class Settings(BaseSettings):
 
     @property
     def quiet_times(self) -> QuietTimes:
-        """How long people may keep an alarm quiet, defaults included. Raises `InvalidInput` naming the setting at fault."""
+        """How long people may keep an alarm quiet, defaults included."""
         return QuietTimes.of(self.acknowledge_minutes, self.snooze_minutes)
 
     @property
