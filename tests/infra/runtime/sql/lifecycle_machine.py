@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import Random
@@ -36,7 +36,6 @@ LIVES: Final[Sequence[Sequence[tuple[Change, Priority]]]] = (
     ((Change.INHIBITED, Priority.MEDIUM), (Change.RELEASED, Priority.MEDIUM), (C, Priority.MEDIUM)),
     ((Change.FOUND, Priority.MEDIUM), (W, Priority.HIGH), (C, Priority.HIGH)),
 )
-_schedules = itertools.count()
 
 
 
@@ -64,12 +63,11 @@ def drawn(chance: Random, patient: int) -> Any:
 
 
 class Lives(RuleBasedStateMachine):
-    """Two nodes on one database. Every schedule has patients of its own, so that nothing needs to be deleted."""
+    """Two nodes on one database, which `forget` empties again."""
 
-    def __init__(self, nodes: Sequence[AlarmStore], pool: ThreadPoolExecutor) -> None:
+    def __init__(self, nodes: Sequence[AlarmStore], pool: ThreadPoolExecutor, forget: Callable[[], None]) -> None:
         super().__init__()
-        self.nodes, self.pool = nodes, pool
-        self.schedule = next(_schedules)
+        self.nodes, self.pool, self.forget = nodes, pool, forget
         self.began = nodes[0].last_feed_seq()
         self.now_ms = ONSET_MS + 60_000
         self.deadlines = [Deadlines(QUIET) for _ in nodes]
@@ -142,10 +140,10 @@ class Lives(RuleBasedStateMachine):
             case ("handover", (leaving, coming)):
                 handed = store.hand_over(leaving, coming, actor=leaving, at_ms=self.now_ms)
                 assert isinstance(handed, list)
-                return [e for e in handed if self.mine(e)]
+                return list(handed)
             case ("timers",):
                 due = self.deadlines[node].due(store.quiet_alarms(), now_ms=self.now_ms, now_s=self.now_ms / 1000)
-                return [e for e in store.end_quiet(due, at_ms=self.now_ms) if self.mine(e)]
+                return list(store.end_quiet(due, at_ms=self.now_ms))
         raise AssertionError(step)
 
     def keep(self, answers: Sequence[Sequence[AlarmEvent | Recorded]]) -> None:
@@ -157,6 +155,12 @@ class Lives(RuleBasedStateMachine):
                 self.yes.append(answer)
 
     def teardown(self) -> None:
+        try:
+            self.check_all()
+        finally:
+            self.forget()
+
+    def check_all(self) -> None:
         feed = self.feed()
         assert [e.feed_seq for e in feed] == list(range(self.began + 1, self.began + 1 + len(feed))), "no gap"
         ours = {e.event_id: e for e in feed}
@@ -164,7 +168,7 @@ class Lives(RuleBasedStateMachine):
         assert len({e.event_id for e in self.yes}) == len(self.yes), "one winner"
         told = {e.event_id: e for e in self.yes} | self.of_stream
         assert all(ours.get(i) == e for i, e in told.items()), "nothing lost"
-        assert {i for i, e in ours.items() if self.mine(e)} == set(told), "nothing that nobody was told of"
+        assert set(ours) == set(told), "nothing that nobody was told of"
         for alarm in self.alarms():
             self.check(alarm, [e for e in feed if e.alarm_id == alarm.alarm_id])
 
@@ -199,14 +203,11 @@ class Lives(RuleBasedStateMachine):
     def story(self, life: int, direction: str) -> list[AlarmEvent]:
         return [
             event(
-                change, patient=f"p-{self.schedule}-{life}", condition=f"heart_rate_{direction}", priority=priority,
+                change, patient=f"p-{life}", condition=f"heart_rate_{direction}", priority=priority,
                 at_ms=ONSET_MS + 10_000 * (n + 1),
             )
             for n, (change, priority) in enumerate(LIVES[life])
         ]  # fmt: skip
-
-    def mine(self, event: AlarmEvent) -> bool:
-        return event.patient.startswith(f"p-{self.schedule}-")
 
     def alarms(self) -> list[Alarm]:
         ids = [self.story(life, direction)[0].alarm_id for life in range(len(LIVES)) for direction in DIRECTIONS]
@@ -219,12 +220,12 @@ class Lives(RuleBasedStateMachine):
         return found
 
 
-def run(nodes: Sequence[AlarmStore], schedules: int, steps: int) -> None:
-    """So many schedules of at most so many steps."""
+def run(nodes: Sequence[AlarmStore], forget: Callable[[], None], schedules: int, steps: int) -> None:
+    """So many schedules of at most so many steps. `forget` removes every alarm."""
     limits = settings(
         max_examples=schedules, stateful_step_count=steps, deadline=None, database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )  # fmt: skip
     with ThreadPoolExecutor(2) as pool:
-        machine: Any = partial(Lives, nodes, pool)
+        machine: Any = partial(Lives, nodes, pool, forget)
         run_state_machine_as_test(machine, settings=limits)
