@@ -73,7 +73,7 @@ def settle(store: AlarmStore, events: Sequence[AlarmEvent]) -> list[Settled]:
 
 def _settle(store: AlarmStore, event: AlarmEvent, result: Recorded | Dropped) -> Settled:
     if isinstance(result, Recorded):
-        return Settled(events=(result.event,))
+        return Settled(events=(result.event, *result.broke))
     if event.change in BEGINNINGS:
         return Settled()
     alarm = store.get(event.alarm_id)
@@ -81,8 +81,8 @@ def _settle(store: AlarmStore, event: AlarmEvent, result: Recorded | Dropped) ->
         # Recorded meanwhile by somebody else, or really not there: one look decides.
         again = store.record([event])[0]
         return Settled(events=(again.event,)) if isinstance(again, Recorded) else Settled(early=True)
-    if alarm.state is not State.RESOLVED:
-        return Settled()
+    if alarm.state not in (State.RESOLVED, State.CLOSED) or (alarm.state is State.CLOSED and alarm.called_ms is None):
+        return Settled()  # a finding that was reviewed never calls, however it goes on
     if event.change is Change.WORSENED:
         follow_up = [_reopened(event)]
     else:
@@ -92,7 +92,8 @@ def _settle(store: AlarmStore, event: AlarmEvent, result: Recorded | Dropped) ->
             for other in later
             if other.condition == event.condition and event.onset_ms < other.onset_ms < event.at_ms
         ]
-    return Settled(events=tuple(r.event for r in store.record(follow_up) if isinstance(r, Recorded)))
+    told = [(r.event, *r.broke) for r in store.record(follow_up) if isinstance(r, Recorded)]
+    return Settled(events=tuple(event for events in told for event in events))
 
 
 def _reopened(worsened: AlarmEvent) -> AlarmEvent:

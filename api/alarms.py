@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from api.asking import Actor, Cursor, Limit, TheNode, from_cursor, problems, to_cursor
+from api.alarm_records import HandedOver, as_it_was
+from api.asking import Actor, Cursor, Limit, TheNode, from_cursor, instant, problems, to_cursor
 from api.node import Node
 from api.problems import Problem, invalid, not_found
 from api.schema import (
     Acknowledge,
+    AddNote,
     Alarm,
     AlarmDetail,
     AlarmEvent,
     Alarms,
     Assign,
+    Close,
+    Handover,
     Label,
     Resolve,
     Snooze,
 )
 from contracts.alarms import AlarmEvent as WireEvent
 from contracts.alarms import Change, State
+from contracts.errors import InvalidInput
 from contracts.lifecycle import Refused
+from contracts.quiet import MINUTE_MS
 from infra.runtime.sql.alarms import AlarmStore, Conflict
 from infra.runtime.sql.episodes import Alarm as StoredAlarm
 
-MINUTE_MS: Final = 60_000
 _ETAG: Final = re.compile(r'"v(\d{1,9})"')
 
 
@@ -72,14 +78,26 @@ async def alarms(
     return Alarms(items=[Alarm.of(a) for a in page.items], next=None if page.next is None else to_cursor(page.next))
 
 
-@router.get("/{alarm_id}", responses=problems(404, 503))
-async def alarm(node: TheNode, alarm_id: AlarmId, response: Response) -> AlarmDetail:
-    """An alarm with everything that happened to it. The ETag is for `If-Match`."""
+@router.get("/{alarm_id}", responses=problems(404, 422, 503))
+async def alarm(
+    node: TheNode,
+    alarm_id: AlarmId,
+    response: Response,
+    at: Annotated[
+        str | None, Query(max_length=40, description="The alarm as it was at this time (RFC 3339), rebuilt from its events.")
+    ] = None,
+) -> AlarmDetail:
+    """An alarm with everything that happened to it. The ETag is for `If-Match`; one of the past has none."""
 
     def ask(store: AlarmStore) -> tuple[StoredAlarm | None, list[WireEvent]]:
         return store.get(alarm_id), store.events(alarm_id)
 
     found, events = await node.stores.alarms(ask)
+    if at is not None:
+        past = as_it_was(events, instant(node, "at", at))
+        if past is None:
+            raise not_found("alarm at that time" if events else "alarm")
+        return past
     if found is None:
         raise not_found("alarm")
     shown = Alarm.of(found)
@@ -95,9 +113,9 @@ async def acknowledge(
     node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response,
     body: Acknowledge | None = None, if_match: IfMatch = None, key: Key = None,
 ) -> Alarm:  # fmt: skip
-    """Say that the alarm was seen and is taken care of."""
-    note = body.note if body else None
-    return await _act(node, response, alarm_id, Change.ACKNOWLEDGED, actor, note, None, if_match, key)
+    """Say that the alarm was seen and is taken care of. Ends by itself, by a worsening, or by an alarm the other way."""
+    ask = Asked(Change.ACKNOWLEDGED, note=body.said if body else None, minutes=body.minutes if body else None)
+    return await _act(node, response, alarm_id, ask, actor, if_match, key)
 
 
 @router.post("/{alarm_id}/resolve", responses=_CHANGES)
@@ -105,9 +123,9 @@ async def resolve(
     node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response,
     body: Resolve | None = None, if_match: IfMatch = None, key: Key = None,
 ) -> Alarm:  # fmt: skip
-    """Close the alarm, whatever its condition does."""
-    note = body.note if body else None
-    return await _act(node, response, alarm_id, Change.RESOLVED, actor, note, None, if_match, key)
+    """End the alarm, whatever its condition does. If the condition worsens after that, it is a new alarm."""
+    ask = Asked(Change.RESOLVED, note=body.said if body else None)
+    return await _act(node, response, alarm_id, ask, actor, if_match, key)
 
 
 @router.post("/{alarm_id}/snooze", responses=_CHANGES)
@@ -115,8 +133,9 @@ async def snooze(
     node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response,
     body: Snooze, if_match: IfMatch = None, key: Key = None,
 ) -> Alarm:  # fmt: skip
-    """Be quiet about it for some minutes, with a reason. A worsening ends it."""
-    return await _act(node, response, alarm_id, Change.SNOOZED, actor, body.reason, body.minutes, if_match, key)
+    """Be quiet about it for some minutes, with a reason. A worsening, or an alarm the other way, ends it."""
+    ask = Asked(Change.SNOOZED, note=body.reason, minutes=body.minutes)
+    return await _act(node, response, alarm_id, ask, actor, if_match, key)
 
 
 @router.post("/{alarm_id}/assign", responses=_CHANGES)
@@ -125,7 +144,8 @@ async def assign(
     body: Assign, if_match: IfMatch = None, key: Key = None,
 ) -> Alarm:  # fmt: skip
     """Say who looks after it."""
-    return await _act(node, response, alarm_id, Change.ASSIGNED, actor, body.to, None, if_match, key)
+    ask = Asked(Change.ASSIGNED, note=body.reason or body.to, to=body.to)
+    return await _act(node, response, alarm_id, ask, actor, if_match, key)
 
 
 @router.post("/{alarm_id}/label", responses=_CHANGES)
@@ -133,20 +153,61 @@ async def label(
     node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response,
     body: Label, if_match: IfMatch = None, key: Key = None,
 ) -> Alarm:  # fmt: skip
-    """Say what the alarm was worth."""
-    return await _act(node, response, alarm_id, Change.LABELLED, actor, body.label, None, if_match, key)
+    """Say what the alarm was worth, at any time."""
+    return await _act(node, response, alarm_id, Asked(Change.LABELLED, note=body.label), actor, if_match, key)
+
+
+@router.post("/{alarm_id}/note", responses=_CHANGES)
+async def note(
+    node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response,
+    body: AddNote, if_match: IfMatch = None, key: Key = None,
+) -> Alarm:  # fmt: skip
+    """Keep something to remember with the alarm, at any time."""
+    return await _act(node, response, alarm_id, Asked(Change.NOTED, note=body.note), actor, if_match, key)
+
+
+@router.post("/{alarm_id}/close", responses=_CHANGES)
+async def close(
+    node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response,
+    body: Close | None = None, if_match: IfMatch = None, key: Key = None,
+) -> Alarm:  # fmt: skip
+    """Say that the alarm is reviewed. Only what calls nobody any more can be closed."""
+    ask = Asked(Change.CLOSED, note=body.reason if body else None)
+    return await _act(node, response, alarm_id, ask, actor, if_match, key)
+
+
+@router.post("/handover", responses=problems(400, 403, 415, 422, 503))
+async def handover(node: TheNode, actor: Actor, body: Handover, key: Key = None) -> HandedOver:
+    """Hand every open alarm that is assigned to one person over to another: all of them, or none."""
+    now_ms = node.clock.now_ms()
+
+    def ask(store: AlarmStore) -> tuple[list[WireEvent] | Conflict, list[StoredAlarm]]:
+        answer = store.hand_over(
+            body.from_, body.to, actor=actor, at_ms=now_ms, note=body.reason, idempotency_key=key
+        )
+        ids = [] if isinstance(answer, Conflict) else [event.alarm_id for event in answer]
+        return answer, store.several(ids)
+
+    answer, stored = await node.stores.alarms(ask)
+    if isinstance(answer, Conflict):
+        raise _reused()
+    by_id = {alarm.alarm_id: alarm for alarm in stored}
+    items = [node.acted(event, by_id[event.alarm_id]) for event in answer]
+    return HandedOver(**{"from": body.from_}, to=body.to, items=items)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asks for. `minutes`: for how long to be quiet."""
+
+    change: Change
+    note: str | None = None
+    to: str | None = None
+    minutes: int | None = None
 
 
 async def _act(
-    node: Node,
-    response: Response,
-    alarm_id: str,
-    change: Change,
-    actor: str,
-    note: str | None,
-    minutes: int | None,
-    if_match: str | None,
-    key: str | None,
+    node: Node, response: Response, alarm_id: str, asked: Asked, actor: str, if_match: str | None, key: str | None
 ) -> Alarm:
     now_ms = node.clock.now_ms()
     expected = _expected(if_match)
@@ -154,17 +215,21 @@ async def _act(
     def ask(store: AlarmStore) -> tuple[WireEvent | Refused | Conflict, StoredAlarm | None]:
         answer = store.act(
             alarm_id,
-            change,
+            asked.change,
             actor=actor,
             at_ms=now_ms,
-            note=note,
-            until_ms=None if minutes is None else now_ms + minutes * MINUTE_MS,
+            note=asked.note,
+            to=asked.to,
+            until_ms=None if asked.minutes is None else now_ms + asked.minutes * MINUTE_MS,
             expected_version=expected,
             idempotency_key=key,
         )
         return answer, store.get(alarm_id)
 
-    answer, stored = await node.stores.alarms(ask)
+    try:
+        answer, stored = await node.stores.alarms(ask)
+    except InvalidInput as error:
+        raise invalid("minutes" if error.field == "until" else error.field, error.reason) from None
     if stored is None:
         raise not_found("alarm")
     match answer:
@@ -178,12 +243,14 @@ async def _act(
                 headers={"ETag": etag(Alarm.of(stored))},
             )
         case Conflict():
-            raise Problem(
-                422, "idempotency-key-reused", "This Idempotency-Key was used for another request; take a new one."
-            )
+            raise _reused()
     shown = node.acted(answer, stored)
     response.headers["ETag"] = etag(shown)
     return shown
+
+
+def _reused() -> Problem:
+    return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request; take a new one.")
 
 
 def etag(alarm: Alarm) -> str:

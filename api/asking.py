@@ -16,6 +16,7 @@ from contracts.reading_json import parse_time
 
 MAX_SPAN_MS: Final = 31 * 24 * 3_600_000
 HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -67,15 +68,25 @@ def from_cursor(cursor: str | None) -> str | None:
         raise invalid("cursor", "must be the `next` of an earlier page") from None
 
 
-def span(node: Node, from_: str | None, to: str | None) -> tuple[int, int]:
-    """The span of time asked for in milliseconds; by default the hour before now, or before `to`."""
+def span(
+    node: Node, from_: str | None, to: str | None, *, default_ms: int = HOUR_MS, longest_ms: int = MAX_SPAN_MS
+) -> tuple[int, int]:
+    """The span of time asked for in milliseconds; by default the hour (`default_ms`) before now, or before `to`."""
     end_ms = _time("to", to) if to is not None else node.clock.now_ms()
-    start_ms = _time("from", from_) if from_ is not None else end_ms - HOUR_MS
+    start_ms = _time("from", from_) if from_ is not None else end_ms - default_ms
     if start_ms >= end_ms:
         raise invalid("from", "must be before `to`")
-    if end_ms - start_ms > MAX_SPAN_MS:
-        raise invalid("from", "must be at most 31 days before `to`")
+    if end_ms - start_ms > longest_ms:
+        raise invalid("from", f"must be at most {longest_ms // DAY_MS} days before `to`")
     return start_ms, end_ms
+
+
+def instant(node: Node, field: str, text: str) -> int:
+    """A moment that has been."""
+    ms = _time(field, text)
+    if ms > node.clock.now_ms():
+        raise invalid(field, "must not be in the future")
+    return ms
 
 
 def _time(field: str, text: str) -> int:

@@ -244,31 +244,49 @@ def folded(known: Alarm | None, event: AlarmEvent) -> Alarm:
         case Change.RAISED | Change.INHIBITED | Change.FOUND | Change.RELEASED:
             facts["raised"] = at
         case Change.WORSENED:
-            facts.update(cleared=None, acknowledged_by=None, acknowledged_at=None, snoozed_until=None)
+            facts.update(_UNACKNOWLEDGED | _NOT_SNOOZED, cleared=None)
         case Change.CLEARED:
             facts["cleared"] = at
         case Change.ACKNOWLEDGED:
-            facts.update(acknowledged_by=event.actor, acknowledged_at=at)
+            until = event.until_ms if event.state is State.ACKNOWLEDGED else None
+            facts.update(
+                acknowledged_by=event.actor, acknowledged_at=at, acknowledged_reason=event.note,
+                acknowledged_until=rfc3339_or_none(until),
+            )  # fmt: skip
         case Change.SNOOZED:
-            facts["snoozed_until"] = rfc3339_or_none(event.until_ms)
-        case Change.ASSIGNED:
-            facts["assigned_to"] = event.note
+            facts.update(
+                snoozed_until=rfc3339_or_none(event.until_ms), snoozed_by=event.actor, snoozed_reason=event.note
+            )
+        case Change.LAPSED:
+            facts.update(_UNACKNOWLEDGED)
+        case Change.RESUMED:
+            facts.update(_NOT_SNOOZED)
+        case Change.BROKEN:
+            facts.update((_UNACKNOWLEDGED if event.state is State.ACTIVE else {}) | _NOT_SNOOZED)
+        case Change.ASSIGNED | Change.HANDED_OVER:
+            facts["assigned_to"] = event.to or event.note
         case Change.LABELLED:
-            facts["label"] = event.note
-        case Change.RESOLVED:
+            facts.update(label=event.note, labelled_by=event.actor)
+        case Change.CLOSED:
+            facts.update(closed=at, closed_by=event.actor)
+        case Change.RESOLVED | Change.NOTED:
             pass
     if event.state is State.RESOLVED and facts["resolved"] is None:
         facts["resolved"] = at
     return Alarm.model_validate(facts)
 
 
+_UNACKNOWLEDGED: Final = dict.fromkeys(("acknowledged_by", "acknowledged_at", "acknowledged_until", "acknowledged_reason"))
+_NOT_SNOOZED: Final = dict.fromkeys(("snoozed_until", "snoozed_by", "snoozed_reason"))
 _LATER: Final = (
     "raised",
     "cleared",
     "resolved",
-    "acknowledged_by",
-    "acknowledged_at",
     "assigned_to",
-    "snoozed_until",
     "label",
+    "labelled_by",
+    "closed",
+    "closed_by",
+    *_UNACKNOWLEDGED,
+    *_NOT_SNOOZED,
 )

@@ -15,6 +15,7 @@ from api.columns import LatestRows
 from api.history import History
 from api.kafka_feed import WARM_LIMIT_S, KafkaFeed, Vitals
 from api.live import Hub
+from api.people_time import PeopleTime
 from api.schema import Alarm
 from api.sql_feed import SqlFeed
 from api.stores import SqlStores
@@ -32,6 +33,7 @@ from infra.runtime.metrics import Metrics
 from infra.runtime.records import Output
 from infra.runtime.settings import Settings
 from infra.runtime.sql.episodes import Alarm as StoredAlarm
+from infra.runtime.sql.people_time import Deadlines
 
 _SEND_TRIES: Final = 5
 _SEND_WAIT_S: Final = 2.0
@@ -50,7 +52,8 @@ class Node:
         self.version = version("vigil-rpm")
         self.ward = Ward()
         self.board = Board(self.ward.doubt)
-        self.stores = SqlStores(settings.sql_url)
+        self.quiet = settings.quiet_times
+        self.stores = SqlStores(settings.sql_url, self.quiet)
         self.kafka = KafkaFeed(settings, vitals=self._take_vitals, alarms=self._take_alarms, warmed=self._kafka_warm)
         self.canary = CanaryFeed(settings.canary_url)
         self.hub = Hub(
@@ -71,6 +74,7 @@ class Node:
             reloaded=self.hub.reload,
             now_s=clock.monotonic_s,
         )
+        self.people_time = PeopleTime(self.stores, Deadlines(self.quiet), clock, take=self._ended)
         self.history = History(settings)
         self._sender: AsyncSender | None = None
         self._kafka_is_warm = asyncio.Event()
@@ -86,6 +90,7 @@ class Node:
                 tasks.create_task(self._follow_kafka())
                 tasks.create_task(self.sql.run())
                 tasks.create_task(self.hub.run())
+                tasks.create_task(self.people_time.run())
                 tasks.create_task(self.canary.run())
                 tasks.create_task(self._get_warm())
                 tasks.create_task(self._observe())
@@ -104,10 +109,18 @@ class Node:
         alarm = self.board.put(alarm)
         if shown is not None:
             self.hub.publish(dataclasses.replace(shown, alarm=alarm))
-            task = asyncio.get_running_loop().create_task(self._send(event))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._tell_others(event)
         return alarm
+
+    def _ended(self, event: AlarmEvent) -> None:
+        """What a person had made quiet is over, and this node has recorded it."""
+        self._take_alarm(event)
+        self._tell_others(event)
+
+    def _tell_others(self, event: AlarmEvent) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(event))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     async def _follow_kafka(self) -> None:
         self.kafka.start()

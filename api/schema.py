@@ -7,15 +7,16 @@ text, an unknown field is refused. The WebSocket sends the same `Alarm` and `Pat
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.moments import rfc3339, rfc3339_or_none
 from contracts.alarms import AlarmEvent as WireEvent
 from contracts.alarms import Change, Lane, Priority, ReasonKind, State
 from contracts.alarms import Reason as WireReason
 from contracts.groups import is_group
+from contracts.quiet import LONGEST
 from contracts.scores import Status
 from infra.runtime.sql.episodes import Alarm as StoredAlarm
 
@@ -219,9 +220,11 @@ class Alarm(_Answer):
     """An alarm as it stands. `version` counts its changes; `feed_seq` is the number of the newest recorded one.
 
     `onset`: when the condition began; `condition_time`: when it had held for its onset delay; `raised`: when the alarm
-    was raised, or the tick at which it was found. `cleared`: when the condition ended; `resolved`: when the alarm was over.
-    null: not yet, or not known. Only `active`, `acknowledged` and `latched` call somebody. `inhibited`: another alarm, named by a
-    reason, stands for it; `retrospective`: found in data that came too late. `subject`: group, when no single patient is meant.
+    was raised, or the tick at which it was found. `cleared`: when the condition ended; `resolved`: when the alarm was over;
+    `closed`: when a person had reviewed it. An acknowledgement ends by itself at `acknowledged_until`. `snoozed_until`: nobody is
+    called until then; it is no state, and null when there is no snooze. null: not yet, or not known. Only `active`,
+    `acknowledged` and `latched` call somebody. `inhibited`: another alarm, named by a reason, stands for it; `retrospective`:
+    found in data that came too late. `subject`: group, when no single patient is meant.
     """
 
     id: str
@@ -248,6 +251,13 @@ class Alarm(_Answer):
     snoozed_until: Time | None
     label: str | None
     feed_seq: int | None
+    acknowledged_until: Time | None
+    acknowledged_reason: str | None
+    snoozed_by: str | None
+    snoozed_reason: str | None
+    labelled_by: str | None
+    closed: Time | None
+    closed_by: str | None
 
     @classmethod
     def of(cls, alarm: StoredAlarm) -> Alarm:
@@ -277,6 +287,13 @@ class Alarm(_Answer):
             snoozed_until=rfc3339_or_none(alarm.snoozed_until_ms),
             label=alarm.label,
             feed_seq=alarm.feed_seq,
+            acknowledged_until=rfc3339_or_none(alarm.acknowledged_until_ms),
+            acknowledged_reason=alarm.acknowledged_reason,
+            snoozed_by=alarm.snoozed_by,
+            snoozed_reason=alarm.snoozed_reason,
+            labelled_by=alarm.labelled_by,
+            closed=rfc3339_or_none(alarm.closed_ms),
+            closed_by=alarm.closed_by,
         )
 
 
@@ -294,6 +311,7 @@ class AlarmEvent(_Answer):
     reasons: list[Reason]
     actor: str | None
     note: str | None
+    to: str | None
     until: Time | None
 
     @classmethod
@@ -310,6 +328,7 @@ class AlarmEvent(_Answer):
             reasons=[Reason.of(r) for r in event.reasons],
             actor=event.actor,
             note=event.note,
+            to=event.to,
             until=rfc3339_or_none(event.until_ms),
         )
 
@@ -357,26 +376,49 @@ class FieldError(_Answer):
     reason: str
 
 
+MOST_MINUTES: Final = max(LONGEST.values())
 Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
 
-class Acknowledge(_Request):
-    """Seen, and taken care of."""
+class _Reasoned(_Request):
+    """Something done for a reason. `note` is an older name of `reason`."""
 
+    reason: Note | None = None
     note: Note | None = None
 
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if self.reason is not None and self.note is not None:
+            raise ValueError("give `reason` or `note`, not both: they mean the same")
+        return self
 
-class Resolve(_Request):
-    """Closed by a person; the note says why."""
+    @property
+    def said(self) -> str | None:
+        """Why, in the person's words."""
+        return self.reason if self.note is None else self.note
 
-    note: Note | None = None
+
+class Acknowledge(_Reasoned):
+    """Seen, and taken care of. It holds for the time of its priority, or for `minutes` where that is less."""
+
+    minutes: int | None = Field(None, ge=1, le=MOST_MINUTES)
+
+
+class Resolve(_Reasoned):
+    """Ended by a person; the reason says why."""
+
+
+class Close(_Request):
+    """Reviewed: nothing more is to be done about it."""
+
+    reason: Note | None = None
 
 
 class Snooze(_Request):
-    """Quiet for a while, with a reason."""
+    """Quiet for a while, with a reason. The longest while depends on the priority."""
 
-    minutes: int = Field(ge=1, le=30)
+    minutes: int = Field(ge=1, le=MOST_MINUTES)
     reason: Note
 
 
@@ -384,9 +426,24 @@ class Assign(_Request):
     """Who looks after it."""
 
     to: PersonName
+    reason: Note | None = None
 
 
 class Label(_Request):
     """What the alarm was worth, for the people who tune the rules."""
 
     label: Literal["actionable", "false_alarm", "artefact"]
+
+
+class AddNote(_Request):
+    """Something to remember about it."""
+
+    note: Note
+
+
+class Handover(_Request):
+    """Every open alarm of one person to another, as at the change of a shift."""
+
+    from_: PersonName = Field(alias="from")
+    to: PersonName
+    reason: Note | None = None

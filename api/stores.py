@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from contracts.errors import Retryable
+from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.patients import PatientStore
@@ -21,8 +22,9 @@ T = TypeVar("T")
 class SqlStores:
     """Alarms and patients in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, quiet: QuietTimes | None = None) -> None:
         self._url = url
+        self._quiet = quiet
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         self._alarms: AlarmStore | None = None
         self._patients: PatientStore | None = None
@@ -41,7 +43,7 @@ class SqlStores:
         engine = open_engine(self._url)
         self._dispose = engine.dispose
         self._patients = PatientStore(engine)
-        self._alarms = AlarmStore(engine)
+        self._alarms = AlarmStore(engine, self._quiet)
 
     async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
         """The answer of the alarm store."""

@@ -27,23 +27,29 @@ class Lane(StrEnum):
 
 
 class State(StrEnum):
-    """The life of an alarm. `pending` (onset delay running) exists only inside the stream.
+    """The life of an alarm. PENDING (onset delay running) exists only inside the stream and in looks at the past.
 
+        pending --condition holds for its onset delay--> active
         active --acknowledge--> acknowledged --condition clears--> resolved
+        acknowledged --its time is over, worse, or the other direction--> active
         active --condition clears--> latched (high priority) --acknowledge--> resolved
         active --condition clears--> resolved (medium, low)
         any of the three --resolve by a person--> resolved
         inhibited --released--> active
         inhibited --condition clears--> resolved
+        resolved, retrospective --close by a person--> closed
 
     INHIBITED: the condition holds, but another alarm stands for it, which its reason names; it is kept to be looked up and
     calls nobody. RETROSPECTIVE: found in data that came too late to alarm; a finding about the past that is never active.
+    CLOSED: a person has reviewed it. Final: labels and notes are still taken, and move nothing.
     """
 
+    PENDING = "pending"
     ACTIVE = "active"
     ACKNOWLEDGED = "acknowledged"
     LATCHED = "latched"
     RESOLVED = "resolved"
+    CLOSED = "closed"
     INHIBITED = "inhibited"
     RETROSPECTIVE = "retrospective"
 
@@ -52,21 +58,36 @@ class Change(StrEnum):
     """What happened to an alarm."""
 
     RAISED = "raised"
-    WORSENED = "worsened"  # priority rose: breaks an acknowledgement
+    WORSENED = "worsened"  # priority rose: ends an acknowledgement and a snooze
     CLEARED = "cleared"  # the condition ended
     ACKNOWLEDGED = "acknowledged"
-    RESOLVED = "resolved"  # closed by a person
+    RESOLVED = "resolved"  # ended by a person
     SNOOZED = "snoozed"
     ASSIGNED = "assigned"
+    HANDED_OVER = "handed_over"  # assigned to who takes over, with all the others of who leaves
     LABELLED = "labelled"
+    NOTED = "noted"
+    CLOSED = "closed"  # reviewed by a person
+    LAPSED = "lapsed"  # the time of an acknowledgement is over
+    RESUMED = "resumed"  # the time of a snooze is over
+    BROKEN = "broken"  # the metric now alarms in the opposite direction: ends an acknowledgement and a snooze
     INHIBITED = "inhibited"  # began behind another alarm
     RELEASED = "released"  # the alarm it stood behind is over, and the condition still holds
     FOUND = "found"  # in data that came late
 
 
-# The changes an alarm begins with, and those that the stream makes; all others are people's.
+# The changes an alarm begins with, those that the stream makes, and those that people make. The others follow from them: a
+# time that is over, an alarm of the opposite direction.
 BEGINNINGS: Final = frozenset({Change.RAISED, Change.INHIBITED, Change.FOUND})
 STREAM_CHANGES: Final = BEGINNINGS | {Change.WORSENED, Change.CLEARED, Change.RELEASED}
+PEOPLE_CHANGES: Final = frozenset(
+    {
+        Change.ACKNOWLEDGED, Change.RESOLVED, Change.SNOOZED, Change.ASSIGNED, Change.HANDED_OVER, Change.LABELLED,
+        Change.NOTED, Change.CLOSED,
+    }
+)  # fmt: skip
+# The changes with which an alarm begins to call somebody, or calls them anew.
+CALLS: Final = frozenset({Change.RAISED, Change.WORSENED, Change.RELEASED})
 # The states that call somebody; everything else is there to be looked up.
 OPEN: Final = (State.ACTIVE, State.ACKNOWLEDGED, State.LATCHED)
 
@@ -120,8 +141,9 @@ class AlarmEvent(_Wire):
     condition_ms: int
     at_ms: int
     actor: str | None = None
-    note: str | None = Field(None, max_length=2000)
-    until_ms: int | None = None  # snoozed until
+    note: str | None = Field(None, max_length=2000)  # why, in a person's words; the label of LABELLED
+    to: str | None = Field(None, max_length=200)  # the person assigned to
+    until_ms: int | None = None  # acknowledged or snoozed until; of LAPSED and RESUMED, the end that has come
 
 
 # The text mark of a priority, as on bedside monitors.
@@ -136,3 +158,15 @@ def digest(*parts: object) -> str:
 def alarm_id(patient: str, condition: str, onset_ms: int) -> str:
     """Identity of an episode: patient, condition, and when the condition began in event time."""
     return digest("alarm", patient, condition, onset_ms)
+
+
+def opposite(condition: str) -> str | None:
+    """The condition of the same metric in the other direction; None where there is none.
+
+    >>> opposite("heart_rate_low"), opposite("spo2_signal")
+    ('heart_rate_high', None)
+    """
+    for end, other in (("_low", "_high"), ("_high", "_low")):
+        if condition.endswith(end):
+            return condition.removesuffix(end) + other
+    return None

@@ -1,4 +1,4 @@
-"""The life cycle of an alarm as one pure function, used by every writer: the stream, any API node, later the escalator.
+"""The life cycle of an alarm as one pure function, used by every writer: the stream, any API node, the timers of people.
 
 Writers race; SQL decides by compare-and-set on the alarm's version, and the loser calls `transition` again on what it
 then finds. A refused change says why.
@@ -32,21 +32,24 @@ class Refused:
 
 
 def transition(state: State | None, priority: Priority, change: Change) -> Moved | Refused:
-    """What `change` does to an alarm in `state` (None: it does not exist yet).
+    """What `change` does to an alarm in `state` (None, or pending: nobody was told of it yet).
 
     High priority latches: when its condition ends unseen, it stays until a person acknowledges it. An inhibited alarm was
-    shown to nobody, so it does not latch.
+    shown to nobody, so it does not latch. No change leads from an open alarm to silence for good: an acknowledgement ends by
+    itself, by a worsening or by the opposite direction, and a snooze is no state at all.
     """
-    if state is None:
+    if state is None or state is State.PENDING:
         born = _BORN.get(change)
         return Moved(state=born) if born is not None else Refused(reason="there is no such alarm")
     if change in BEGINNINGS:
         return Refused(reason="the alarm exists already")
-    if change is Change.LABELLED:
+    if change in (Change.LABELLED, Change.NOTED):
         return Moved(state=state)
     match state:
+        case State.CLOSED:
+            return Refused(reason="the alarm is closed")
         case State.RESOLVED:
-            return Refused(reason="the alarm is resolved")
+            return Moved(state=State.CLOSED) if change is Change.CLOSED else Refused(reason="the alarm is resolved")
         case State.RETROSPECTIVE:
             return _in_the_past(change)
         case State.INHIBITED:
@@ -54,6 +57,8 @@ def transition(state: State | None, priority: Priority, change: Change) -> Moved
     match change:
         case Change.RELEASED:
             return Refused(reason="no other alarm stands for it")
+        case Change.CLOSED:
+            return Refused(reason="it still calls somebody; resolve it first")
         case Change.WORSENED:
             return Moved(state=State.ACTIVE)
         case Change.CLEARED if state is State.ACTIVE and priority is Priority.HIGH:
@@ -68,14 +73,22 @@ def transition(state: State | None, priority: Priority, change: Change) -> Moved
             return Moved(state=State.RESOLVED)
         case Change.ACKNOWLEDGED:
             return Refused(reason="the alarm is acknowledged already")
+        case Change.LAPSED if state is not State.ACKNOWLEDGED:
+            return Refused(reason="the alarm is not acknowledged")
+        case Change.LAPSED:
+            return Moved(state=State.ACTIVE)
+        case Change.BROKEN if state is State.ACKNOWLEDGED:
+            return Moved(state=State.ACTIVE)
         case _:
             return Moved(state=state)
 
 
 def _in_the_past(change: Change) -> Moved | Refused:
-    """A finding may turn out worse, or to have ended; nobody can act on the past."""
+    """A finding may turn out worse, or to have ended, and be reviewed; nobody can act on the past."""
     if change in (Change.WORSENED, Change.CLEARED):
         return Moved(state=State.RETROSPECTIVE)
+    if change is Change.CLOSED:
+        return Moved(state=State.CLOSED)
     return Refused(reason="it was found in late data and is not active")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -36,17 +37,18 @@ def check_address(url: str, *, setting: str) -> None:
         raise VigilError(f"{setting} is not an address.", fix="use http://HOST:PORT/PATH or https://HOST/PATH")
 
 
-def ask(url: str, *, body: object = None, timeout_s: float = 2.0) -> Answer:
-    """GET, or POST `body` as JSON. Raises `Retryable` when there is no answer in time; redirects are not followed."""
+def ask(url: str, *, body: object = None, timeout_s: float = 2.0, headers: Mapping[str, str] | None = None) -> Answer:
+    """GET, or POST `body` as JSON, with further `headers`. Raises `Retryable` when there is no answer in time; redirects are
+    not followed."""
     parts = urlsplit(url)
     connection = _connection(parts, timeout_s)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         if body is None:
-            connection.request("GET", path, headers={"Connection": "close"})
+            connection.request("GET", path, headers={**(headers or {}), "Connection": "close"})
         else:
-            headers = {"Connection": "close", "Content-Type": "application/json"}
-            connection.request("POST", path, body=json.dumps(body), headers=headers)
+            said = {**(headers or {}), "Connection": "close", "Content-Type": "application/json"}
+            connection.request("POST", path, body=json.dumps(body), headers=said)
         response = connection.getresponse()
         return Answer(status=response.status, body=response.read(_MOST_BYTES))
     except (OSError, http.client.HTTPException) as error:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from contracts.errors import VigilError
+from contracts.errors import InvalidInput, VigilError
+from contracts.quiet import QuietTimes
 
 
 class Settings(BaseSettings):
@@ -61,9 +62,25 @@ class Settings(BaseSettings):
     canary_webhook: SecretStr = Field(
         SecretStr(""), description="Address that gets a POST when the canary does not come through, and when it does again."
     )
+    acknowledge_minutes: dict[str, int] = Field(
+        default_factory=dict,
+        description='How long an acknowledgement holds, by priority: {"high": 15, "medium": 60, "low": 240}.',
+    )
+    snooze_minutes: dict[str, int] = Field(
+        default_factory=dict, description='The longest snooze, by priority: {"high": 10, "medium": 30, "low": 120}.'
+    )
     demo: bool = Field(False, description="Demo mode: no login, loopback only, marked DEMO on every screen.")
     log_format: Literal["console", "json"] = Field("json", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level written.")
+
+    @field_validator("acknowledge_minutes", "snooze_minutes")
+    @classmethod
+    def _bounded(cls, minutes: dict[str, int]) -> dict[str, int]:
+        try:
+            QuietTimes.of(minutes, {})
+        except InvalidInput as error:
+            raise ValueError(error.reason) from None
+        return minutes
 
     @property
     def bootstrap(self) -> str:
@@ -74,6 +91,11 @@ class Settings(BaseSettings):
     def sql_url(self) -> str:
         """SQLAlchemy URL, embedded default included."""
         return self.database_url.get_secret_value() or f"sqlite:///{self.state_dir / 'vigil.db'}"
+
+    @property
+    def quiet_times(self) -> QuietTimes:
+        """How long people may keep an alarm quiet, defaults included."""
+        return QuietTimes.of(self.acknowledge_minutes, self.snooze_minutes)
 
     @property
     def models_folder(self) -> Path:

@@ -226,15 +226,28 @@ class TestResolvedByAPerson:
         store.act(OTHER[0].alarm_id, Change.RESOLVED, actor="nurse", at_ms=T0)
         assert await process.say(OTHER[1]) == []
 
-    async def test_worsening_is_a_new_alarm_that_ends_with_the_condition(self, process: Process, store: Switchable) -> None:
+    @pytest.mark.parametrize("done", [(Change.RESOLVED,), (Change.RESOLVED, Change.CLOSED)])
+    async def test_worsening_is_a_new_alarm_that_ends_with_the_condition(
+        self, process: Process, store: Switchable, done: tuple[Change, ...]
+    ) -> None:
         await process.say(STORY[0])
-        store.act(STORY[0].alarm_id, Change.RESOLVED, actor="nurse", at_ms=T0)
+        for change in done:
+            store.act(STORY[0].alarm_id, change, actor="nurse", at_ms=T0)
         (raised,) = await process.say(STORY[1])
         assert (raised.change, raised.priority, raised.state) == (Change.RAISED, Priority.HIGH, State.ACTIVE)
         assert raised.alarm_id == alarm_id(ADA, "spo2_low", STORY[1].at_ms)
         assert raised.text == STORY[1].text
         (ended,) = await process.say(STORY[2])
         assert (ended.alarm_id, ended.change, ended.state) == (raised.alarm_id, Change.CLEARED, State.LATCHED)
+
+    async def test_an_opposite_alarm_is_told_with_what_it_made_loud(self, process: Process, store: Switchable) -> None:
+        low = play(drawn("30*11", "heart_rate"))
+        await process.say(low[0])
+        store.act(low[0].alarm_id, Change.ACKNOWLEDGED, actor="nurse", at_ms=T0)
+        sent = await process.say(play(drawn("190*11", "heart_rate"))[0])
+        assert [(e.condition, e.change, e.state) for e in sent] == [
+            ("heart_rate_high", Change.RAISED, State.ACTIVE), ("heart_rate_low", Change.BROKEN, State.ACTIVE)
+        ]  # fmt: skip
 
     async def test_a_repeat_or_a_second_group_says_the_same(self, process: Process, store: Switchable) -> None:
         await process.say(STORY[0])
@@ -345,3 +358,7 @@ def test_what_was_held_back_and_what_was_found_is_recorded_as_such(store: Switch
     assert isinstance(refused, Refused)
     assert isinstance(store.act(late.alarm_id, Change.LABELLED, actor="nurse", at_ms=T0, note="actionable"), AlarmEvent)
     assert len(store.events(late.alarm_id)) == 3, "found, cleared, labelled"
+    assert isinstance(store.act(late.alarm_id, Change.CLOSED, actor="nurse", at_ms=T0), AlarmEvent)
+    worse = {"event_id": "worse", "change": Change.WORSENED, "priority": Priority.HIGH, "feed_seq": None}
+    (settled,) = settle(store, [store.events(late.alarm_id)[0].model_copy(update=worse)])
+    assert settled.events == (), "a finding that was reviewed never calls, however it goes on"

@@ -39,6 +39,8 @@ def test_it_is_openapi_3_1_and_names_the_fixed_routes() -> None:
         "/api/v1/patients/{patient}/series", "/api/v1/patients/{patient}/windows", "/api/v1/patients/{patient}/scores",
         "/api/v1/alarms", "/api/v1/alarms/{alarm_id}",
         *(f"/api/v1/alarms/{{alarm_id}}/{act}" for act in ("acknowledge", "resolve", "snooze", "assign", "label")),
+        *(f"/api/v1/alarms/{{alarm_id}}/{act}" for act in ("note", "close", "history")),
+        *(f"/api/v1/alarms/{name}" for name in ("handover", "policy", "export")), "/api/v1/burden",
     ):  # fmt: skip
         assert path in found["paths"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,16 @@ from api.schema import (
     System,
     Windows,
 )
-from contracts.alarms import Change, Priority, State
+from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.frames import constant
 from contracts.readings import Readings
 from contracts.vitals import CATALOGUE, INDEX
 from contracts.windows import Windows as WindowsFrame
 from infra.runtime.series_stores import open_series
 from infra.runtime.settings import Settings
+from infra.runtime.sql.alarms import QuietEnd
 from tests.api.builders import NOW_MS, event, latest, scores
-from tests.api.conftest import Rest, serving, until
+from tests.api.conftest import Rest, now_ms, serving, until
 
 ALARMS = "/api/v1/alarms"
 
@@ -115,7 +117,7 @@ async def test_an_alarm_of_sql_reaches_the_board_within_two_seconds(rest: Rest) 
     """Whatever happened to Kafka: the feed in SQL is asked every second."""
     alarm_id = rest.raise_alarm()
     await until(lambda: rest.node.board.get(alarm_id), "the poll", 2.0)
-    rest.alarms.act(alarm_id, Change.ACKNOWLEDGED, actor="another node", at_ms=NOW_MS)
+    rest.alarms.act(alarm_id, Change.ACKNOWLEDGED, actor="another node", at_ms=now_ms())
     await until(lambda: rest.node.board.open_alarms()[0].state is State.ACKNOWLEDGED, "the poll", 2.0)
     assert rest.node.board.open_alarms()[0].acknowledged_by == "another node"
 
@@ -125,7 +127,7 @@ async def test_alarms_newest_first_by_state_and_patient(rest: Rest) -> None:
         rest.raise_alarm(patient=f"p-{n % 2}", condition=f"c{n}", at_ms=NOW_MS + n, priority=Priority.HIGH)
         for n in range(7)
     ]
-    rest.alarms.act(ids[0], Change.ACKNOWLEDGED, actor="A", at_ms=NOW_MS)
+    rest.alarms.act(ids[0], Change.ACKNOWLEDGED, actor="A", at_ms=now_ms())
     rest.alarms.act(ids[1], Change.RESOLVED, actor="A", at_ms=NOW_MS)
 
     async def found(query: str) -> list[str]:
@@ -165,7 +167,11 @@ async def test_an_alarm_with_its_events(rest: Rest) -> None:
         ("resolve", {"note": "sensor moved"}, {"state": "resolved"}),
         ("assign", {"to": "Dr. Who"}, {"state": "active", "assigned_to": "Dr. Who"}),
         ("label", {"label": "artefact"}, {"state": "active", "label": "artefact"}),
-        ("snooze", {"minutes": 10, "reason": "drawing blood"}, {"state": "active"}),
+        ("snooze", {"minutes": 10, "reason": "drawing blood"}, {"snoozed_by": "Nurse Joy", "snoozed_reason": "drawing blood"}),
+        ("acknowledge", {"reason": "on my way", "minutes": 5}, {"acknowledged_reason": "on my way"}),
+        ("assign", {"to": "Dr. Who", "reason": "knows her"}, {"assigned_to": "Dr. Who"}),
+        ("label", {"label": "false_alarm"}, {"label": "false_alarm", "labelled_by": "Nurse Joy"}),
+        ("note", {"note": "sensor on the other hand"}, {"state": "active"}),
     ],
 )
 async def test_people_act(rest: Rest, action: str, body: object, expected: dict[str, Any]) -> None:
@@ -233,6 +239,11 @@ WRONG_BODIES: tuple[tuple[str, object, str], ...] = (
     ("label", {"label": "boring"}, "label"),
     ("acknowledge", {"note": "x", "acknowledged_by": "somebody else"}, "acknowledged_by"),
     ("acknowledge", {"note": 5}, "note"),
+    ("acknowledge", {"minutes": 61}, "minutes"),
+    ("acknowledge", {"reason": "x", "note": "x"}, "body"),
+    ("note", {"note": " "}, "note"),
+    ("note", {}, "note"),
+    ("close", {"reason": ""}, "reason"),
     ("acknowledge", [], "body"),
 )
 
@@ -310,6 +321,10 @@ WRONG_QUERIES: tuple[tuple[str, str], ...] = (
     ("patients/p-1/series?metric=spo2&from=2026-03-01T10:00:00Z&to=2026-03-01T09:00:00Z", "from"),
     ("patients/p-1/series?metric=spo2&from=2020-03-01T10:00:00Z&to=2026-03-01T09:00:00Z", "from"),
     ("patients/p-1/windows?span=0", "span"),
+    ("alarms/export?format=pdf", "format"),
+    ("alarms/export?from=2020-03-01T10:00:00Z&to=2026-03-01T09:00:00Z", "from"),
+    ("burden?from=2024-03-01T10:00:00Z&to=2026-03-01T09:00:00Z", "from"),
+    ("burden?format=pdf", "format"),
 )
 
 
@@ -448,19 +463,46 @@ async def test_health_and_metrics(rest: Rest) -> None:
 
 async def test_the_events_of_the_feed_and_the_store_agree(rest: Rest) -> None:
     """What viewers see, folded from events, is what SQL has, over every change there is."""
-    alarm_id = rest.raise_alarm()
-    acts = (
-        (Change.ASSIGNED, "Dr. A", None), (Change.SNOOZED, "why", NOW_MS + 60_000), (Change.ACKNOWLEDGED, None, None),
-    )  # fmt: skip
-    for change, note, until_ms in acts:
-        rest.alarms.act(alarm_id, change, actor="A", at_ms=NOW_MS, note=note, until_ms=until_ms)
+    alarm_id, now = rest.raise_alarm(), now_ms()
+    other = rest.raise_alarm(condition="spo2_high", onset_ms=NOW_MS - 90_000)
+
+    def act(change: Change, **more: Any) -> None:
+        assert isinstance(rest.alarms.act(alarm_id, change, actor="A", at_ms=now, **more), AlarmEvent)
+
+    async def agree(state: State) -> None:
+        for identity in (alarm_id, other):
+            stored = rest.alarms.get(identity)
+            assert stored is not None
+            wanted = Alarm.of(stored)
+            await until(partial(lambda i, v: (a := rest.node.board.get(i)) and a.version == v, identity, wanted.version), "it")
+            assert rest.node.board.get(identity) == wanted
+        assert (found := rest.node.board.get(alarm_id)) is not None
+        assert found.state is state
+
+    act(Change.ASSIGNED, note="Dr. A")
+    act(Change.SNOOZED, note="why", until_ms=now + 600_000)
+    act(Change.ACKNOWLEDGED, note="seen")
+    act(Change.NOTED, note="with the patient")
+    await agree(State.ACKNOWLEDGED)
     rest.alarms.record([event(change=Change.WORSENED, version=9, priority=Priority.HIGH, at_ms=NOW_MS + 5)])
+    assert rest.alarms.hand_over("Dr. A", "Dr. B", actor="Dr. A", at_ms=now)
+    await agree(State.ACTIVE)
+    act(Change.SNOOZED, note="why", until_ms=now + 60_000)
+    act(Change.ACKNOWLEDGED)
+    ends = QuietEnd(alarm_id=alarm_id, change=Change.RESUMED, until_ms=now + 60_000)
+    assert rest.alarms.end_quiet([ends], at_ms=now)
+    rest.alarms.record([event(condition="spo2_high", onset_ms=NOW_MS + 1, priority=Priority.LOW)])
+    await agree(State.ACTIVE)
+    act(Change.ACKNOWLEDGED)
+    ends = QuietEnd(alarm_id=alarm_id, change=Change.LAPSED, until_ms=now + 900_000)
+    assert rest.alarms.end_quiet([ends], at_ms=now)
+    await agree(State.ACTIVE)
     rest.alarms.record([event(change=Change.CLEARED, version=10, priority=Priority.LOW, at_ms=NOW_MS + 6)])
-    rest.alarms.act(alarm_id, Change.LABELLED, actor="A", at_ms=NOW_MS, note="artefact")
-    rest.alarms.act(alarm_id, Change.ACKNOWLEDGED, actor="B", at_ms=NOW_MS + 9)
-    stored = rest.alarms.get(alarm_id)
-    assert stored is not None
-    assert stored.state is State.RESOLVED
-    await until(lambda: (a := rest.node.board.get(alarm_id)) is not None and a.version == stored.version, "the poll")
-    assert rest.node.board.get(alarm_id) == Alarm.of(stored)
+    act(Change.LABELLED, note="artefact")
+    act(Change.ACKNOWLEDGED)
+    act(Change.CLOSED, note="reviewed")
+    await agree(State.CLOSED)
+    assert {e.change for e in rest.alarms.events(alarm_id)} == set(Change) - {
+        Change.INHIBITED, Change.RELEASED, Change.FOUND, Change.RESOLVED,
+    }  # fmt: skip
     assert json.loads((await rest.client.get(f"{ALARMS}/{alarm_id}")).text)["label"] == "artefact"

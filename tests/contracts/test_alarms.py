@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from contracts.alarms import OPEN, Change, Priority, State, alarm_id, digest
 from contracts.errors import InvalidInput
 from contracts.lifecycle import Moved, Refused, transition
+from contracts.quiet import QuietTimes
 from contracts.ticks import Tick, decode_tick, encode_tick
 
 
@@ -41,6 +42,16 @@ def test_parts_of_an_id_do_not_run_together() -> None:
         (State.RETROSPECTIVE, Priority.HIGH, Change.WORSENED, State.RETROSPECTIVE),
         (State.RETROSPECTIVE, Priority.HIGH, Change.CLEARED, State.RETROSPECTIVE),
         (State.RETROSPECTIVE, Priority.HIGH, Change.LABELLED, State.RETROSPECTIVE),
+        (State.PENDING, Priority.HIGH, Change.RAISED, State.ACTIVE),  # its onset delay has run
+        (State.ACKNOWLEDGED, Priority.HIGH, Change.LAPSED, State.ACTIVE),  # nobody is silent for ever
+        (State.ACKNOWLEDGED, Priority.LOW, Change.BROKEN, State.ACTIVE),  # the metric alarms the other way now
+        (State.ACTIVE, Priority.LOW, Change.BROKEN, State.ACTIVE),  # a snooze ends, the state is the same
+        (State.LATCHED, Priority.HIGH, Change.RESUMED, State.LATCHED),
+        (State.ACKNOWLEDGED, Priority.HIGH, Change.HANDED_OVER, State.ACKNOWLEDGED),
+        (State.RESOLVED, Priority.HIGH, Change.CLOSED, State.CLOSED),
+        (State.RETROSPECTIVE, Priority.HIGH, Change.CLOSED, State.CLOSED),
+        (State.CLOSED, Priority.HIGH, Change.LABELLED, State.CLOSED),
+        (State.INHIBITED, Priority.HIGH, Change.NOTED, State.INHIBITED),
     ],
 )
 def test_legal(state: State | None, priority: Priority, change: Change, expected: State) -> None:
@@ -66,6 +77,15 @@ def test_legal(state: State | None, priority: Priority, change: Change, expected
         (State.RETROSPECTIVE, Change.ACKNOWLEDGED),
         (State.RETROSPECTIVE, Change.RELEASED),
         (State.RETROSPECTIVE, Change.RAISED),
+        (State.PENDING, Change.ACKNOWLEDGED),
+        (State.ACTIVE, Change.LAPSED),
+        (State.LATCHED, Change.LAPSED),
+        (State.ACTIVE, Change.CLOSED),
+        (State.INHIBITED, Change.CLOSED),
+        (State.RESOLVED, Change.RESUMED),
+        (State.RESOLVED, Change.ASSIGNED),
+        (State.CLOSED, Change.CLOSED),
+        (State.CLOSED, Change.WORSENED),
     ],
 )
 def test_refused_with_a_reason(state: State | None, change: Change) -> None:
@@ -74,13 +94,17 @@ def test_refused_with_a_reason(state: State | None, change: Change) -> None:
     assert outcome.reason
 
 
+OVER = (State.RESOLVED, State.CLOSED)
+
+
 @given(st.sampled_from(Priority), st.lists(st.sampled_from(Change), max_size=20))
 def test_a_resolved_alarm_never_comes_back(priority: Priority, changes: list[Change]) -> None:
     state: State | None = None
     for change in changes:
         outcome = transition(state, priority, change)
         if isinstance(outcome, Moved):
-            assert state is not State.RESOLVED or outcome.state is State.RESOLVED
+            assert state not in OVER or outcome.state in OVER
+            assert state is not State.CLOSED or outcome.state is State.CLOSED
             state = outcome.state
 
 
@@ -91,8 +115,28 @@ def test_a_finding_never_calls_anybody(priority: Priority, changes: list[Change]
         outcome = transition(state, priority, change)
         if isinstance(outcome, Moved):
             state = outcome.state
-        assert state is State.RETROSPECTIVE
+        assert state in (State.RETROSPECTIVE, State.CLOSED)
         assert state not in OPEN
+
+
+QUIET_FOR_GOOD = [
+    ({"high": 61}, {}, "acknowledge_minutes"),
+    ({}, {"high": 0}, "snooze_minutes"),
+    ({"low": 721}, {}, "acknowledge_minutes"),
+    ({}, {"urgent": 5}, "snooze_minutes"),
+]
+
+
+@pytest.mark.parametrize(("acknowledge", "snooze", "field"), QUIET_FOR_GOOD)
+def test_no_site_can_silence_an_alarm_for_good(acknowledge: dict[str, int], snooze: dict[str, int], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        QuietTimes.of(acknowledge, snooze)
+    assert caught.value.field == field
+
+
+def test_a_site_sets_its_own_times_and_keeps_the_others() -> None:
+    quiet = QuietTimes.of({"high": 5}, {})
+    assert (quiet.acknowledge_ms(Priority.HIGH), quiet.acknowledge_ms(Priority.MEDIUM)) == (300_000, 3_600_000)
 
 
 @given(st.integers(946_684_800_000, 4_102_444_799_999), st.integers(0, 10**9))

@@ -1,6 +1,7 @@
 """The truth about alarms: every change of every alarm, numbered without gaps, decided once whoever races.
 
-Writers are the alerting groups (`record`) and people through any API node (`act`). Each takes the one row of the feed first:
+Writers are the alerting groups (`record`), people through any API node (`act`, `hand_over`), and the timers that end what
+people have made quiet (`end_quiet`). Each takes the one row of the feed first:
 it is the lock that gives the numbers, so that they have no gaps, become visible in order, and no two writers deadlock. An
 alarm is still written by compare-and-set on its version, which holds against a writer that does not know of the feed.
 """
@@ -10,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, Select, func, insert, select, tuple_
+from sqlalchemy import Connection, Engine, Select, func, select, tuple_
 from sqlalchemy.exc import IntegrityError
 
-from contracts.alarms import BEGINNINGS, OPEN, STREAM_CHANGES, AlarmEvent, Change, Priority, State, digest
+from contracts.alarms import BEGINNINGS, CALLS, OPEN, STREAM_CHANGES, AlarmEvent, Change, Priority, State
 from contracts.errors import InvalidInput, Retryable
 from contracts.lifecycle import Refused
+from contracts.quiet import QuietTimes
+from infra.runtime.sql.burden import Burden, burden
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.episodes import Alarm, advance
 from infra.runtime.sql.feed import (
@@ -31,14 +33,27 @@ from infra.runtime.sql.feed import (
     stored_events,
     write_changes,
 )
-from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED, IDEMPOTENCY
+from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED
 from infra.runtime.sql.patients import ensure_patients
+from infra.runtime.sql.personal import (
+    LABELS,
+    Act,
+    Conflict,
+    Quiet,
+    QuietEnd,
+    broken_by,
+    check_request,
+    earlier,
+    ended,
+    handed_over,
+    personal,
+    quiet_alarms,
+    quiet_opposites,
+    remember,
+)
 
-__all__ = ["OPEN", "Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "Recorded"]
+__all__ = ["LABELS", "OPEN", "Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "QuietEnd", "Recorded"]
 
-LABELS: Final = ("actionable", "false_alarm", "artefact")
-# An alarm may be quiet for a while, never for good (DESIGN 6).
-MAX_SNOOZE_MS: Final = 30 * 60_000
 MAX_PAGE: Final = 500
 _BATCH: Final = 500
 _ATTEMPTS: Final = 20
@@ -48,10 +63,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """`event` as SQL keeps it: true `state`, `alarm_version` and `feed_seq`. `repeated`: it was there before this call."""
+    """`event` as SQL keeps it: true `state`, `alarm_version` and `feed_seq`. `repeated`: it was there before this call.
+    `broke`: what it ended of the quiet that people had given to the opposite direction."""
 
     event: AlarmEvent
     repeated: bool
+    broke: tuple[AlarmEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +77,6 @@ class Dropped:
 
     event: AlarmEvent
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
-    """Nothing was done. `kind` version: the alarm has changed, it is at `version` now; idempotency_key: this person used
-    the key for another request before. `version` is None for an unknown alarm."""
-
-    kind: Literal["version", "idempotency_key"]
-    reason: str
-    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +91,10 @@ class AlarmStore:
     """Alarms in SQL. Thread-safe. Every method raises `Retryable` when the database does not answer: nothing was written
     then, and the call may be repeated as it was."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, quiet: QuietTimes | None = None) -> None:
+        """`quiet`: for how long people may keep an alarm quiet."""
         self._engine = engine
+        self._quiet = quiet or QuietTimes()
 
     # Writing
 
@@ -115,26 +124,26 @@ class AlarmStore:
         actor: str,
         at_ms: int,
         note: str | None = None,
+        to: str | None = None,
         until_ms: int | None = None,
         expected_version: int | None = None,
         idempotency_key: str | None = None,
     ) -> AlarmEvent | Refused | Conflict:
         """Record what a person did at wall time `at_ms`.
 
-        `note` is free text; for ASSIGNED it is the person assigned to, for LABELLED the label (one of `LABELS`). `until_ms`
-        is needed for SNOOZED. `expected_version`: only if the alarm is still at that version. `idempotency_key`: a retry of
-        the same request by the same person gives the first answer. Raises `InvalidInput` for a request that is wrong in
-        itself.
+        `note` is free text: why. For LABELLED it is the label (one of `LABELS`), for ASSIGNED without `to` the person assigned
+        to. `until_ms` is needed for SNOOZED, and may shorten an acknowledgement; the bounds are those of the alarm's priority.
+        `expected_version`: only if the alarm is still at that version. `idempotency_key`: a retry of the same request by the
+        same person gives the first answer. Raises `InvalidInput` for a request that is wrong in itself.
         """
-        _check_request(change, actor, at_ms, note, until_ms)
-        # A retry comes later: how long to snooze is what the person asked for, not the moment it ends.
-        snooze_ms = until_ms - at_ms if change is Change.SNOOZED and until_ms is not None else None
-        request = digest(alarm_id, change, note, snooze_ms)
+        act = Act(change=change, actor=actor, at_ms=at_ms, note=note, to=to, until_ms=until_ms)
+        check_request(act)
+        request = act.request(alarm_id)
 
         def decide(connection: Connection) -> AlarmEvent | Refused | Conflict:
             last_seq = lock_feed(connection)
             if idempotency_key is not None:
-                known = _earlier(connection, actor, idempotency_key, request)
+                known = earlier(connection, actor, idempotency_key, request)
                 if known is not None:
                     return known
             alarm = alarms_by_id(connection, {alarm_id}).get(alarm_id)
@@ -146,19 +155,98 @@ class AlarmStore:
                 )
             if alarm is None:
                 return Refused(reason="there is no such alarm")
-            event = _personal(alarm, change, actor, at_ms, note, until_ms)
+            event = personal(alarm, act, self._quiet)
             after = advance(alarm, event, last_seq + 1)
             if isinstance(after, Refused):
                 return after
             event = as_stored(event, after)
             write_changes(connection, {alarm_id: alarm}, {alarm_id: after}, [event])
             if idempotency_key is not None:
-                connection.execute(
-                    insert(IDEMPOTENCY).values(
-                        actor=actor, idempotency_key=idempotency_key, request=request, feed_seq=event.feed_seq
-                    )
-                )
+                remember(connection, actor, idempotency_key, request, event)
             return event
+
+        return self._decided(decide)
+
+    def hand_over(
+        self,
+        leaving: str,
+        coming: str,
+        *,
+        actor: str,
+        at_ms: int,
+        note: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> list[AlarmEvent] | Conflict:
+        """Assign every alarm that calls somebody and is assigned to `leaving` to `coming`: all of them, or none.
+
+        The changes, in the order of the feed; none when there was nothing to hand over. Raises `InvalidInput`.
+        """
+        if not leaving:
+            raise InvalidInput("from", "must name the person who leaves")
+        if leaving == coming:
+            raise InvalidInput("to", "must name another person than `from`")
+        act = Act(change=Change.HANDED_OVER, actor=actor, at_ms=at_ms, note=note, to=coming)
+        check_request(act)
+        request = act.request(leaving)
+
+        def decide(connection: Connection) -> list[AlarmEvent] | Conflict:
+            seq = lock_feed(connection)
+            if idempotency_key is not None:
+                known = earlier(connection, actor, idempotency_key, request)
+                if isinstance(known, Conflict):
+                    return known
+                if known is not None:
+                    return handed_over(connection, known)
+            theirs = select(ALARMS).where(ALARMS.c.state.in_(OPEN), ALARMS.c.assigned_to == leaving)
+            before = {alarm.alarm_id: alarm for alarm in found_alarms(connection, theirs.order_by(ALARMS.c.alarm_id))}
+            after: dict[str, Alarm] = {}
+            events: list[AlarmEvent] = []
+            for alarm in before.values():
+                event = personal(alarm, act, self._quiet)
+                moved = advance(alarm, event, seq + 1)
+                assert isinstance(moved, Alarm), "an open alarm can be assigned"
+                seq += 1
+                after[alarm.alarm_id] = moved
+                events.append(as_stored(event, moved))
+            if events:
+                write_changes(connection, before, after, events)
+                if idempotency_key is not None:
+                    remember(connection, actor, idempotency_key, request, events[-1])
+            return events
+
+        return self._decided(decide)
+
+    def quiet_alarms(self) -> list[Quiet]:
+        """Every open alarm that is acknowledged or snoozed: its time may come."""
+        with reading(self._engine) as connection:
+            return quiet_alarms(connection)
+
+    def end_quiet(self, ends: Collection[QuietEnd], *, at_ms: int) -> list[AlarmEvent]:
+        """Bring back alarms whose acknowledgement or snooze is over; the changes that came of it.
+
+        An end that does not hold any more is passed over: somebody has acknowledged or snoozed anew, another node was first,
+        or the alarm is over.
+        """
+        if not ends:
+            return []
+
+        def decide(connection: Connection) -> list[AlarmEvent]:
+            seq = lock_feed(connection)
+            before = alarms_by_id(connection, {end.alarm_id for end in ends})
+            after, events = dict(before), list[AlarmEvent]()
+            for end in ends:
+                alarm = after.get(end.alarm_id)
+                if alarm is None:
+                    continue
+                event = ended(alarm, end, at_ms)
+                moved = advance(alarm, event, seq + 1)
+                if isinstance(moved, Alarm):
+                    seq += 1
+                    after[end.alarm_id] = moved
+                    events.append(as_stored(event, moved))
+            if events:
+                write_changes(connection, before, after, events)
+            return events
 
         return self._decided(decide)
 
@@ -168,6 +256,11 @@ class AlarmStore:
         """The alarm with this id."""
         with reading(self._engine) as connection:
             return alarms_by_id(connection, {alarm_id}).get(alarm_id)
+
+    def several(self, alarm_ids: Collection[str]) -> list[Alarm]:
+        """Those of the alarms that exist."""
+        with reading(self._engine) as connection:
+            return list(alarms_by_id(connection, alarm_ids).values())
 
     def events(self, alarm_id: str) -> list[AlarmEvent]:
         """Everything that happened to one alarm, oldest first."""
@@ -238,6 +331,36 @@ class AlarmStore:
                 counts.setdefault(patient, dict.fromkeys(Priority, 0))[Priority(priority)] = number
         return counts
 
+    def histories(
+        self, from_ms: int, to_ms: int, *, patient: str | None = None, most: int
+    ) -> list[tuple[Alarm, list[AlarmEvent]]] | None:
+        """Every alarm raised in [`from_ms`, `to_ms`) with all its changes, oldest first; None: there are more than `most`."""
+        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms)
+        if patient is not None:
+            chosen &= ALARMS.c.patient == patient
+        with reading(self._engine) as connection:
+            alarms = found_alarms(
+                connection, select(ALARMS).where(chosen).order_by(ALARMS.c.raised_ms, ALARMS.c.alarm_id).limit(most + 1)
+            )
+            if len(alarms) > most:
+                return None
+            histories: dict[str, list[AlarmEvent]] = {alarm.alarm_id: [] for alarm in alarms}
+            for document in connection.execute(
+                select(ALARM_EVENTS.c.document)
+                .join(ALARMS, ALARMS.c.alarm_id == ALARM_EVENTS.c.alarm_id)
+                .where(chosen)
+                .order_by(ALARM_EVENTS.c.feed_seq)
+            ).scalars():
+                event = parse_event(document)
+                if event.alarm_id in histories:  # one that was raised between the two questions is for the next export
+                    histories[event.alarm_id].append(event)
+        return [(alarm, histories[alarm.alarm_id]) for alarm in alarms]
+
+    def burden(self, from_ms: int, to_ms: int) -> Burden:
+        """How much the alarms of [`from_ms`, `to_ms`) asked of people."""
+        with reading(self._engine) as connection:
+            return burden(connection, from_ms, to_ms)
+
     def _events(self, statement: Select[Any]) -> list[AlarmEvent]:
         with reading(self._engine) as connection:
             return [parse_event(document) for document in connection.execute(statement).scalars()]
@@ -256,6 +379,8 @@ def _record(events: Sequence[AlarmEvent], connection: Connection) -> list[Record
     seq = lock_feed(connection)
     stored = stored_events(connection, {event.event_id for event in events})
     before = alarms_by_id(connection, {event.alarm_id for event in events})
+    opposites = quiet_opposites(connection, (event for event in events if event.event_id not in stored))
+    before |= {alarm.alarm_id: alarm for alarms in opposites.values() for alarm in alarms}
     after = dict(before)
     fresh: list[AlarmEvent] = []
     results: list[Recorded | Dropped] = []
@@ -275,71 +400,20 @@ def _record(events: Sequence[AlarmEvent], connection: Connection) -> list[Record
         recorded = as_stored(event, alarm)
         stored[event.event_id] = recorded
         fresh.append(recorded)
-        results.append(Recorded(event=recorded, repeated=False))
+        broke: list[AlarmEvent] = []
+        for quiet in opposites.get((event.patient, event.condition), ()) if event.change in CALLS else ():
+            broken = broken_by(after[quiet.alarm_id], event)
+            loud = advance(after[quiet.alarm_id], broken, seq + 1)
+            if isinstance(loud, Alarm):
+                seq += 1
+                after[quiet.alarm_id] = loud
+                broke.append(as_stored(broken, loud))
+        fresh += broke
+        results.append(Recorded(event=recorded, repeated=False, broke=tuple(broke)))
     if fresh:
         ensure_patients(connection, sorted({event.patient for event in fresh if event.change in BEGINNINGS}))
         write_changes(connection, before, after, fresh)
     return results
-
-
-def _personal(
-    alarm: Alarm, change: Change, actor: str, at_ms: int, note: str | None, until_ms: int | None
-) -> AlarmEvent:
-    try:
-        return AlarmEvent(
-            event_id=digest("act", alarm.alarm_id, alarm.version + 1),
-            alarm_id=alarm.alarm_id,
-            change=change,
-            state=alarm.state,
-            alarm_version=alarm.version,
-            patient=alarm.patient,
-            device=alarm.device,
-            condition=alarm.condition,
-            rule_version=alarm.rule_version,
-            lane=alarm.lane,
-            priority=alarm.priority,
-            metric=alarm.metric,
-            text=alarm.text,
-            reasons=alarm.reasons,
-            onset_ms=alarm.onset_ms,
-            condition_ms=alarm.condition_ms,
-            at_ms=at_ms,
-            actor=actor,
-            note=note,
-            until_ms=until_ms if change is Change.SNOOZED else None,
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidInput(str(first["loc"][0]), first["msg"]) from error
-
-
-def _check_request(change: Change, actor: str, at_ms: int, note: str | None, until_ms: int | None) -> None:
-    if change in STREAM_CHANGES:
-        raise InvalidInput("change", f"{change} is decided by the stream, not by a person")
-    if not actor or "\x00" in actor:
-        raise InvalidInput("actor", "must name the person")
-    if note is not None and "\x00" in note:
-        raise InvalidInput("note", "must be text")
-    if change is Change.SNOOZED and (until_ms is None or not at_ms < until_ms <= at_ms + MAX_SNOOZE_MS):
-        raise InvalidInput("until", f"must be within {MAX_SNOOZE_MS // 60_000} minutes from now")
-    if change is Change.ASSIGNED and not note:
-        raise InvalidInput("to", "must name the person who takes over")
-    if change is Change.LABELLED and note not in LABELS:
-        raise InvalidInput("label", f"must be one of {', '.join(LABELS)}")
-
-
-def _earlier(connection: Connection, actor: str, key: str, request: str) -> AlarmEvent | Conflict | None:
-    statement = (
-        select(IDEMPOTENCY.c.request, ALARM_EVENTS.c.document)
-        .join(ALARM_EVENTS, ALARM_EVENTS.c.feed_seq == IDEMPOTENCY.c.feed_seq)
-        .where(IDEMPOTENCY.c.actor == actor, IDEMPOTENCY.c.idempotency_key == key)
-    )
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        return None
-    if row.request != request:
-        return Conflict(kind="idempotency_key", reason="the key was used for another request before")
-    return parse_event(row.document)
 
 
 def _newest_first() -> Select[Any]:

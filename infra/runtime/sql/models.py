@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     CheckConstraint,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.event import listen
 
 METADATA: Final = MetaData(
     naming_convention={
@@ -79,15 +81,44 @@ ALARMS: Final = Table(
     Column("snoozed_until_ms", BigInteger),
     Column("label", Text),
     Column("feed_seq", BigInteger, nullable=False),  # of the newest change
+    Column("acknowledged_until_ms", BigInteger),
+    Column("acknowledged_reason", Text),
+    Column("first_acknowledged_ms", BigInteger),
+    Column("snoozed_by", Text),
+    Column("snoozed_reason", Text),
+    Column("labelled_by", Text),
+    Column("closed_ms", BigInteger),
+    Column("closed_by", Text),
+    Column("called_ms", BigInteger),  # when it first called somebody; null: it never did
     CheckConstraint(
-        "state IN ('active', 'acknowledged', 'latched', 'resolved', 'inhibited', 'retrospective')", name="state"
+        "state IN ('active', 'acknowledged', 'latched', 'resolved', 'closed', 'inhibited', 'retrospective')",
+        name="state",
     ),
     CheckConstraint("priority IN ('low', 'medium', 'high')", name="priority"),
     CheckConstraint("version >= 1", name="version"),
     Index(None, "raised_ms", "alarm_id"),
     Index(None, "patient", "raised_ms", "alarm_id"),
     Index(None, "state", "raised_ms", "alarm_id"),
+    Index(None, "called_ms"),
+    Index(None, "assigned_to"),
 )
+
+# One row for each alarm that has called somebody: what burden is counted on. A score alarm's condition names its model.
+CALLED_ALARMS: Final = DDL(  # type: ignore[no-untyped-call]
+    """
+CREATE VIEW called_alarms AS
+SELECT alarms.alarm_id, alarms.patient, patients.unit, alarms.condition AS rule, alarms.rule_version, alarms.device,
+       CASE WHEN alarms.condition LIKE '%%!_score' ESCAPE '!'
+            THEN substr(alarms.condition, 1, length(alarms.condition) - 6) END AS model,
+       alarms.lane, alarms.priority, alarms.label, alarms.called_ms,
+       CASE WHEN alarms.first_acknowledged_ms < alarms.called_ms THEN 0
+            ELSE alarms.first_acknowledged_ms - alarms.called_ms END AS acknowledge_ms
+FROM alarms JOIN patients ON patients.patient = alarms.patient
+WHERE alarms.called_ms IS NOT NULL
+"""
+)
+listen(METADATA, "after_create", CALLED_ALARMS)
+listen(METADATA, "before_drop", DDL("DROP VIEW IF EXISTS called_alarms"))  # type: ignore[no-untyped-call]
 
 ALARM_EVENTS: Final = Table(
     "alarm_events",

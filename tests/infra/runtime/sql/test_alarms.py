@@ -105,6 +105,33 @@ def test_worsening_breaks_an_acknowledgement_and_a_snooze(store: AlarmStore) -> 
     assert (alarm.acknowledged_by, alarm.acknowledged_ms, alarm.snoozed_until_ms) == (None, None, None)
 
 
+def test_the_opposite_direction_ends_what_a_person_made_quiet(store: AlarmStore) -> None:
+    """Who acknowledged a low heart rate has not seen a high one. The end of that quiet comes with the alarm, once."""
+    low, snoozed = event(condition="heart_rate_low"), event(condition="heart_rate_low", onset_ms=ONSET_MS + 1)
+    elsewhere = [event(condition="heart_rate_low", patient="p-2"), event(condition="spo2_low")]
+    recorded(store, low, snoozed, *elsewhere)
+    for one in (low, *elsewhere):
+        acted(store, one.alarm_id, Change.ACKNOWLEDGED)
+    acted(store, snoozed.alarm_id, Change.SNOOZED, note="turning", until_ms=NOW_MS + 60_000)
+    high = event(condition="heart_rate_high", at_ms=NOW_MS + 7, cause="high")
+    (first,) = store.record([high])
+    assert isinstance(first, Recorded)
+    assert {(e.alarm_id, e.change, e.state, e.note) for e in first.broke} == {
+        (low.alarm_id, Change.BROKEN, State.ACTIVE, "heart_rate_high alarms"),
+        (snoozed.alarm_id, Change.BROKEN, State.ACTIVE, "heart_rate_high alarms"),
+    }
+    (again,) = store.record([high])
+    assert again == Recorded(event=first.event, repeated=True)
+    assert {a.alarm_id for a in store.quiet_alarms()} == {one.alarm_id for one in elsewhere}
+    # What is acknowledged after that stays so, until the other one worsens.
+    acted(store, low.alarm_id, Change.ACKNOWLEDGED)
+    worse = event(Change.WORSENED, condition="heart_rate_high", priority=Priority.HIGH)
+    (result,) = store.record([worse])
+    assert isinstance(result, Recorded)
+    assert [e.alarm_id for e in result.broke] == [low.alarm_id]
+    assert [e.feed_seq for e in store.events_after(0)] == list(range(1, store.last_feed_seq() + 1))
+
+
 def test_a_refused_change_says_why_and_takes_no_number(store: AlarmStore) -> None:
     raised = event()
     results = store.record(
@@ -214,6 +241,10 @@ BAD_REQUESTS = [
     pytest.param({"change": Change.SNOOZED}, "until", id="snoozed for ever"),
     pytest.param({"change": Change.SNOOZED, "until_ms": NOW_MS}, "until", id="snoozed for no time"),
     pytest.param({"change": Change.SNOOZED, "until_ms": NOW_MS + 1_800_001}, "until", id="snoozed too long"),
+    pytest.param({"change": Change.ACKNOWLEDGED, "until_ms": NOW_MS + 3_600_001}, "until", id="acknowledged too long"),
+    pytest.param({"change": Change.LAPSED}, "change", id="only time ends an acknowledgement"),
+    pytest.param({"change": Change.NOTED}, "note", id="a note that says nothing"),
+    pytest.param({"change": Change.ASSIGNED, "to": "b\x00"}, "to", id="a name that is no text"),
     pytest.param({"change": Change.ASSIGNED}, "to", id="assigned to nobody"),
     pytest.param({"change": Change.LABELLED, "note": "odd"}, "label", id="unknown label"),
     pytest.param({"change": Change.RESOLVED, "note": "a\x00b"}, "note", id="note that is no text"),

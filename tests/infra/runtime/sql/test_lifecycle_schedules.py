@@ -1,89 +1,103 @@
-"""Whatever the order in which two alerting groups and people get to an alarm: no illegal step, no gap, no double."""
+"""Whatever the order in which alerting groups, people and timers of two nodes get to an alarm: no illegal step, no gap, no
+double, nothing lost, one winner, nothing quiet beyond its time, and a past that can be rebuilt."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from contracts.alarms import AlarmEvent, Change, Priority, State
-from contracts.lifecycle import Moved, Refused, transition
-from infra.runtime.sql.alarms import AlarmStore, Dropped, Recorded
-from infra.runtime.sql.engine import writing
+from contracts.alarms import Change, Priority
+from contracts.quiet import MINUTE_MS, QuietTimes
+from infra.runtime.sql.alarms import AlarmStore, QuietEnd
+from infra.runtime.sql.engine import open_engine, writing
+from infra.runtime.sql.people_time import Deadlines
 from tests.infra.runtime.sql.events import ONSET_MS, event
+from tests.infra.runtime.sql.lifecycle_machine import run
 
-PATIENTS = ("p-1", "p-2")
-PRIORITIES = {"p-1": Priority.HIGH, "p-2": Priority.MEDIUM}
-LIFE = (Change.RAISED, Change.WORSENED, Change.CLEARED)
-
-# A group tells the life of each patient's alarm in order, but may start again from any point, as after a crash.
-group_step = st.tuples(st.just("group"), st.sampled_from(PATIENTS), st.integers(0, 2), st.integers(1, 3))
-person_step = st.tuples(
-    st.just("person"),
-    st.sampled_from(PATIENTS),
-    st.sampled_from([Change.ACKNOWLEDGED, Change.RESOLVED, Change.SNOOZED, Change.ASSIGNED, Change.LABELLED]),
-    st.one_of(st.none(), st.integers(0, 5)),
-)
+NOW_MS = ONSET_MS + 60_000
+HOUR_MS = 60 * MINUTE_MS
 
 
 @pytest.fixture
-def store(engine: Engine) -> AlarmStore:
-    return AlarmStore(engine)
+def nodes(sql_url: str) -> Iterator[list[AlarmStore]]:
+    """Two API nodes on one database, each with connections of its own."""
+    engines = [open_engine(sql_url), open_engine(sql_url)]
+    yield [AlarmStore(engine) for engine in engines]
+    for engine in engines:
+        engine.dispose()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(schedule=st.lists(st.one_of(group_step, person_step), max_size=14))
-def test_any_schedule_is_legal_gap_free_and_recorded_once(
-    engine: Engine, store: AlarmStore, schedule: list[tuple[str, str, object, object]]
+@pytest.fixture
+def forget(engine: Engine) -> Callable[[], None]:
+    """Removes every alarm; the numbers of the feed go on."""
+
+    def delete() -> None:
+        with writing(engine) as connection:
+            for table in ("idempotency_keys", "alarm_events", "alarms"):
+                connection.execute(text(f"DELETE FROM {table}"))
+
+    return delete
+
+
+def test_any_schedule_is_legal_gap_free_and_recorded_once(nodes: list[AlarmStore], forget: Callable[[], None]) -> None:
+    run(nodes, forget, schedules=25, steps=40)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("thousand", range(1, 11))
+def test_t39_ten_thousand_schedules_on_two_racing_nodes(
+    nodes: list[AlarmStore], forget: Callable[[], None], thousand: int
 ) -> None:
-    with writing(engine) as connection:
-        for table in ("idempotency_keys", "alarm_events", "alarms"):
-            connection.execute(text(f"DELETE FROM {table}"))
-        connection.execute(text("UPDATE feed SET last_seq = 0"))
-    answers: dict[str, AlarmEvent] = {}
-    for kind, patient, what, more in schedule:
-        if kind == "group":
-            assert isinstance(what, int)
-            assert isinstance(more, int)
-            events = [event(c, patient=patient, priority=PRIORITIES[patient]) for c in LIFE[what : what + more]]
-            for result in store.record(events):
-                if isinstance(result, Recorded):
-                    first = answers.setdefault(result.event.event_id, result.event)
-                    assert first == result.event
-                else:
-                    assert isinstance(result, Dropped)
-                    assert result.reason
-        else:
-            assert isinstance(what, Change)
-            alarm = event(patient=patient)
-            before = store.get(alarm.alarm_id)
-            note = {Change.ASSIGNED: "nurse.b", Change.LABELLED: "actionable"}.get(what)
-            done = store.act(
-                alarm.alarm_id, what, actor="nurse.a", at_ms=ONSET_MS, until_ms=ONSET_MS + 1, note=note,
-                expected_version=more,  # type: ignore[arg-type]
-            )  # fmt: skip
-            if isinstance(done, AlarmEvent):
-                assert before is not None
-                assert more in (None, before.version)
-                assert transition(before.state, before.priority, what) == Moved(state=done.state)
-            elif isinstance(done, Refused) and before is not None:
-                assert transition(before.state, before.priority, what) == done
+    """Ten times a thousand, drawn anew each time."""
+    run(nodes, forget, schedules=1_000, steps=20)
 
-    feed = store.events_after(0)
-    assert [e.feed_seq for e in feed] == list(range(1, len(feed) + 1))
-    assert store.last_feed_seq() == len(feed)
-    assert len({e.event_id for e in feed}) == len(feed)
-    for patient in PATIENTS:
-        history = [e for e in feed if e.patient == patient]
-        assert history == store.events(event(patient=patient).alarm_id)
-        state: State | None = None
-        for version, change in enumerate(history, start=1):
-            moved = transition(state, PRIORITIES[patient], change.change)
-            assert moved == Moved(state=change.state)
-            assert change.alarm_version == version
-            state = change.state
-        stored = store.get(event(patient=patient).alarm_id)
-        assert (stored.state if stored else None) is state
-        assert (stored.version if stored else 0) == len(history)
-        assert (stored.feed_seq if stored else None) == (history[-1].feed_seq if history else None)
+
+def test_what_is_quiet_comes_back_by_itself_once(nodes: list[AlarmStore]) -> None:
+    """Both nodes see that the time is over; one of them says so. A process that is killed loses nothing: the end is in SQL."""
+    raised = event(priority=Priority.HIGH)
+    nodes[0].record([raised])
+    nodes[0].act(raised.alarm_id, Change.SNOOZED, actor="ann", at_ms=NOW_MS, note="suction", until_ms=NOW_MS + MINUTE_MS)
+    nodes[1].act(raised.alarm_id, Change.ACKNOWLEDGED, actor="ben", at_ms=NOW_MS)
+    found: list[Change] = []
+    for minutes in (0, 1, 1, 14, 15, 16):
+        at_ms = NOW_MS + minutes * MINUTE_MS
+        for node in nodes:
+            due = Deadlines(QuietTimes()).due(node.quiet_alarms(), now_ms=at_ms, now_s=0.0)  # started this moment
+            found += [e.change for e in node.end_quiet(due, at_ms=at_ms)]
+    assert found == [Change.RESUMED, Change.LAPSED]
+    alarm = nodes[0].get(raised.alarm_id)
+    assert alarm is not None
+    assert (alarm.acknowledged_by, alarm.snoozed_until_ms, alarm.snoozed_by) == (None, None, None)
+    assert alarm.first_acknowledged_ms == NOW_MS
+
+
+def test_the_end_of_an_earlier_quiet_time_is_not_that_of_a_later_one(nodes: list[AlarmStore]) -> None:
+    raised = event(priority=Priority.HIGH)
+    nodes[0].record([raised])
+
+    def acknowledge(at_ms: int) -> None:
+        nodes[0].act(raised.alarm_id, Change.ACKNOWLEDGED, actor="ann", at_ms=at_ms)
+
+    acknowledge(NOW_MS)
+    stale = QuietEnd(alarm_id=raised.alarm_id, change=Change.LAPSED, until_ms=NOW_MS + 15 * MINUTE_MS)
+    assert nodes[0].end_quiet([stale], at_ms=NOW_MS + 15 * MINUTE_MS)
+    acknowledge(NOW_MS + 16 * MINUTE_MS)
+    assert nodes[1].end_quiet([stale], at_ms=NOW_MS + 16 * MINUTE_MS) == []
+
+
+@pytest.mark.parametrize("jump_ms", [-24 * HOUR_MS, -5 * MINUTE_MS, 0, 24 * HOUR_MS])
+def test_a_clock_that_jumps_keeps_nothing_quiet_for_longer(nodes: list[AlarmStore], jump_ms: int) -> None:
+    raised = event(priority=Priority.HIGH)
+    nodes[0].record([raised])
+    nodes[0].act(raised.alarm_id, Change.ACKNOWLEDGED, actor="ann", at_ms=NOW_MS)
+    quiet = nodes[0].quiet_alarms()
+    running, started_after = Deadlines(QuietTimes()), Deadlines(QuietTimes())
+    assert running.due(quiet, now_ms=NOW_MS, now_s=100.0) == []
+    # The wall clock is set anew; the monotonic one goes on.
+    assert running.due(quiet, now_ms=NOW_MS + 5 * MINUTE_MS + jump_ms, now_s=100.0 + 299) == []
+    assert len(running.due(quiet, now_ms=NOW_MS + 15 * MINUTE_MS + jump_ms, now_s=100.0 + 900)) == 1
+    # A process that starts on the wrong clock grants at most the whole time once more.
+    started_after.due(quiet, now_ms=NOW_MS + jump_ms, now_s=0.0)
+    assert len(started_after.due(quiet, now_ms=NOW_MS + jump_ms, now_s=900.0)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sqlite3
 import stat
@@ -14,10 +15,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from contracts.alarms import Change
+from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.errors import Fatal, Retryable, VigilError
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import alembic_config, open_engine, reading, upgrade, writing
+from infra.runtime.sql.episodes import rebuilt
 from infra.runtime.sql.models import METADATA
 from tests.infra.runtime.sql.events import ONSET_MS, event
 
@@ -36,7 +38,7 @@ def described(connection: Connection) -> dict[str, Any]:
         }
         for table in sorted(inspector.get_table_names())
         if table != "alembic_version"
-    }
+    } | {view: " ".join(inspector.get_view_definition(view).split()) for view in inspector.get_view_names()}
 
 
 def test_migrations_make_the_tables_that_the_code_means(engine: Engine) -> None:
@@ -48,7 +50,7 @@ def test_migrations_make_the_tables_that_the_code_means(engine: Engine) -> None:
         METADATA.drop_all(connection)
         METADATA.create_all(connection)
         assert described(connection) == migrated
-    assert set(migrated) == set(METADATA.tables)
+    assert set(migrated) == {*METADATA.tables, "called_alarms"}
 
 
 def test_upgrading_twice_changes_nothing(sql_url: str, engine: Engine) -> None:
@@ -57,27 +59,72 @@ def test_upgrading_twice_changes_nothing(sql_url: str, engine: Engine) -> None:
     upgrade(sql_url)
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM patients")).scalar_one() == 1
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0004"]
 
 
-def test_alarms_outlive_the_step_that_adds_states(empty_url: str) -> None:
-    """From the first schema with rows in every table that refers to alarms, to the newest, nothing lost and nothing loose."""
+def recorded_by_the_first_schema(connection: Connection, events: list[AlarmEvent], **columns: Any) -> None:
+    """One alarm and its events in the columns of the first schema."""
+    first, last = events[0], events[-1]
+    connection.execute(text("INSERT INTO patients (patient) VALUES (:p)"), {"p": first.patient})
+    row = {
+        "alarm_id": first.alarm_id, "patient": first.patient, "device": first.device, "condition": first.condition,
+        "rule_version": first.rule_version, "lane": first.lane, "priority": last.priority, "metric": first.metric,
+        "text": last.text, "reasons": json.dumps([r.model_dump() for r in last.reasons]), "state": last.state,
+        "version": len(events), "onset_ms": first.onset_ms, "condition_ms": first.condition_ms, "raised_ms": first.at_ms,
+        "feed_seq": last.feed_seq, **columns,
+    }  # fmt: skip
+    connection.execute(text(f"INSERT INTO alarms ({', '.join(row)}) VALUES ({', '.join(f':{n}' for n in row)})"), row)
+    for one in events:
+        connection.execute(
+            text(
+                "INSERT INTO alarm_events (feed_seq, event_id, alarm_id, alarm_version, change, document)"
+                " VALUES (:seq, :event, :alarm, :version, :change, :document)"
+            ),
+            {
+                "seq": one.feed_seq, "event": one.event_id, "alarm": one.alarm_id, "version": one.alarm_version,
+                "change": one.change, "document": one.model_dump_json(exclude={"to"}),
+            },
+        )  # fmt: skip
+    connection.execute(text("UPDATE feed SET last_seq = :seq"), {"seq": last.feed_seq})
+
+
+def test_alarms_outlive_the_steps(empty_url: str) -> None:
+    """From the first schema with rows in every table that refers to alarms, to the newest, nothing lost and nothing loose; and
+    what stands in the new columns is what the events tell."""
     from alembic import command
 
+    def numbered(seq: int, version: int, state: State, one: AlarmEvent, **said: Any) -> AlarmEvent:
+        return one.model_copy(update={"feed_seq": seq, "alarm_version": version, "state": state, **said})
+
+    acknowledged, worse, priority = Change.ACKNOWLEDGED, Change.WORSENED, Priority.HIGH
+    seen = {"actor": "nurse", "note": "on my way"}
+    events = [
+        numbered(1, 1, State.ACTIVE, event(patient="p-001")),
+        numbered(2, 2, State.ACKNOWLEDGED, event(acknowledged, patient="p-001", at_ms=ONSET_MS + 20_000), **seen),
+        numbered(3, 3, State.ACTIVE, event(worse, patient="p-001", priority=priority)),
+        numbered(4, 4, State.ACKNOWLEDGED, event(acknowledged, patient="p-001", priority=priority, cause=2), **seen),
+        numbered(5, 5, State.ACKNOWLEDGED, event(Change.ASSIGNED, patient="p-001", priority=priority), actor="a", note="b"),
+    ]
     engine = open_engine(empty_url)
     with writing(engine) as connection:
         command.upgrade(alembic_config(connection), "0001")
-    store = AlarmStore(engine)
-    raised = event(patient="p-001")
-    store.record([raised])
-    store.act(raised.alarm_id, Change.ACKNOWLEDGED, actor="nurse", at_ms=ONSET_MS, idempotency_key="k")
-    before = store.get(raised.alarm_id), store.events(raised.alarm_id)
+        people = {"acknowledged_by": "nurse", "acknowledged_ms": events[3].at_ms, "assigned_to": "b"}
+        recorded_by_the_first_schema(connection, events, **people)
+        connection.execute(text("INSERT INTO idempotency_keys VALUES ('nurse', 'k', 'digest', 4)"))
     upgrade(empty_url)
-    assert (store.get(raised.alarm_id), store.events(raised.alarm_id)) == before
+    store = AlarmStore(engine)
+    found = store.get(events[0].alarm_id)
+    assert store.events(events[0].alarm_id) == events
+    assert found == rebuilt(events)
+    assert found is not None
+    assert (found.first_acknowledged_ms, found.called_ms) == (ONSET_MS + 20_000, ONSET_MS + 10_000)
+    assert [a.alarm_id for a in store.quiet_alarms()] == [found.alarm_id], "an acknowledgement of before ends like any other"
     store.record([event(Change.INHIBITED, patient="p-002"), event(Change.FOUND, patient="p-003")])
-    assert [a.alarm_id for a in store.open_alarms()] == [raised.alarm_id]
+    assert [a.alarm_id for a in store.open_alarms()] == [found.alarm_id]
     with pytest.raises(DBAPIError), writing(engine) as connection:
         connection.execute(text("DELETE FROM alarms"))  # their events still refer to them
+    never_called = [a for a in store.page().items if a.called_ms is None]
+    assert {a.state for a in never_called} == {State.INHIBITED, State.RETROSPECTIVE}
     engine.dispose()
 
 

@@ -1,0 +1,155 @@
+"""REST: what was done about alarms, by whom and when; the past as it was; and all of it as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.asking import DAY_MS, TheNode, problems, span
+from api.export_csv import history_csv
+from api.export_fhir import MEDIA_TYPE as FHIR
+from api.export_fhir import bundle
+from api.moments import rfc3339, rfc3339_or_none
+from api.problems import invalid, not_found
+from api.schema import Alarm, AlarmDetail, AlarmEvent, Time
+from contracts.alarms import AlarmEvent as WireEvent
+from contracts.alarms import Change, Priority, State
+from infra.runtime.sql.alarms import LABELS
+from infra.runtime.sql.episodes import rebuilt
+
+MOST_EXPORTED: Final = 5000
+CSV: Final = "text/csv; charset=utf-8"
+
+router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"])
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class QuietPolicy(_Answer):
+    """How long people may keep an alarm quiet, in minutes by priority, and what they may say that it was worth."""
+
+    acknowledge_minutes: dict[Priority, int]
+    snooze_minutes: dict[Priority, int]
+    labels: list[str]
+
+
+class HandedOver(_Answer):
+    """The alarms that `to` has taken over from `from`."""
+
+    from_: str = Field(alias="from")
+    to: str
+    items: list[Alarm]
+
+
+class Transition(_Answer):
+    """One change of an alarm. `sequence` is its number in the gap-free feed; `actor` is null where the system made it; `from`
+    is null for the beginning."""
+
+    sequence: int
+    version: int
+    time: Time
+    change: Change
+    actor: str | None
+    reason: str | None
+    from_: State | None = Field(alias="from")
+    to: State
+    priority: Priority
+    text: str
+    until: Time | None
+    assigned_to: str | None
+    label: str | None
+
+
+class AlarmHistory(_Answer):
+    """Every change of one alarm, oldest first."""
+
+    items: list[Transition]
+
+
+def transitions(events: Sequence[WireEvent]) -> list[Transition]:
+    """Recorded changes of one alarm, in order, each with the state that it came from. Pure."""
+    found: list[Transition] = []
+    before: State | None = None
+    for event in events:
+        label = event.note if event.change is Change.LABELLED else None
+        person = event.to or (event.note if event.change is Change.ASSIGNED else None)
+        found.append(
+            Transition(
+                sequence=event.feed_seq or 0,
+                version=event.alarm_version,
+                time=rfc3339(event.at_ms),
+                change=event.change,
+                actor=event.actor,
+                reason=None if event.note in (label, person) else event.note,
+                from_=before,
+                to=event.state,
+                priority=event.priority,
+                text=event.text,
+                until=rfc3339_or_none(event.until_ms),
+                assigned_to=person,
+                label=label,
+            )
+        )
+        before = event.state
+    return found
+
+
+def as_it_was(events: Sequence[WireEvent], at_ms: int) -> AlarmDetail | None:
+    """The alarm at a past instant, from its recorded changes; None where there was none. Before it was told, and after its
+    condition had begun, it was pending. Pure."""
+    past = rebuilt(events, at_ms)
+    if past is not None:
+        return AlarmDetail(**dict(Alarm.of(past)), events=[AlarmEvent.of(e) for e in events[: past.version]])
+    first = rebuilt(events[:1])
+    if first is None or first.onset_ms > at_ms or first.state is State.RETROSPECTIVE:  # late data was not there yet
+        return None
+    nothing_yet = {"state": State.PENDING, "version": 0, "feed_seq": None, "raised": None, "reasons": [], "text": ""}
+    return AlarmDetail(**(dict(Alarm.of(first)) | nothing_yet), events=[])
+
+
+@router.get("/policy")
+async def quiet_policy(node: TheNode) -> QuietPolicy:
+    """For how long an alarm may be kept quiet here, and the labels there are."""
+    return QuietPolicy(
+        acknowledge_minutes=dict(node.quiet.acknowledge), snooze_minutes=dict(node.quiet.snooze), labels=list(LABELS)
+    )
+
+
+@router.get(
+    "/export",
+    response_class=Response,
+    responses=problems(422, 503) | {200: {"content": {"text/csv": {}, FHIR: {}}, "description": "The file."}},
+)
+async def export(
+    node: TheNode,
+    format: Annotated[Literal["csv", "fhir"], Query(description="CSV, a row a change, or a FHIR R4 Bundle.")] = "csv",
+    from_: Annotated[str | None, Query(alias="from", max_length=40)] = None,
+    to: Annotated[str | None, Query(max_length=40)] = None,
+    patient: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
+) -> Response:
+    """Alarms raised in a span of time (the last day by default) with every change, as a file."""
+    from_ms, to_ms = span(node, from_, to, default_ms=DAY_MS)
+    found = await node.stores.alarms(lambda s: s.histories(from_ms, to_ms, patient=patient, most=MOST_EXPORTED))
+    if found is None:
+        raise invalid("from", f"the span holds more than {MOST_EXPORTED} alarms; ask for a shorter one, or for one patient")
+    if format == "csv":
+        return _file(history_csv([(alarm, transitions(events)) for alarm, events in found]), CSV, "alarms.csv")
+    return _file(bundle(found, node.clock.now_ms()), FHIR, "alarms.json")
+
+
+@router.get("/{alarm_id}/history", responses=problems(404, 503))
+async def history(node: TheNode, alarm_id: Annotated[str, Path(min_length=1, max_length=128)]) -> AlarmHistory:
+    """Each change of the alarm: who, when, why, from which state to which."""
+    events = await node.stores.alarms(lambda s: s.events(alarm_id))
+    if not events:
+        raise not_found("alarm")
+    return AlarmHistory(items=transitions(events))
+
+
+def _file(content: str, media_type: str, name: str) -> Response:
+    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
