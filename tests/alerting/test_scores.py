@@ -1,16 +1,16 @@
-"""Score conditions: shipped rules say 6 or more for 6 windows, low; 12 or more for 6 windows, medium; ends below 4 for 60 s."""
+"""Score conditions: these rules say 6 or more for 6 windows, low; 12 or more for 6 windows, medium; ends below 4 for 60 s."""
 
 from __future__ import annotations
 
 import pytest
 
-from alerting.rules.load import parse, shipped
+from alerting.rules.load import parse
 from contracts.alarms import Lane
 from contracts.errors import InvalidInput
 from contracts.scores import Status
 from contracts.topics import ARROW_FRAME, REJECTED, SCORES
 from infra.runtime.records import Record
-from tests.alerting.timeline import ADA, T0, brief, events, new_room, patients, record, scores, tick
+from tests.alerting.timeline import ADA, T0, brief, brisk, events, new_room, patients, record, scores, tick
 
 NAME = "personal_baseline_score"
 _WORDS = {"n": Status.NOT_READY, "i": Status.INSUFFICIENT}
@@ -102,8 +102,8 @@ def test_scores_ahead_of_the_clock_wait_for_their_tick() -> None:
 
 
 def test_a_window_is_judged_by_the_rules_in_force_when_it_ended() -> None:
-    stricter = shipped().model_copy(
-        update={"version": 1, "scores": (shipped().scores[0].model_copy(update={"threshold": 8.0}),)}
+    stricter = brisk().model_copy(
+        update={"version": 1, "scores": (brisk().scores[0].model_copy(update={"threshold": 8.0}),)}
     )
     log = windows("7*20")
     after = events(new_room(stricter).step([tick(0), tick(105, 1), tick(500, 1), *log]))
