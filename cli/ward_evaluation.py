@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from alerting.rules.load import dump_json, parse, parse_json, shipped
+from alerting.rules.load import dump_json, parse_json, shipped
 from alerting.rules.model import RuleSet
 from cli.in_process import Chain, keys
 from cli.plain_thresholds import PlainThresholds
@@ -69,7 +68,9 @@ def run(
     *, beds: int, hours: float, seed: int, scenario: str, rules: Path | None, processes: int, as_json: bool
 ) -> None:
     """The command. `rules`: a rule file, None: the shipped rules; `processes` 0: one a core."""
-    chosen = None if rules is None else parse(tomllib.loads(rules.read_text(encoding="utf-8")), version=0)
+    from cli.rules import of_file
+
+    chosen = of_file(rules)
     found = evaluate_ward(
         beds=beds, hours=hours, seed=seed, scenario=scenario, rules=chosen, processes=processes or os.cpu_count() or 1,
         say=lambda line: typer.echo(line, err=True),

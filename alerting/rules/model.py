@@ -10,6 +10,7 @@ Times are event time. Defaults follow common bedside monitors and published alar
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
@@ -42,7 +43,9 @@ class _Rule(BaseModel):
 
 def _known(metric: str) -> str:
     if metric not in BY_NAME:
-        raise ValueError("is not in the vitals catalogue; `vigil metrics` lists the names")
+        near = get_close_matches(metric, BY_NAME, 1)
+        meant = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(f"is not in the vitals catalogue{meant}; `vigil metrics` lists the names")
     return metric
 
 
@@ -253,6 +256,19 @@ class RuleSet(_Rule):
             if name in seen:
                 raise ValueError(f"two rules are called {name}; one condition is one rule")
             seen.add(name)
+        return self
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        """A low limit at or above the high one would leave no value that is fine."""
+        lows = {rule.metric: rule.limit for rule in self.limits if rule.direction is Direction.LOW}
+        for rule in self.limits:
+            low = lows.get(rule.metric)
+            if rule.direction is Direction.HIGH and low is not None and low >= rule.limit:
+                raise ValueError(
+                    f"{rule.id} says {rule.limit:g} and {rule.metric}_low says {low:g}: they contradict each other; "
+                    f"the low limit must lie below the high one"
+                )
         return self
 
 
