@@ -6,6 +6,7 @@ limit cells is `metric * CONDITIONS + condition`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from alerting.conditions import Bools, Level, Terms
 from alerting.rules.model import PRIORITIES, Direction, LimitRule, QualityRule, RuleSet, ScoreRule, gap_s, is_spot
+from alerting.rules.patterns import RelativeRule
 from contracts.alarms import Priority
 from contracts.readings import Quality
 from contracts.vitals import CATALOGUE, INDEX
@@ -126,7 +128,7 @@ def thresholds(rules: RuleSet) -> Thresholds:
     )
 
 
-def score_terms(rules: dict[str, ScoreRule], columns: list[str]) -> Terms:
+def score_terms(rules: Mapping[str, ScoreRule | RelativeRule], columns: list[str]) -> Terms:
     """Delays and priorities of the score conditions, one term per name in `columns`; no rule of that name: no priority."""
     terms = no_terms(len(columns))
     terms.rising[:] = True
@@ -135,7 +137,8 @@ def score_terms(rules: dict[str, ScoreRule], columns: list[str]) -> Terms:
             terms.clear_ms[term], terms.gap_ms[term] = _ms(rule.clear_after_s), _ms(rule.max_gap_s)
             terms.samples[term] = rule.windows
             terms.priority[term] = code_of(rule.priority)
-            terms.critical_priority[term] = code_of(rule.critical_priority) if rule.critical is not None else 0
+            if isinstance(rule, ScoreRule) and rule.critical is not None:
+                terms.critical_priority[term] = code_of(rule.critical_priority)
     return terms
 
 

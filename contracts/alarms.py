@@ -71,7 +71,7 @@ STREAM_CHANGES: Final = BEGINNINGS | {Change.WORSENED, Change.CLEARED, Change.RE
 OPEN: Final = (State.ACTIVE, State.ACKNOWLEDGED, State.LATCHED)
 
 ReasonKind = Literal[
-    "limit", "silence", "quality", "score", "implausible", "unchanging", "fault", "inhibited", "late"
+    "limit", "silence", "quality", "score", "implausible", "unchanging", "fault", "inhibited", "late", "relative", "change"
 ]
 
 

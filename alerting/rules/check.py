@@ -28,6 +28,7 @@ from alerting.rules.model import (
     TogetherRule,
     UnchangingRule,
 )
+from alerting.rules.patterns import ChangeRule, CombinedRule, Part, RelativeRule
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME
 
@@ -49,6 +50,10 @@ _MODELS: Final[Mapping[tuple[str, ...], type[BaseModel]]] = MappingProxyType(
         ("unchanging",): UnchangingRule,
         ("fault",): FaultRule,
         ("models",): ModelRule,
+        ("relative",): RelativeRule,
+        ("changes",): ChangeRule,
+        ("combined",): CombinedRule,
+        ("combined", "parts"): Part,
     }
 )
 
@@ -117,7 +122,7 @@ def _where(loc: Loc, reason: str, document: Mapping[str, Any], lines: _Lines) ->
     if not loc:
         rules = {
             place(dict(document), (section, number)).removeprefix("rule "): (section, number)  # of two, the second
-            for section in ("limits", "scores")
+            for section in ("limits", "scores", "relative", "changes", "combined")
             for number in range(len(document.get(section, ())))
         }
         named = next((rules[part] for part in re.split(r"[\s;:,]+", reason) if part in rules), ())
@@ -146,16 +151,14 @@ class _Lines:
 
     def __init__(self, text: str) -> None:
         self._at: dict[Loc, int] = {}
-        counts: dict[str, int] = {}
+        counts: dict[Loc, int] = {}
         table: Loc = ()
         for number, line in enumerate(text.splitlines(), start=1):
             if header := _HEADER.match(line):
-                name = header[2]
+                table = _within(header[2].split("."), counts)
                 if header[1] == "[[":
-                    counts[name] = counts.get(name, -1) + 1
-                    table = (*name.split("."), counts[name])
-                else:
-                    table = _within(name.split("."), counts)
+                    counts[table] = counts.get(table, -1) + 1
+                    table = (*table, counts[table])
                 self._at[table] = number
             elif key := _KEY.match(line):
                 self._at.setdefault((*table, key[1]), number)
@@ -168,6 +171,9 @@ class _Lines:
         return next((self._at[loc[:end]] for end in range(len(loc), 0, -1) if loc[:end] in self._at), None)
 
 
-def _within(parts: Sequence[str], counts: Mapping[str, int]) -> Loc:
-    """`[limits.x]` belongs to the newest `[[limits]]`."""
-    return (parts[0], counts[parts[0]], *parts[1:]) if parts[0] in counts else tuple(parts)
+def _within(parts: Sequence[str], counts: Mapping[Loc, int]) -> Loc:
+    """`[combined.parts]` belongs to the newest `[[combined]]`."""
+    loc: Loc = (parts[0],)
+    for part in parts[1:]:
+        loc = (*loc, counts[loc], part) if loc in counts else (*loc, part)
+    return loc

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, ScoreRule
+from alerting.rules.patterns import ChangeRule, CombinedRule, RelativeRule
 from alerting.texts import span_text, unit_text
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME
@@ -13,7 +14,7 @@ from contracts.vitals import BY_NAME
 def names(rules: RuleSet) -> list[str]:
     """Everything that can be asked about."""
     whole = ("signal", "implausible", "silence", "unchanging", "fault", "models")
-    parts = [*(rule.id for rule in rules.limits), *(rule.id for rule in rules.scores)]
+    parts = [rule.id for some in (rules.limits, rules.scores, rules.relative, rules.patterns) for rule in some]
     return [*parts, *(name for name in whole if getattr(rules, name) is not None)]
 
 
@@ -25,6 +26,12 @@ def explain(rules: RuleSet, name: str) -> list[str]:
     for score in rules.scores:
         if score.id == name:
             return list(_score(score))
+    for relative in rules.relative:
+        if relative.id == name:
+            return list(_relative(relative))
+    for pattern in rules.patterns:
+        if pattern.id == name:
+            return list(_change(pattern) if isinstance(pattern, ChangeRule) else _combined(pattern))
     if name not in names(rules):
         raise InvalidInput("rule", f"there is no rule called {name[:60]!r}; there are {', '.join(names(rules))}")
     return list(_technical(rules, name))
@@ -59,6 +66,35 @@ def _score(rule: ScoreRule) -> Iterator[str]:
         yield f"At {rule.critical:g} or more for as many: {rule.critical_priority} priority."
     yield f"It ends after {_span(rule.clear_after_s)} below {rule.clear_below:g}."
     yield "A window that is not ready or has too little data neither counts nor breaks the run."
+
+
+def _relative(rule: RelativeRule) -> Iterator[str]:
+    vital, way = BY_NAME[rule.metric], "below" if rule.direction is Direction.LOW else "above"
+    yield (
+        f"{vital.label} {rule.by:g}{unit_text(vital)} or more {way} the patient's own usual for {rule.windows} windows of 10 s: "
+        f"{rule.priority} priority."
+    )
+    yield f"It ends after {_span(rule.clear_after_s)} within {rule.clear_by:g}{unit_text(vital)}."
+    yield "It says nothing of a patient without a baseline yet."
+
+
+def _change(rule: ChangeRule) -> Iterator[str]:
+    vital, way = BY_NAME[rule.metric], "falls" if rule.direction is Direction.LOW else "rises"
+    yield (
+        f"{vital.label} {way} by {rule.by:g}{unit_text(vital)} or more within {_span(rule.over_s)}, and stays like that for "
+        f"{_span(rule.onset_s)}: {rule.priority} priority."
+    )
+    yield f"It ends after {_span(rule.clear_after_s)} with less than half of that."
+
+
+def _combined(rule: CombinedRule) -> Iterator[str]:
+    parts = [
+        f"{BY_NAME[part.metric].label} {'below' if part.direction is Direction.LOW else 'above'} {part.limit:g}"
+        for part in rule.parts
+    ]
+    least = "all" if rule.least == len(parts) else f"at least {rule.least}"
+    yield f"At the same time {least} of: {', '.join(parts)}; for {_span(rule.onset_s)}: {rule.priority} priority."
+    yield f"It ends after {_span(rule.clear_after_s)} without. What is not measured now counts neither way."
 
 
 def _technical(rules: RuleSet, name: str) -> Iterator[str]:

@@ -90,6 +90,12 @@ def place(document: dict[str, Any], loc: tuple[int | str, ...]) -> str:
                 name = f"{rule.get('metric')}_{rule.get('direction')}"
             elif section == "scores":
                 name = f"{rule.get('model')}_score"
+            elif section == "relative":
+                name = f"{rule.get('metric')}_{rule.get('direction')}_relative"
+            elif section == "changes":
+                name = f"{rule.get('metric')}_{'falls' if rule.get('direction') == 'low' else 'rises'}"
+            elif section == "combined":
+                name = f"{rule.get('name')}_combined"
         section, rest = name[:80], rest[1:]
     field = ".".join(str(part) for part in rest)
     return f"rule {section}, {field}" if field else f"rule {section}"
