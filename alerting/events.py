@@ -50,9 +50,16 @@ class Compiled:
         }
         object.__setattr__(self, "_by_term", by_term)
 
-    def limit_rule(self, term: int) -> LimitRule | None:
-        """The limit rule of a term, None when it was withdrawn."""
-        return self._by_term.get(term)
+    def limit_rule(self, term: int, patient: str) -> LimitRule | None:
+        """The limit rule of a term as it holds for `patient`, None when it was withdrawn."""
+        rule = self._by_term.get(term)
+        own = self.rules.patients.get(patient) if rule is not None else None
+        return rule if own is None or rule is None or rule.id not in own else self.own_rule(rule.id, patient)
+
+    def own_rule(self, name: str, patient: str) -> LimitRule:
+        """Limit rule `name` with the limits that `patient` has of their own."""
+        rule = next(rule for rule in self.rules.limits if rule.id == name)
+        return rule.with_limits(self.rules.patients[patient][name])
 
     def quality_rule(self, condition: Condition) -> QualityRule | None:
         """The rule of a technical condition."""
@@ -68,7 +75,7 @@ def limit_event(
     vital, condition = CATALOGUE[term // CONDITIONS], Condition(term % CONDITIONS)
     if condition in (Condition.LOW, Condition.HIGH):
         name = f"{vital.name}_{'low' if condition is Condition.LOW else 'high'}"
-        text, reasons = _limit_words(decision, vital, condition, compiled.limit_rule(term))
+        text, reasons = _limit_words(decision, vital, condition, compiled.limit_rule(term, patient))
         lane = lane_of("limit")
     else:
         name = f"{vital.name}_{_QUALITY_NAMES[condition]}"

@@ -25,6 +25,7 @@ from alerting.in_force import RulesInForce
 from alerting.intake import MAX_DEVICES, MAX_PATIENTS, Arrived, Names, belongs, read, take
 from alerting.limits import LimitWatch
 from alerting.models import ModelDecision, ModelWatch
+from alerting.patient_limits import PatientLimits
 from alerting.pattern_events import pattern_event, relative_event
 from alerting.patterns import PatternWatch
 from alerting.rows import Rows
@@ -112,6 +113,7 @@ class AlertRoom:
         self._rules.forget()
         self._technical.use(self._rules.current.rules)
         self._patterns.use(self._rules.current.rules)
+        self._own = PatientLimits(self._rules.current)
         self._waiting = WaitingScores()
         self._pending: list[Arrived] = []
         self._pending_rows = 0
@@ -250,6 +252,8 @@ class AlertRoom:
         self._patterns.load(saved.patterns(state.patterns, slots=slots, metrics=metrics), slots)
         self._patterns.grow(self._capacity)
         self._patterns.use(self._rules.current.rules)
+        self._own.use(self._rules.current)
+        self._own.follow(self._patients.names, self._capacity)
         for payload in state.waiting:
             self._waiting.add(payload, read_scores(payload))
 
@@ -279,7 +283,7 @@ class AlertRoom:
             in_time = part.time_ms >= oldest_ms
             part, pair = self._technical.hear(part, in_time)
             compiled = self._rules.current
-            judged = self._limits.judge(part, compiled.limits, oldest_ms, review=compiled.rules.review_late)
+            judged = self._limits.judge(part, self._own.now, oldest_ms, review=compiled.rules.review_late)
             self._technical.hear_values(part, pair, in_time, distinct=judged.distinct)
             self._patterns.hear(part, in_time, distinct=judged.distinct)
             self.counts.late += judged.late
@@ -306,6 +310,8 @@ class AlertRoom:
         announced = self._rules.announce(tick)
         self.counts.unknown_versions += announced.unknown
         if announced.changed:
+            self._own.use(self._rules.current)
+            self._own.follow(self._patients.names, self._capacity)
             self._technical.use(self._rules.current.rules)
             self._patterns.use(self._rules.current.rules)
             for decision in self._patterns.withdraw(tick.tick_ms):
@@ -420,6 +426,7 @@ class AlertRoom:
             self._limits.grow(self._capacity)
             self._scores.grow(self._capacity)
             self._patterns.grow(self._capacity)
+        self._own.follow(self._patients.names, self._capacity)
 
 
 def alarm_output(event: AlarmEvent, partition: int) -> Output:

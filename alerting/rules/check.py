@@ -35,7 +35,9 @@ from contracts.vitals import BY_NAME
 Loc = tuple[int | str, ...]
 
 MOST_CHARACTERS: Final = 1_000_000
-_HEADER: Final = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.\-]+)\s*\]\]?\s*(#.*)?$")
+_NAME: Final = r"""(?:[A-Za-z0-9_\-]+|"[^"]*"|'[^']*')"""
+_HEADER: Final = re.compile(rf"^\s*(\[\[?)\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*\]\]?\s*(#.*)?$")
+_PATIENT: Final = re.compile(r"patients: the limits of patient (\d+) in the file")
 _KEY: Final = re.compile(r"^\s*([A-Za-z0-9_\-]+)\s*=")
 _SYNTAX_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
 _MODELS: Final[Mapping[tuple[str, ...], type[BaseModel]]] = MappingProxyType(
@@ -119,6 +121,8 @@ def _where(loc: Loc, reason: str, document: Mapping[str, Any], lines: _Lines) ->
     word = reason.partition(" ")[0].rstrip(",:")
     if (*loc, word) in lines:
         return (*loc, word)
+    if not loc and (found := _PATIENT.match(reason)):
+        return ("patients", list(document["patients"])[int(found[1]) - 1])
     if not loc:
         rules = {
             place(dict(document), (section, number)).removeprefix("rule "): (section, number)  # of two, the second
@@ -155,7 +159,7 @@ class _Lines:
         table: Loc = ()
         for number, line in enumerate(text.splitlines(), start=1):
             if header := _HEADER.match(line):
-                table = _within(header[2].split("."), counts)
+                table = _within([part.strip("\"'") for part in re.findall(_NAME, header[2])], counts)
                 if header[1] == "[[":
                     counts[table] = counts.get(table, -1) + 1
                     table = (*table, counts[table])

@@ -10,9 +10,11 @@ Times are event time. Defaults follow common bedside monitors and published alar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.dataclasses import dataclass
 
 from alerting.rules.base import PRIORITIES as PRIORITIES
 from alerting.rules.base import Direction as Direction
@@ -26,6 +28,8 @@ SPOT_EXPIRY_S: Final = 300.0
 # Two samples of a continuous signal this far apart still belong to one run: covers wearables that send once a minute.
 CONTINUOUS_GAP_S: Final = 90.0
 MAX_RULES: Final = 500
+MAX_PATIENTS: Final = 50_000  # with limits of their own
+PatientKey = Annotated[str, Field(min_length=1, max_length=128)]
 _BODY: Final = frozenset({"limit", "score", "relative", "change", "combined"})
 
 class LimitRule(Rule):
@@ -59,6 +63,10 @@ class LimitRule(Rule):
         """The condition's id, for example `spo2_low`."""
         return f"{self.metric}_{self.direction}"
 
+    def with_limits(self, own: OwnLimit) -> LimitRule:
+        """This rule with a patient's own limits. Raises `ValueError` when they cannot be."""
+        return LimitRule.model_validate({**self.model_dump(), "limit": own.limit, "critical": own.critical})
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         vital = BY_NAME[self.metric]
@@ -75,6 +83,14 @@ class LimitRule(Rule):
         if not vital.hard_low <= end <= vital.hard_high:
             raise ValueError("clear_margin leaves no value at which the alarm could end")
         return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class OwnLimit:
+    """A patient's own limit in place of everybody's. `critical` None: there is no critical one. Delays and margins stay."""
+
+    limit: float
+    critical: float | None = None
 
 
 class QualityRule(Rule):
@@ -230,6 +246,8 @@ class RuleSet(Rule):
     relative: Annotated[tuple[RelativeRule, ...], Field(max_length=MAX_RULES)] = ()
     changes: Annotated[tuple[ChangeRule, ...], Field(max_length=MAX_RULES)] = ()
     combined: Annotated[tuple[CombinedRule, ...], Field(max_length=MAX_RULES)] = ()
+    # Limits of single patients by the name of the limit rule; whoever is not here has everybody's.
+    patients: dict[PatientKey, dict[str, OwnLimit]] = Field(default_factory=dict, max_length=MAX_PATIENTS)
 
     @property
     def patterns(self) -> tuple[ChangeRule | CombinedRule, ...]:
@@ -249,15 +267,32 @@ class RuleSet(Rule):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """A low limit at or above the high one would leave no value that is fine."""
-        lows = {rule.metric: rule.limit for rule in self.limits if rule.direction is Direction.LOW}
-        for rule in self.limits:
-            low = lows.get(rule.metric)
-            if rule.direction is Direction.HIGH and low is not None and low >= rule.limit:
-                raise ValueError(
-                    f"{rule.id} says {rule.limit:g} and {rule.metric}_low says {low:g}: they contradict each other; "
-                    f"the low limit must lie below the high one"
-                )
+        _agree(self.limits)
+        by_id = {rule.id: rule for rule in self.limits}
+        for number, own in enumerate(self.patients.values(), start=1):
+            try:
+                for name in own:
+                    if name not in by_id:
+                        raise ValueError(f"{name[:80]} is no rule of limits; there are {', '.join(by_id) or 'none'}")
+                _agree(rule.with_limits(own[name]) if name in own else rule for name, rule in by_id.items())
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"patients: the limits of patient {number} in the file: {reason}") from None
+            except ValueError as error:
+                raise ValueError(f"patients: the limits of patient {number} in the file: {error}") from None
         return self
+
+
+def _agree(limits: Iterable[LimitRule]) -> None:
+    """Raises `ValueError` for a low limit that does not lie below the high one."""
+    rules = {rule.id: rule for rule in limits}
+    for rule in rules.values():
+        low = rules.get(f"{rule.metric}_{Direction.LOW}")
+        if rule.direction is Direction.HIGH and low is not None and low.limit >= rule.limit:
+            raise ValueError(
+                f"{rule.id} says {rule.limit:g} and {low.id} says {low.limit:g}: they contradict each other; "
+                f"the low limit must lie below the high one"
+            )
 
 
 def gap_s(metric: str) -> float:

@@ -42,7 +42,8 @@ def test_the_shipped_file_is_the_shipped_rules() -> None:
         (LOW + "limit = 130\n" + HIGH + "limit = 120\n", 8, "rule heart_rate_high, limit", "contradict"),
         (SPO2 + SPO2, 4, "rule spo2_low", "two rules are called spo2_low"),
         ('[[combined]]\nname = "a"\n[[combined.parts]]\nmetric = "spo2"\ndirection = "low"\nlimit = 9\n'
-         '[[combined.parts]]\nmetric = "heart_rate"\ndirection = "high"\nlimit = 99\n', 6, "rule a_combined, parts.0", "within 30 to 100"),
+         '[[combined.parts]]\nmetric = "heart_rate"\ndirection = "high"\nlimit = 99\n',
+         6, "rule a_combined, parts.0.limit", "within 30 to 100"),
         ("[scoress]\nx = 1\n", 1, "rule scoress", "did you mean scores"),
         (SPO2 + "onset_s = \n", 4, "rules", "is not TOML"),
     ],
