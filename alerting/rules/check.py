@@ -103,7 +103,11 @@ def check(text: str) -> RuleSet | list[Problem]:
     try:
         found_rules = RuleSet.model_validate(filled)
     except ValidationError as error:
-        for fault in error.errors():
+        faults = error.errors()
+        inner = {fault["loc"][:end] for fault in faults for end in range(len(fault["loc"]))}
+        for fault in faults:
+            if fault["type"] == "too_short" and fault["loc"] in inner:
+                continue  # what is wrong with its entries is told; they are there
             reason = _reason(fault)
             note(_where(fault["loc"], reason, filled, lines), reason)
     if problems or found_rules is None:
