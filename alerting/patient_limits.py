@@ -29,6 +29,7 @@ class PatientLimits:
         self._compiled = compiled
         self._set_of: npt.NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._known = 0
+        self._rules = {rule.id: rule for rule in compiled.rules.limits}
         self.now: Thresholds = compiled.limits
 
     def follow(self, patients: Sequence[str], capacity: int) -> None:
@@ -55,7 +56,7 @@ class PatientLimits:
 
     def _sets(self, patient: str) -> tuple[Floats, Floats]:
         lows, highs = self._compiled.limits.lows.copy(), self._compiled.limits.highs.copy()
-        for name in self._compiled.rules.patients[patient]:
-            rule = self._compiled.own_rule(name, patient)
-            (lows if rule.direction is Direction.LOW else highs)[INDEX[rule.metric]] = bounds(rule)
+        for name, own in self._compiled.rules.patients[patient].items():
+            rule = self._rules[name]
+            (lows if rule.direction is Direction.LOW else highs)[INDEX[rule.metric]] = bounds(rule, own)
         return lows, highs

@@ -16,7 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.conditions import Bools, Ints, Level, Terms
-from alerting.rules.model import PRIORITIES, Direction, LimitRule, QualityRule, RuleSet, ScoreRule, gap_s, is_spot
+from alerting.rules.model import (
+    PRIORITIES,
+    Direction,
+    LimitRule,
+    OwnLimit,
+    QualityRule,
+    RuleSet,
+    ScoreRule,
+    gap_s,
+    is_spot,
+)
 from alerting.rules.patterns import RelativeRule
 from contracts.alarms import Priority
 from contracts.readings import Quality
@@ -134,12 +144,12 @@ def thresholds(rules: RuleSet) -> Thresholds:
     )
 
 
-def bounds(rule: LimitRule) -> tuple[float, float, float]:
-    """Limit and clear margin, limit, and critical limit of a rule, infinite where it has none."""
+def bounds(rule: LimitRule, own: OwnLimit | None = None) -> tuple[float, float, float]:
+    """Limit and clear margin, limit, and critical limit of a rule, infinite where it has none. `own`: a patient's limits."""
+    limit, critical = (rule.limit, rule.critical) if own is None else (own.limit, own.critical)
     low = rule.direction is Direction.LOW
     never = -math.inf if low else math.inf
-    margin = rule.clear_margin if low else -rule.clear_margin
-    return rule.limit + margin, rule.limit, never if rule.critical is None else rule.critical
+    return limit + (rule.clear_margin if low else -rule.clear_margin), limit, never if critical is None else critical
 
 
 def score_terms(rules: Mapping[str, ScoreRule | RelativeRule], columns: list[str]) -> Terms:
