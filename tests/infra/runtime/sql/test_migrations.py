@@ -57,7 +57,7 @@ def test_upgrading_twice_changes_nothing(sql_url: str, engine: Engine) -> None:
     upgrade(sql_url)
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM patients")).scalar_one() == 1
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0003"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0005"]
 
 
 def test_alarms_outlive_the_step_that_adds_states(empty_url: str) -> None:
