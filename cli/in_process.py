@@ -18,6 +18,7 @@ from contracts.partitioning import partition_of
 from contracts.readings import Readings, encode_readings
 from contracts.ticks import Tick, encode_tick
 from contracts.topics import ALARMS, ARROW_FRAME, CONTENT_TYPE, PARTITIONS, READINGS, SCORES, TICK, WINDOWS
+from inference.detectors.news2 import News2
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
 from infra.runtime.records import Output, Record
@@ -40,12 +41,12 @@ def keys(count: int) -> tuple[str, ...]:
 
 
 class Chain:
-    """Processors, inference (the personal baseline) and alerting of one partition. `take` a second, then `step` now and then:
-    what comes out does not depend on how often."""
+    """Processors, inference (personal baseline and NEWS2) and alerting of one partition. `take` a second, then `step` now and
+    then: what comes out does not depend on how often."""
 
     def __init__(self, rules: RuleSet) -> None:
         self._processors = ProcessorRoom(PARTITION)
-        self._inference = InferenceRoom(PARTITION, (PersonalBaseline(),))
+        self._inference = InferenceRoom(PARTITION, (PersonalBaseline(), News2()))
         self._alerting = AlertRoom(PARTITION, {0: rules})
         self._records: list[Record] = []
         self._offset = 0

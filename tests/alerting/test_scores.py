@@ -74,6 +74,17 @@ def test_a_model_that_says_the_values_has_them_read_out() -> None:
     assert event.text == "*Risk score 7.0 >= 6: RR 27, +9 from own baseline, SpO2 91"
 
 
+@pytest.mark.parametrize(("known", "text"), [
+    (1.0, "**NEWS2 6 >= 5: RR 3, SpO2 2, HR 1"), (5 / 7, "**NEWS2 at least 6 >= 5: RR 3, SpO2 2, HR 1")
+])  # fmt: skip
+def test_news2_is_a_rule_that_says_its_points_and_what_is_missing(known: float, text: str) -> None:
+    points = {"spo2": 2.0, "respiratory_rate": 3.0, "heart_rate": 1.0, "temperature": 0.0}
+    log = [scores(10 * i, {ADA: 6.0}, model="news2", contribution=points, completeness=known) for i in range(1, 7)]
+    (event,) = events(new_room().step([tick(100), *log]))
+    assert (event.condition, event.priority.value, event.text) == ("news2_score", "medium", text)
+    assert [(r.metric, r.value) for r in event.reasons[1:]] == [("respiratory_rate", 3), ("spo2", 2), ("heart_rate", 1)]
+
+
 def test_a_window_sent_again_or_revised_never_raises() -> None:
     room = new_room()
     log = windows("7*5")

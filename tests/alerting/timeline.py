@@ -84,6 +84,7 @@ def scores(
     contribution: dict[str, float] | None = None,
     deviation: dict[str, float] | None = None,
     value: dict[str, float] | None = None,
+    completeness: float | None = None,
     trouble: str = "",
 ) -> Record:
     """One frame of scores for the window that ends `at`; a status instead of a number is a row without a score."""
@@ -99,6 +100,7 @@ def scores(
         contribution={m: np.full(count, c, np.float32) for m, c in (contribution or {}).items()},
         deviation={m: np.full(count, d, np.float32) for m, d in (deviation or {}).items()},
         trouble=trouble,
+        completeness=None if completeness is None else np.full(count, completeness, np.float32),
         value={m: np.full(count, v, np.float32) for m, v in (value or {}).items()},
     )
     return record(SCORES.name, encode_scores(frame_of_scores), ARROW_FRAME)

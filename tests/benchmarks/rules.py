@@ -16,6 +16,7 @@ from alerting.room import AlertRoom
 from alerting.rules.load import parse, shipped
 from alerting.rules.model import RuleSet
 from contracts.topics import PARTITIONS, SCORES, WINDOWS
+from inference.detectors.news2 import News2
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
 from infra.runtime.records import Output, Record
@@ -86,7 +87,7 @@ def rule_sets(names: Sequence[str]) -> dict[str, RuleSet]:
 
 def upstream(log: Sequence[Sequence[Record]]) -> tuple[list[list[Record]], float]:
     """The scores of each second, and the CPU seconds of processors and inference."""
-    processors, inference = ProcessorRoom(_PARTITION), InferenceRoom(_PARTITION, (PersonalBaseline(),))
+    processors, inference = ProcessorRoom(_PARTITION), InferenceRoom(_PARTITION, (PersonalBaseline(), News2()))
     began = time.process_time()
     found = [_of(inference.step(_of(processors.step(records), WINDOWS.name)), SCORES.name) for records in log]
     return found, time.process_time() - began
