@@ -23,11 +23,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from contracts.alarms import AlarmEvent, Change, Lane, Priority, digest
+from contracts.alarms import AlarmEvent, Change, Lane, Priority, State, digest
 
 _RANK: Final = {Priority.LOW: 1, Priority.MEDIUM: 2, Priority.HIGH: 3}
 _BEGINS: Final = frozenset({Change.RAISED, Change.RELEASED})
 _ENDS: Final = frozenset({Change.CLEARED, Change.RESOLVED})
+# The states of an alarm whose condition holds; a latched one has ended and waits to be seen.
+HOLDING: Final = (State.ACTIVE, State.ACKNOWLEDGED)
 
 
 class Why(StrEnum):
@@ -135,11 +137,11 @@ class Episodes:
             episode.members[event.alarm_id] = member
             told += self._weigh(episode, event, member, before)
         elif member is not None and episode is not None:
-            if event.change in _ENDS:
+            if event.state not in HOLDING or event.change in _ENDS:
                 member.calls, member.ended = False, True
-            elif event.change is Change.ACKNOWLEDGED:
+            elif event.state is State.ACKNOWLEDGED or event.change is Change.ACKNOWLEDGED:
                 member.calls = False
-            elif event.change is Change.WORSENED:
+            elif event.change is Change.WORSENED or not member.calls:  # an acknowledgement is over: it calls anew
                 before = episode.calling
                 member.priority, member.calls, member.told = event.priority, True, False
                 told += self._weigh(episode, event, member, before)

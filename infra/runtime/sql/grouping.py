@@ -1,8 +1,8 @@
 """Episodes as SQL keeps them: which alarms belong together, whoever opened or ended them. See `contracts.episodes`.
 
 Kept in the same transaction as the alarms, under the feed's lock, so an alarm that calls somebody always has its episode. Of each
-patient and lane the newest episode is known by its head; an alarm joins it while one of its alarms calls, or within `join_ms` of
-its last change.
+patient and lane the newest episode is known by its head; an alarm joins it while the condition of one of its alarms holds, or
+within `join_ms` of its last change.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
-from contracts.alarms import OPEN, AlarmEvent, Lane
-from contracts.episodes import Grouping, episode_id
+from contracts.alarms import AlarmEvent, Lane
+from contracts.episodes import HOLDING, Grouping, episode_id
 from infra.runtime.sql.engine import reading
 from infra.runtime.sql.episodes import Alarm
 from infra.runtime.sql.models import EPISODE_HEADS, EPISODE_MEMBERS
@@ -25,15 +25,15 @@ _Key = tuple[str, Lane]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The newest episode of a patient and lane. `calling`: how many of its alarms call somebody now. Times are those of the
-    changes: event time for the stream's, wall time for people's."""
+    """The newest episode of a patient and lane. `holding`: of how many of its alarms the condition holds now. Times are those of
+    the changes: event time for the stream's, wall time for people's."""
 
     patient: str
     lane: Lane
     episode_id: str
     opened_ms: int
     changed_ms: int
-    calling: int
+    holding: int
 
     def row(self) -> dict[str, Any]:
         """The values of its columns."""
@@ -43,10 +43,10 @@ class Head:
 def follow(connection: Connection, before: Mapping[str, Alarm], events: Sequence[AlarmEvent]) -> None:
     """Bring the episodes up to date with `events`, as they are stored; `before`: the alarms as they were."""
     moved: list[tuple[AlarmEvent, int]] = []
-    calls = {alarm_id: alarm.state in OPEN for alarm_id, alarm in before.items()}
+    held = {alarm_id: alarm.state in HOLDING for alarm_id, alarm in before.items()}
     for event in events:  # in turn: an alarm may begin and end in one transaction
-        step = int(event.state in OPEN) - int(calls.get(event.alarm_id, False))
-        calls[event.alarm_id] = event.state in OPEN
+        step = int(event.state in HOLDING) - int(held.get(event.alarm_id, False))
+        held[event.alarm_id] = event.state in HOLDING
         if step:
             moved.append((event, step))
     if not moved:
@@ -60,16 +60,16 @@ def follow(connection: Connection, before: Mapping[str, Alarm], events: Sequence
         if episode is None:
             if step < 0:
                 continue  # it began before there were episodes
-            if head is None or (not head.calling and when_ms - head.changed_ms > _GROUPING.join_ms):
+            if head is None or (not head.holding and when_ms - head.changed_ms > _GROUPING.join_ms):
                 head = Head(
                     patient=event.patient, lane=event.lane, episode_id=episode_id(event.patient, event.lane, event.alarm_id),
-                    opened_ms=when_ms, changed_ms=when_ms, calling=0,
+                    opened_ms=when_ms, changed_ms=when_ms, holding=0,
                 )  # fmt: skip
             members.append({"alarm_id": event.alarm_id, "episode_id": head.episode_id})
             member_of[event.alarm_id] = head.episode_id
         elif head is None or head.episode_id != episode:
             continue
-        heads[key] = replace(head, calling=max(head.calling + step, 0), changed_ms=max(head.changed_ms, when_ms))
+        heads[key] = replace(head, holding=max(head.holding + step, 0), changed_ms=max(head.changed_ms, when_ms))
     _write(connection, [head for key, head in heads.items() if key not in known], heads, known)
     if members:
         connection.execute(insert(EPISODE_MEMBERS), members)
@@ -92,9 +92,9 @@ class EpisodeStore:
         with reading(self._engine) as connection:
             return list(connection.execute(statement.order_by(EPISODE_MEMBERS.c.alarm_id)).scalars())
 
-    def calling(self) -> list[Head]:
-        """Every episode with an alarm that calls somebody, by patient and lane."""
-        statement = select(EPISODE_HEADS).where(EPISODE_HEADS.c.calling > 0)
+    def running(self) -> list[Head]:
+        """Every episode with an alarm whose condition holds, by patient and lane."""
+        statement = select(EPISODE_HEADS).where(EPISODE_HEADS.c.holding > 0)
         with reading(self._engine) as connection:
             return [_head(row._asdict()) for row in connection.execute(statement.order_by("patient", "lane"))]
 
@@ -107,7 +107,7 @@ def _write(connection: Connection, new: Sequence[Head], heads: Mapping[_Key, Hea
         change = update(EPISODE_HEADS).where(
             EPISODE_HEADS.c.patient == bindparam("to_patient"), EPISODE_HEADS.c.lane == bindparam("to_lane")
         )
-        columns = ("episode_id", "opened_ms", "changed_ms", "calling")
+        columns = ("episode_id", "opened_ms", "changed_ms", "holding")
         connection.execute(change.values({name: bindparam(f"to_{name}") for name in columns}), changed)
 
 

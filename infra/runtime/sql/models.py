@@ -102,7 +102,7 @@ ALARM_EVENTS: Final = Table(
     UniqueConstraint("alarm_id", "alarm_version"),
 )
 
-# The newest episode of each patient and lane. `calling`: how many of its alarms call somebody now.
+# The newest episode of each patient and lane. `holding`: of how many of its alarms the condition holds.
 EPISODE_HEADS: Final = Table(
     "episode_heads",
     METADATA,
@@ -111,7 +111,7 @@ EPISODE_HEADS: Final = Table(
     Column("episode_id", Text, nullable=False),
     Column("opened_ms", BigInteger, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),
-    Column("calling", Integer, nullable=False),
+    Column("holding", Integer, nullable=False),
     CheckConstraint("lane IN ('physiological', 'technical')", name="lane"),
 )
 

@@ -7,7 +7,8 @@ import random
 import pytest
 from sqlalchemy import Engine
 
-from contracts.alarms import OPEN, AlarmEvent, Change, Priority
+from contracts.alarms import AlarmEvent, Change, Priority
+from contracts.episodes import HOLDING
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.grouping import EpisodeStore
 from tests.infra.runtime.sql.events import ONSET_MS, event
@@ -27,10 +28,10 @@ def test_a_deterioration_is_one_episode_and_the_next_one_another(stores: tuple[A
     first = episodes.of([spo2.alarm_id, breath.alarm_id])
     assert len(set(first.values())) == 1
     assert episodes.members(first[spo2.alarm_id]) == sorted(first)
-    assert [(head.patient, head.calling) for head in episodes.calling()] == [("p-001", 2), ("p-002", 1)]
+    assert [(head.patient, head.holding) for head in episodes.running()] == [("p-001", 2), ("p-002", 1)]
     alarms.record([event(Change.CLEARED, at_ms=ONSET_MS + 90 * S)])
     alarms.act(breath.alarm_id, Change.RESOLVED, actor="nurse a", at_ms=ONSET_MS + 100 * S)
-    assert [head.patient for head in episodes.calling()] == ["p-002"]
+    assert [head.patient for head in episodes.running()] == ["p-002"]
     soon = event(onset_ms=ONSET_MS + 900 * S, at_ms=ONSET_MS + 990 * S)
     later = event(onset_ms=ONSET_MS + 4000 * S, at_ms=ONSET_MS + 4000 * S)
     alarms.record([soon, event(Change.CLEARED, onset_ms=ONSET_MS + 900 * S, at_ms=ONSET_MS + 1000 * S), later])
@@ -48,7 +49,7 @@ def test_what_calls_nobody_is_in_none_until_it_does(stores: tuple[AlarmStore, Ep
     assert set(episodes.of([held.alarm_id, late.alarm_id])) == {held.alarm_id}
 
 
-def test_whatever_happens_every_alarm_that_calls_has_its_episode(stores: tuple[AlarmStore, EpisodeStore]) -> None:
+def test_whatever_happens_every_alarm_has_its_episode(stores: tuple[AlarmStore, EpisodeStore]) -> None:
     alarms, episodes = stores
     rng, now = random.Random(7), ONSET_MS
     known: dict[str, AlarmEvent] = {}
@@ -68,11 +69,12 @@ def test_whatever_happens_every_alarm_that_calls_has_its_episode(stores: tuple[A
                 alarms.act(some.alarm_id, rng.choice((Change.ACKNOWLEDGED, Change.RESOLVED)), actor="a", at_ms=now)
     where = episodes.of(known)
     assert set(where) == set(known)
-    calling: dict[str, set[str]] = {}
-    for alarm in alarms.open_alarms():
-        assert alarm.state in OPEN
-        calling.setdefault(alarm.patient, set()).add(where[alarm.alarm_id])
-    assert all(len(found) == 1 for found in calling.values()), "all that calls of one patient is one episode"
-    heads = {head.patient: head for head in episodes.calling()}
-    assert {p: {head.episode_id} for p, head in heads.items()} == calling
-    assert sum(head.calling for head in heads.values()) == len(alarms.open_alarms())
+    running: dict[str, set[str]] = {}
+    holding = [alarm for alarm in alarms.open_alarms() if alarm.state in HOLDING]
+    for alarm in holding:
+        running.setdefault(alarm.patient, set()).add(where[alarm.alarm_id])
+    assert running
+    assert all(len(found) == 1 for found in running.values()), "all that holds of one patient is one episode"
+    heads = {head.patient: head for head in episodes.running()}
+    assert {p: {head.episode_id} for p, head in heads.items()} == running
+    assert sum(head.holding for head in heads.values()) == len(holding)

@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("episode_id", sa.Text, nullable=False),
         sa.Column("opened_ms", sa.BigInteger, nullable=False),
         sa.Column("changed_ms", sa.BigInteger, nullable=False),
-        sa.Column("calling", sa.Integer, nullable=False),
+        sa.Column("holding", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("patient", "lane", name="pk_episode_heads"),
         sa.CheckConstraint("lane IN ('physiological', 'technical')", name=op.f("ck_episode_heads_lane")),
     )
