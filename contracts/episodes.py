@@ -5,9 +5,10 @@ members, so one line on a screen and one call. An episode is of one subject and 
 episode ends when all its alarms have ended and nothing more has come for `join_ms`.
 
 A person is told of an alarm that begins or worsens when it is more urgent than every alarm of the episode that the person was
-told of and that still calls; `Why` says for what reason. High priority is told at once, always. Two kinds wait, and are told
-if they still call then and nothing else of the episode does:
+told of and that still calls; `Why` says for what reason. High priority is told at once, always. The others wait, and are told
+if they still call then and nothing as urgent of the episode does:
 
+    medium priority      for `wait_ms`: many a medium alarm becomes high within seconds, and that is one call then, not two
     low priority         until it has stood for `hold_ms`; until then it is only listed, and most are over by then
     the same again       medium or low priority of a condition that was told less than `again_ms` ago: a signal that goes to and
                          fro calls once in that time
@@ -46,6 +47,7 @@ class Why(StrEnum):
 class Grouping:
     """How alarms are grouped and told, in milliseconds of event time; see the module."""
 
+    wait_ms: int = 20_000
     join_ms: int = 900_000
     again_ms: int = 900_000
     hold_ms: int = 600_000
@@ -69,7 +71,7 @@ class Notice:
 @dataclass(slots=True)
 class Member:
     """An alarm of an episode. `calls`: it is neither over nor acknowledged. `told`: somebody was told of it as it is now.
-    `due_ms`: when it is to be told if it still calls; None: it does not wait."""
+    `due_ms`: when it is to be told if it still calls; None: it does not wait. `why` it is told then."""
 
     condition: str
     priority: Priority
@@ -77,6 +79,7 @@ class Member:
     ended: bool = False
     told: bool = False
     due_ms: int | None = None
+    why: Why = Why.OPENED
 
 
 @dataclass(slots=True)
@@ -160,7 +163,7 @@ class Episodes:
             for due_ms, alarm in sorted(waiting):
                 member = episode.members[alarm]
                 if due_ms <= now_ms and _RANK[member.priority] > episode.calling:
-                    told.append(_tell(episode, alarm, member, Why.HELD, max(due_ms, episode.changed_ms)))
+                    told.append(_tell(episode, alarm, member, max(due_ms, episode.changed_ms)))
             if not episode.open and now_ms - episode.changed_ms > self._grouping.join_ms:
                 del self._running[key]
         return told
@@ -176,26 +179,26 @@ class Episodes:
 
     def _weigh(self, episode: Episode, event: AlarmEvent, member: Member, before: int) -> list[Notice]:
         """Tell of `member`, which began or worsened, or let it wait. `before`: the rank of what called before it."""
-        waits_ms = 0
+        grouping, worse = self._grouping, event.change is Change.WORSENED
+        member.due_ms, waits_ms, held = None, 0, False
         if event.priority is not Priority.HIGH:
-            same_ms = episode.told_ms.get(event.condition)
-            if same_ms is not None and event.change is not Change.WORSENED:
-                waits_ms = max(same_ms + self._grouping.again_ms - event.at_ms, 0)
-            if event.priority is Priority.LOW:
-                waits_ms = max(waits_ms, self._grouping.hold_ms)
+            same_ms = None if worse else episode.told_ms.get(event.condition)
+            waits_ms = grouping.hold_ms if event.priority is Priority.LOW else grouping.wait_ms
+            again_ms = 0 if same_ms is None else same_ms + grouping.again_ms - event.at_ms
+            held = event.priority is Priority.LOW or again_ms > 0
+            waits_ms = max(waits_ms, again_ms)
+        opened = not episode.told_ms
+        member.why = Why.HELD if held else Why.OPENED if opened else Why.WORSE if before or worse else Why.AGAIN
         if waits_ms:
             member.due_ms = event.at_ms + waits_ms
             return []
-        if _RANK[event.priority] <= before:
-            return []
-        why = Why.OPENED if not episode.told_ms else Why.WORSE if before or event.change is Change.WORSENED else Why.AGAIN
-        return [_tell(episode, event.alarm_id, member, why, event.at_ms)]
+        return [_tell(episode, event.alarm_id, member, event.at_ms)] if _RANK[event.priority] > before else []
 
 
-def _tell(episode: Episode, alarm: str, member: Member, why: Why, at_ms: int) -> Notice:
+def _tell(episode: Episode, alarm: str, member: Member, at_ms: int) -> Notice:
     member.told, member.due_ms = True, None
     episode.told_ms[member.condition] = at_ms
     return Notice(
         episode_id=episode.episode_id, subject=episode.subject, lane=episode.lane, priority=member.priority,
-        condition=member.condition, alarm_id=alarm, members=len(episode.members), why=why, at_ms=at_ms,
+        condition=member.condition, alarm_id=alarm, members=len(episode.members), why=member.why, at_ms=at_ms,
     )  # fmt: skip

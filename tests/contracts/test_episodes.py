@@ -11,7 +11,7 @@ from contracts.episodes import Episodes, Grouping, Notice
 
 LOW, MEDIUM, HIGH = Priority.LOW, Priority.MEDIUM, Priority.HIGH
 S = 1000
-GROUPING = Grouping(join_ms=900 * S, again_ms=900 * S, hold_ms=600 * S)
+GROUPING = Grouping(wait_ms=0, join_ms=900 * S, again_ms=900 * S, hold_ms=600 * S)
 
 
 _STATES = {
@@ -47,6 +47,18 @@ def test_a_deterioration_is_told_once_and_again_when_it_gets_high() -> None:
         change(210, "raised", "heart_rate_high", HIGH),
         until_s=4000,
     ) == [(100, "spo2_low", "medium", "opened"), (200, "spo2_low", "high", "worse")]
+
+
+def test_a_medium_alarm_that_becomes_high_at_once_is_one_call() -> None:
+    def with_wait(*changes: AlarmEvent) -> list[tuple[float, str, str]]:
+        episodes = Episodes(Grouping(wait_ms=20 * S))
+        found = [notice for event in changes for notice in episodes.take(event)] + episodes.due(2000 * S)
+        return [(n.at_ms / S, n.priority.value, n.why.value) for n in found]
+
+    medium, high = change(100, "raised", "spo2_low"), change(115, "worsened", "spo2_low", HIGH, begun_s=100)
+    assert with_wait(medium) == [(120, "medium", "opened")]
+    assert with_wait(medium, high) == [(115, "high", "opened")]
+    assert with_wait(medium, high.model_copy(update={"at_ms": 121 * S})) == [(120, "medium", "opened"), (121, "high", "worse")]
 
 
 def test_its_members_say_how_it_grew() -> None:
