@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from contracts.alarms import Change
 from contracts.errors import Fatal, Retryable, VigilError
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import alembic_config, open_engine, reading, upgrade, writing
-from infra.runtime.sql.models import METADATA
-from tests.infra.runtime.sql.events import ONSET_MS, event
+from infra.runtime.sql.episodes import Alarm, advance
+from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, IDEMPOTENCY, METADATA, PATIENTS
+from tests.infra.runtime.sql.events import event
 
 
 def described(connection: Connection) -> dict[str, Any]:
@@ -67,13 +68,21 @@ def test_alarms_outlive_the_step_that_adds_states(empty_url: str) -> None:
     engine = open_engine(empty_url)
     with writing(engine) as connection:
         command.upgrade(alembic_config(connection), "0001")
-    store = AlarmStore(engine)
-    raised = event(patient="p-001")
-    store.record([raised])
-    store.act(raised.alarm_id, Change.ACKNOWLEDGED, actor="nurse", at_ms=ONSET_MS, idempotency_key="k")
-    before = store.get(raised.alarm_id), store.events(raised.alarm_id)
+        raised = event(patient="p-001").model_copy(update={"feed_seq": 1})
+        alarm = advance(None, raised, 1)
+        assert isinstance(alarm, Alarm)
+        connection.execute(insert(PATIENTS), {"patient": "p-001"})
+        connection.execute(insert(ALARMS), alarm.row())
+        connection.execute(
+            insert(ALARM_EVENTS),
+            {"feed_seq": 1, "event_id": raised.event_id, "alarm_id": raised.alarm_id, "alarm_version": 1,
+             "change": "raised", "document": raised.model_dump_json()},
+        )  # fmt: skip
+        connection.execute(insert(IDEMPOTENCY), {"actor": "nurse", "idempotency_key": "k", "request": "r", "feed_seq": 1})
+        connection.execute(text("UPDATE feed SET last_seq = 1"))
     upgrade(empty_url)
-    assert (store.get(raised.alarm_id), store.events(raised.alarm_id)) == before
+    store = AlarmStore(engine)
+    assert (store.get(raised.alarm_id), store.events(raised.alarm_id)) == (alarm, [raised])
     store.record([event(Change.INHIBITED, patient="p-002"), event(Change.FOUND, patient="p-003")])
     assert [a.alarm_id for a in store.open_alarms()] == [raised.alarm_id]
     with pytest.raises(DBAPIError), writing(engine) as connection:
