@@ -27,8 +27,9 @@ from alerting.thresholds import CONDITIONS, WIDTH, Condition, Thresholds, priori
 from contracts.alarms import AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
 from contracts.lifecycle import Moved, transition
 from contracts.scores import Scores
-from contracts.vitals import CATALOGUE, INDEX, Vital
+from contracts.vitals import BY_NAME, CATALOGUE, INDEX, Vital
 
+NEWS2: Final = "news2"
 _CHANGES: Final = {kind: Change(kind.name.lower()) for kind in Kind}
 _QUALITY_NAMES: Final = {Condition.SIGNAL: "signal", Condition.IMPLAUSIBLE: "implausible"}
 
@@ -50,9 +51,16 @@ class Compiled:
         }
         object.__setattr__(self, "_by_term", by_term)
 
-    def limit_rule(self, term: int) -> LimitRule | None:
-        """The limit rule of a term, None when it was withdrawn."""
-        return self._by_term.get(term)
+    def limit_rule(self, term: int, patient: str) -> LimitRule | None:
+        """The limit rule of a term as it holds for `patient`, None when it was withdrawn."""
+        rule = self._by_term.get(term)
+        own = self.rules.patients.get(patient) if rule is not None else None
+        return rule if own is None or rule is None or rule.id not in own else self.own_rule(rule.id, patient)
+
+    def own_rule(self, name: str, patient: str) -> LimitRule:
+        """Limit rule `name` with the limits that `patient` has of their own."""
+        rule = next(rule for rule in self.rules.limits if rule.id == name)
+        return rule.with_limits(self.rules.patients[patient][name])
 
     def quality_rule(self, condition: Condition) -> QualityRule | None:
         """The rule of a technical condition."""
@@ -68,7 +76,7 @@ def limit_event(
     vital, condition = CATALOGUE[term // CONDITIONS], Condition(term % CONDITIONS)
     if condition in (Condition.LOW, Condition.HIGH):
         name = f"{vital.name}_{'low' if condition is Condition.LOW else 'high'}"
-        text, reasons = _limit_words(decision, vital, condition, compiled.limit_rule(term))
+        text, reasons = _limit_words(decision, vital, condition, compiled.limit_rule(term, patient))
         lane = lane_of("limit")
     else:
         name = f"{vital.name}_{_QUALITY_NAMES[condition]}"
@@ -99,12 +107,15 @@ def score_event(decision: Decision, patient: str, scores: Scores, rule: ScoreRul
         text = "Risk score: the rule was withdrawn"
         reasons: tuple[Reason, ...] = (Reason(kind="score", since_ms=since, text=text),)
     elif decision.kind is Kind.CLEARED:
-        text = f"Risk score back at {score_number(value)}, highest {score_number(decision.extreme)}"
+        what = "NEWS2" if scores.model == NEWS2 else "Risk score"
+        text = f"{what} back at {score_number(value)}, highest {score_number(decision.extreme)}"
         reasons = (Reason(kind="score", value=value, limit=rule.clear_below, since_ms=since, text=text),)
     else:
         limit = rule.critical if decision.critical and rule.critical is not None else rule.threshold
-        parts = _parts(scores, decision.row, since)
-        text = score_text(value, limit, parts, priority)
+        news2 = scores.model == NEWS2
+        parts = _points(scores, decision.row, since) if news2 else _parts(scores, decision.row, since)
+        least = "NEWS2 at least" if news2 and _incomplete(scores, decision.row) else "NEWS2" if news2 else "Risk score"
+        text = score_text(value, limit, parts, priority, name=least)
         sentence = f"{scores.model} {scores.version} scores {score_number(value)}, at or above {limit:g}"
         reasons = (Reason(kind="score", value=value, limit=limit, since_ms=since, text=sentence), *parts)
     return event_of(
@@ -167,6 +178,21 @@ def _parts(scores: Scores, row: int, since_ms: int) -> tuple[Reason, ...]:
         deviation_reason(metric, float(scores.deviation[metric][row]), since_ms, _value(scores, metric, row))
         for _, metric in parts[:MOST_CONTRIBUTIONS]
     )
+
+
+def _points(scores: Scores, row: int, since_ms: int) -> tuple[Reason, ...]:
+    """The parameters of NEWS2 that have points, the most first."""
+    points = [(float(column[row]), metric) for metric, column in scores.contribution.items() if column[row] > 0]
+    points.sort(key=lambda part: (-part[0], INDEX[part[1]]))
+    return tuple(
+        Reason(kind="score", metric=metric, value=given, since_ms=since_ms, text=f"{BY_NAME[metric].label} {given:.0f}")
+        for given, metric in points
+    )
+
+
+def _incomplete(scores: Scores, row: int) -> bool:
+    """Whether a parameter is not known, so that the score is a lower bound."""
+    return scores.completeness is not None and bool(scores.completeness[row] < 1)
 
 
 def _value(scores: Scores, metric: str, row: int) -> float | None:

@@ -133,7 +133,8 @@ class LateReview:
     def _levels(
         rows: Rows, row: Indices, metric: npt.NDArray[np.int16], value: Floats, limits: Thresholds
     ) -> npt.NDArray[np.int8]:
-        levels = limits.levels(metric, value, rows.quality[row], rows.implausible[row])
+        place = limits.place(rows.slot[row], metric)
+        levels = limits.levels(metric, place, value, rows.quality[row], rows.implausible[row])
         levels[:, Condition.SIGNAL] = Level.NOTHING  # that a sensor was off some time ago tells nobody anything
         return levels
 

@@ -90,7 +90,8 @@ class LimitWatch:
     def _decide(self, rows: Rows, key: Ints, order: Sequence, limits: Thresholds) -> list[Decision]:
         taken, group = order.rows, order.group
         metric, value, quality = rows.metric[taken], rows.value[taken], rows.quality[taken]
-        wanted = limits.suspicious(metric, value, quality)
+        where = limits.place(rows.slot[taken], metric)
+        wanted = limits.suspicious(where, value, quality)
         wanted |= self.cells.busy[order.keys[group]] > 0
         if not wanted.any():
             return []
@@ -100,7 +101,7 @@ class LimitWatch:
             wanted = chosen[group]
         kept = np.flatnonzero(wanted)
         taken, metric, value = taken[kept], metric[kept], value[kept]
-        levels = limits.levels(metric, value, quality[kept], rows.implausible[taken])
+        levels = limits.levels(metric, where[kept], value, quality[kept], rows.implausible[taken])
         cells = (key[taken] * CONDITIONS)[:, None] + _EACH
         decisions: list[Decision] = []
         for places in passes(group[kept]):

@@ -25,6 +25,9 @@ from alerting.in_force import RulesInForce
 from alerting.intake import MAX_DEVICES, MAX_PATIENTS, Arrived, Names, belongs, read, take
 from alerting.limits import LimitWatch
 from alerting.models import ModelDecision, ModelWatch
+from alerting.patient_limits import PatientLimits
+from alerting.pattern_events import pattern_event, relative_event
+from alerting.patterns import PatternWatch
 from alerting.rows import Rows
 from alerting.rules.model import RuleSet
 from alerting.scores import ScoreWatch
@@ -104,11 +107,13 @@ class AlertRoom:
         self._patients = Names(MAX_PATIENTS)
         self._devices = Names(MAX_DEVICES)
         self._limits, self._technical, self._scores = LimitWatch(), TechnicalWatch(GROUPS[self._partition]), ScoreWatch()
-        self._models = ModelWatch()
+        self._models, self._patterns = ModelWatch(), PatternWatch()
         self._capacity = 0
         self._tick_ms = 0
         self._rules.forget()
         self._technical.use(self._rules.current.rules)
+        self._patterns.use(self._rules.current.rules)
+        self._own = PatientLimits(self._rules.current)
         self._waiting = WaitingScores()
         self._pending: list[Arrived] = []
         self._pending_rows = 0
@@ -117,7 +122,8 @@ class AlertRoom:
     @property
     def active(self) -> int:
         """How many alarms are active in this partition, as far as the stream knows."""
-        return self._limits.cells.active + self._technical.active + self._scores.cells.active + self._models.active
+        watches = (self._limits.cells, self._technical, self._scores.cells, self._models, self._patterns)
+        return sum(watch.active for watch in watches)
 
     @property
     def patients(self) -> int:
@@ -189,6 +195,7 @@ class AlertRoom:
                 faults=faults.export(),
                 fault_newest=faults.newest,
                 models=self._models.export(),
+                patterns=saved.pack_patterns(self._patterns.export(), len(self._patients)),
             )
         )
 
@@ -242,6 +249,11 @@ class AlertRoom:
         self._technical.faults.load(state.faults, state.fault_newest)
         self._technical.use(self._rules.current.rules)
         self._models.load(state.models)
+        self._patterns.load(saved.patterns(state.patterns, slots=slots, metrics=metrics), slots)
+        self._patterns.grow(self._capacity)
+        self._patterns.use(self._rules.current.rules)
+        self._own.use(self._rules.current)
+        self._own.follow(self._patients.names, self._capacity)
         for payload in state.waiting:
             self._waiting.add(payload, read_scores(payload))
 
@@ -271,8 +283,9 @@ class AlertRoom:
             in_time = part.time_ms >= oldest_ms
             part, pair = self._technical.hear(part, in_time)
             compiled = self._rules.current
-            judged = self._limits.judge(part, compiled.limits, oldest_ms, review=compiled.rules.review_late)
+            judged = self._limits.judge(part, self._own.now, oldest_ms, review=compiled.rules.review_late)
             self._technical.hear_values(part, pair, in_time, distinct=judged.distinct)
+            self._patterns.hear(part, in_time, distinct=judged.distinct)
             self.counts.late += judged.late
             for decision in judged.decisions:
                 self._say_limit(int(part.record[decision.row]), decision)
@@ -297,7 +310,12 @@ class AlertRoom:
         announced = self._rules.announce(tick)
         self.counts.unknown_versions += announced.unknown
         if announced.changed:
+            self._own.use(self._rules.current)
+            self._own.follow(self._patients.names, self._capacity)
             self._technical.use(self._rules.current.rules)
+            self._patterns.use(self._rules.current.rules)
+            for decision in self._patterns.withdraw(tick.tick_ms):
+                self._say_pattern(number, decision)
             self._limits.review.cells.withdraw(self._rules.current.limits.terms, tick.tick_ms)  # a finding stays as it is
             for decision in self._limits.cells.withdraw(self._rules.current.limits.terms, tick.tick_ms):
                 self._say_limit(number, decision)
@@ -305,6 +323,8 @@ class AlertRoom:
             self._say_limit(number, decision)
         for finding in self._limits.review.cells.settle(tick.tick_ms, self._rules.current.limits.terms):
             self._say_limit(number, finding, found_ms=tick.tick_ms)
+        for decision in self._patterns.tick(tick.tick_ms):
+            self._say_pattern(number, decision)
         canary_slot = self._patients.number_of(CANARIES[self._partition])
         apart = -1 if canary_slot is None else canary_slot
         for kind, event in self._technical.tick(tick.tick_ms, self._patients.names, self._devices.names, apart):
@@ -360,11 +380,15 @@ class AlertRoom:
             decisions, again = self._scores.judge(scores, slot[chosen], chosen.astype(np.int64), rules)
             self.counts.windows_again += again
             by_id = {rule.id: rule for rule in rules.scores}
+            relative = {rule.id: rule for rule in rules.relative}
             width = len(self._scores.columns)
             for decision in decisions:
                 name = self._scores.columns[decision.cell % width]
                 patient = self._patients.names[decision.cell // width]
-                event = score_event(decision, patient, scores, by_id.get(name), name, rules.version)
+                if name in relative or name.endswith("_relative"):
+                    event = relative_event(decision, patient, relative.get(name), name, rules.version)
+                else:
+                    event = score_event(decision, patient, scores, by_id.get(name), name, rules.version)
                 self._say(number, decision.kind, event)
 
     def _say_limit(self, number: int, decision: Decision, *, found_ms: int | None = None) -> None:
@@ -373,6 +397,15 @@ class AlertRoom:
         event = limit_event(decision, patient, device, self._rules.current, found_ms=found_ms)
         kind = Kind.FOUND if found_ms is not None and decision.kind is Kind.RAISED else decision.kind
         self._say(number, kind, event)
+
+    def _say_pattern(self, number: int, decision: Decision) -> None:
+        slot, term = divmod(decision.cell, len(self._patterns.columns))
+        rules = self._rules.current.rules
+        event = pattern_event(
+            decision, self._patients.names[slot], self._patterns.rule(term), self._patterns.columns[term], rules.version,
+            lambda metric: self._patterns.standing(slot, metric, decision.at_ms),
+        )  # fmt: skip
+        self._say(number, decision.kind, event)
 
     def _say_model(self, number: int, decision: ModelDecision) -> None:
         rules = self._rules.at(decision.at_ms)
@@ -392,6 +425,8 @@ class AlertRoom:
             self._capacity = max(64, 1 << (len(self._patients) - 1).bit_length())
             self._limits.grow(self._capacity)
             self._scores.grow(self._capacity)
+            self._patterns.grow(self._capacity)
+        self._own.follow(self._patients.names, self._capacity)
 
 
 def alarm_output(event: AlarmEvent, partition: int) -> Output:

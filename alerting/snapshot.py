@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from alerting.conditions import OPEN
 from alerting.faults import NOBODY, Open
+from alerting.patterns import MINUTES, PatternState
 from alerting.silence import PAIR
 from alerting.thresholds import CONDITIONS
 from alerting.unchanging import CELL, WATCHED, WIDTH
@@ -28,6 +29,19 @@ _BEFORE: Final = b"VGAR\x01"
 # What pairs had no column for in the format before.
 _ADDED_TO_PAIRS: Final = ("held", "changes")
 _MOST_BYTES: Final = 1 << 30
+
+
+class Patterns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """See `PatternState`. `past`: by metric, float32 of shape (patients, minutes)."""
+
+    columns: list[str] = []
+    cells: bytes = b""
+    keys: bytes = b""
+    values: bytes = b""
+    times: bytes = b""
+    hop: int = 0
+    minutes: bytes = b""
+    past: dict[str, bytes] = {}
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +81,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     faults: list[Open] = []
     fault_newest: dict[str, int] = {}
     models: list[tuple[str, int, int, int, str]] = []
+    patterns: Patterns = Patterns()
 
 
 def pack(state: State) -> bytes:
@@ -182,6 +197,36 @@ def pairs(payload: bytes, *, slots: int, devices: int) -> npt.NDArray[np.void]:
     if len(np.unique(codes)) != len(codes) or np.any(found["priority"] > 3) or np.any(found["held"] > 1):
         raise InvalidInput("snapshot", "pairs holds a pair twice or an impossible one")
     return found
+
+
+def pack_patterns(state: PatternState, slots: int) -> Patterns:
+    """The pattern conditions of the first `slots` patients, which are all there are."""
+    return Patterns(
+        columns=state.columns, cells=state.cells.tobytes(), keys=state.keys.astype("<i8").tobytes(),
+        values=state.values.astype("<f4").tobytes(), times=state.times.astype("<i8").tobytes(), hop=state.hop,
+        minutes=state.minutes.astype("<i8").tobytes(),
+        past={name: past[:slots].astype("<f4").tobytes() for name, past in state.past.items()},
+    )  # fmt: skip
+
+
+def patterns(state: Patterns, *, slots: int, metrics: npt.NDArray[np.int64]) -> PatternState:
+    """The other way round. A snapshot from before there were such rules has none of it."""
+    if len(set(state.columns)) != len(state.columns):
+        raise InvalidInput("snapshot", "names something twice")
+    found = keys(state.keys, slots=slots, metrics=metrics, field="patterns")
+    return PatternState(
+        columns=list(state.columns),
+        cells=cells(state.cells, slots=slots, width=len(state.columns), field="patterns"),
+        keys=found,
+        values=column(state.values, "<f4", "patterns").view("<f4"),
+        times=times(state.times, "patterns", count=len(found)),
+        hop=state.hop,
+        minutes=numbers(state.minutes, "patterns") if state.minutes else np.full(MINUTES, -1, dtype=np.int64),
+        past={
+            name: column(part, ("<f4", (MINUTES,)), "patterns").view("<f4").reshape(-1, MINUTES)
+            for name, part in state.past.items()
+        },
+    )
 
 
 def unchanging(state: State, pairs: int) -> npt.NDArray[np.void]:

@@ -99,14 +99,19 @@ def span_text(span_ms: int) -> str:
     return f"{span_ms / 60_000:.0f} min" if span_ms < 7_200_000 else f"{span_ms / 3_600_000:.3g} h"
 
 
-def score_text(score: float, limit: float, parts: Sequence[Reason], priority: Priority) -> str:
+def score_text(
+    score: float, limit: float, parts: Sequence[Reason], priority: Priority, *, name: str = "Risk score"
+) -> str:
     """The text of a score alarm, with what drives it.
 
     >>> score_text(7.25, 6.0, (), Priority.LOW)
     '*Risk score 7.2 >= 6'
+    >>> score_text(7.0, 5.0, (), Priority.MEDIUM, name="NEWS2 at least")
+    '**NEWS2 at least 7 >= 5'
     """
     driven = ": " + ", ".join(part.text for part in parts) if parts else ""
-    return f"{MARKS[priority]}Risk score {score_number(score)} >= {limit:g}{driven}"
+    shown = f"{score:g}" if name.startswith("NEWS2") else score_number(score)
+    return f"{MARKS[priority]}{name} {shown} >= {limit:g}{driven}"
 
 
 def score_number(score: float) -> str:

@@ -6,15 +6,28 @@ limit cells is `metric * CONDITIONS + condition`.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from alerting.conditions import Bools, Level, Terms
-from alerting.rules.model import PRIORITIES, Direction, LimitRule, QualityRule, RuleSet, ScoreRule, gap_s, is_spot
+from alerting.conditions import Bools, Ints, Level, Terms
+from alerting.rules.model import (
+    PRIORITIES,
+    Direction,
+    LimitRule,
+    OwnLimit,
+    QualityRule,
+    RuleSet,
+    ScoreRule,
+    gap_s,
+    is_spot,
+)
+from alerting.rules.patterns import RelativeRule
 from contracts.alarms import Priority
 from contracts.readings import Quality
 from contracts.vitals import CATALOGUE, INDEX
@@ -47,8 +60,9 @@ def priority_of(code: int) -> Priority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Limits by metric, infinite where there is no rule. `low`, `high`: shape (METRICS,). `lows`, `highs`: shape
-    (METRICS, 3): limit and clear margin, limit, critical limit, so that the level is how many of them a value is beyond.
+    """Limits by metric, infinite where there is no rule. `low`, `high`: shape (sets * METRICS,). `lows`, `highs`: shape
+    (sets * METRICS, 3): limit and clear margin, limit, critical limit, so that the level is how many of them a value is beyond.
+    The first set is everybody's; `set_of` says which one is each slot's, None: there is no other.
     `*_quality` is the worst quality a sample may have. `terms`: delays and priorities by term."""
 
     low: Floats
@@ -59,24 +73,30 @@ class Thresholds:
     high_quality: npt.NDArray[np.uint8]
     terms: Terms
     has_rule: npt.NDArray[np.bool_]  # (METRICS, CONDITIONS)
+    set_of: npt.NDArray[np.int32] | None = None
 
-    def suspicious(self, metric: npt.NDArray[np.int16], value: Floats, quality: npt.NDArray[np.uint8]) -> Bools:
+    def place(self, slot: Ints, metric: npt.NDArray[np.int16]) -> npt.NDArray[np.integer[Any]]:
+        """Where the limits of each sample stand."""
+        return metric if self.set_of is None else self.set_of[slot] * METRICS + metric
+
+    def suspicious(self, place: npt.NDArray[np.integer[Any]], value: Floats, quality: npt.NDArray[np.uint8]) -> Bools:
         """Samples that could begin something; all others matter only to cells that are open already."""
-        beyond = (value < self.low[metric]) | (value > self.high[metric])
+        beyond = (value < self.low[place]) | (value > self.high[place])
         return np.asarray(beyond | (quality >= Quality.BAD))
 
     def levels(
         self,
         metric: npt.NDArray[np.int16],
+        place: npt.NDArray[np.integer[Any]],
         value: Floats,
         quality: npt.NDArray[np.uint8],
         implausible: Bools,
     ) -> npt.NDArray[np.int8]:
         """What each sample says about the four conditions of its metric, shape (samples, CONDITIONS)."""
         out = np.empty((len(value), CONDITIONS), dtype=np.int8)
-        below = (value[:, None] < self.lows[metric]).sum(axis=1, dtype=np.int8)
+        below = (value[:, None] < self.lows[place]).sum(axis=1, dtype=np.int8)
         out[:, Condition.LOW] = np.where(quality <= self.low_quality[metric], below, Level.NOTHING)
-        above = (value[:, None] > self.highs[metric]).sum(axis=1, dtype=np.int8)
+        above = (value[:, None] > self.highs[place]).sum(axis=1, dtype=np.int8)
         out[:, Condition.HIGH] = np.where(quality <= self.high_quality[metric], above, Level.NOTHING)
         usable = quality < Quality.BAD
         absurd = implausible & (quality == Quality.BAD)
@@ -102,14 +122,12 @@ def thresholds(rules: RuleSet) -> Thresholds:
         metric = INDEX[rule.metric]
         worst = Quality.GOOD if rule.quality == "good" else Quality.QUESTIONABLE
         if rule.direction is Direction.LOW:
-            term, beyond, margin = metric * CONDITIONS + Condition.LOW, lows[metric], rule.clear_margin
+            term, beyond = metric * CONDITIONS + Condition.LOW, lows[metric]
             low_quality[metric] = worst
         else:
-            term, beyond, margin = metric * CONDITIONS + Condition.HIGH, highs[metric], -rule.clear_margin
+            term, beyond = metric * CONDITIONS + Condition.HIGH, highs[metric]
             high_quality[metric] = worst
-        beyond[:2] = rule.limit + margin, rule.limit
-        if rule.critical is not None:
-            beyond[2] = rule.critical
+        beyond[:] = bounds(rule)
         _limit_terms(terms, term, rule)
     for condition, quality in ((Condition.SIGNAL, rules.signal), (Condition.IMPLAUSIBLE, rules.implausible)):
         if quality is not None:
@@ -126,7 +144,15 @@ def thresholds(rules: RuleSet) -> Thresholds:
     )
 
 
-def score_terms(rules: dict[str, ScoreRule], columns: list[str]) -> Terms:
+def bounds(rule: LimitRule, own: OwnLimit | None = None) -> tuple[float, float, float]:
+    """Limit and clear margin, limit, and critical limit of a rule, infinite where it has none. `own`: a patient's limits."""
+    limit, critical = (rule.limit, rule.critical) if own is None else (own.limit, own.critical)
+    low = rule.direction is Direction.LOW
+    never = -math.inf if low else math.inf
+    return limit + (rule.clear_margin if low else -rule.clear_margin), limit, never if critical is None else critical
+
+
+def score_terms(rules: Mapping[str, ScoreRule | RelativeRule], columns: list[str]) -> Terms:
     """Delays and priorities of the score conditions, one term per name in `columns`; no rule of that name: no priority."""
     terms = no_terms(len(columns))
     terms.rising[:] = True
@@ -135,7 +161,8 @@ def score_terms(rules: dict[str, ScoreRule], columns: list[str]) -> Terms:
             terms.clear_ms[term], terms.gap_ms[term] = _ms(rule.clear_after_s), _ms(rule.max_gap_s)
             terms.samples[term] = rule.windows
             terms.priority[term] = code_of(rule.priority)
-            terms.critical_priority[term] = code_of(rule.critical_priority) if rule.critical is not None else 0
+            if isinstance(rule, ScoreRule) and rule.critical is not None:
+                terms.critical_priority[term] = code_of(rule.critical_priority)
     return terms
 
 
@@ -158,7 +185,8 @@ def _limit_terms(terms: Terms, term: int, rule: LimitRule) -> None:
     terms.onset_ms[term], terms.critical_onset_ms[term] = _ms(rule.onset_s), _ms(rule.critical_onset_s)
     terms.clear_ms[term], terms.gap_ms[term] = _ms(rule.clear_after_s), _ms(rule.max_gap_s)
     terms.priority[term] = code_of(rule.priority)
-    terms.critical_priority[term] = code_of(rule.critical_priority) if rule.critical is not None else 0
+    # Without a critical limit no value reaches it; a patient may have one where nobody else has.
+    terms.critical_priority[term] = code_of(rule.critical_priority)
     terms.spot[term] = rule.spot
 
 

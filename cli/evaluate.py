@@ -1,4 +1,7 @@
-"""`vigil evaluate NAME… --data DIR`: how good scores are on recorded patients, with chance and NEWS2 beside them."""
+"""`vigil evaluate NAME… --data DIR`: how good scores are on recorded patients, with chance and NEWS2 beside them.
+
+`vigil evaluate ward`: the alarms of a simulated ward with ground truth, with plain thresholds beside them.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,14 @@ _ALWAYS: Final = ("random", "news2")
 def evaluate(
     names: Annotated[
         list[str],
-        typer.Argument(help="Scores: " + ", ".join(_OWN) + ", a model of this release, or the folder of a bundle."),
+        typer.Argument(
+            help="Scores: " + ", ".join(_OWN) + ", a model of this release, or the folder of a bundle. Or `ward`: alarms "
+            "of a simulated ward against what truly happens in it."
+        ),
     ],
-    data: Annotated[Path, typer.Option(help="A folder in the layout of sepsis2019b or cinc2012, wherever it lies.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A folder in the layout of sepsis2019b or cinc2012, wherever it lies.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report with plots to this file.")] = None,
     patients: Annotated[
@@ -49,8 +57,25 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 1,
     bags: Annotated[int, typer.Option(min=1, help="Models of different seeds that lightgbm is the mean of.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the training in folds.")] = 1,
+    beds: Annotated[int, typer.Option(help="With `ward`: how many beds.")] = 200,
+    hours: Annotated[float, typer.Option(help="With `ward`: how long, in event time.")] = 24.0,
+    scenario: Annotated[str, typer.Option(help="With `ward`: what happens there, as in `vigil simulate`.")] = "day",
+    rules: Annotated[
+        Path | None, typer.Option(help="With `ward`: a rule file instead of the shipped rules.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="With `ward`: processes; the figures do not depend on it. 0: one a core.")] = 0,
 ) -> None:
-    """Judge scores on recorded patients by replaying them in event time: ranking, alarms at a budget, calibration, subgroups."""
+    """Judge scores on recorded patients by replaying them in event time: ranking, alarms at a budget, calibration, subgroups.
+
+    Or, with `ward`, judge the alarms themselves: sensitivity to critical events and notifications a patient-day.
+    """
+    if names == ["ward"]:
+        from cli.ward_evaluation import run
+
+        run(beds=beds, hours=hours, seed=seed, scenario=scenario, rules=rules, processes=processes, as_json=as_json)
+        return
+    if data is None:
+        raise InvalidInput("data", "name a folder of recordings: vigil evaluate NAME --data DIR")
     from inference.datasets.folders import read_folder
     from inference.evaluate.evaluation import Plan
     from inference.evaluate.evaluation import evaluate as judge

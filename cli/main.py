@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import alarms, bench, config, doctor, evaluate, export, metrics, models, sources, stack, topics, train
+from cli import alarms, bench, config, doctor, evaluate, export, metrics, models, rules, sources, stack, topics, train
 from contracts.errors import VigilError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(models.app, name="models")
+app.add_typer(rules.app, name="rules")
 app.add_typer(config.app, name="config")
 
 

@@ -25,7 +25,7 @@ GatewayUrl = Annotated[str | None, typer.Option(help="Gateway to post to; by def
 
 def simulate(
     beds: Annotated[int, typer.Option(min=1, max=200_000, help="How many beds.")] = 24,
-    scenario: Annotated[str, typer.Option(help="demo, calm, sepsis, storm or load.")] = "demo",
+    scenario: Annotated[str, typer.Option(help="demo, calm, sepsis, storm, day or load.")] = "demo",
     seed: Annotated[int, typer.Option(help="The same seed gives the same ward.")] = 1,
     speed: Speed = 1.0,
     duration_s: Annotated[float | None, typer.Option(min=1, help="Event seconds to simulate; default: until Ctrl-C.")] = None,

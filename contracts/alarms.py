@@ -92,7 +92,7 @@ CALLS: Final = frozenset({Change.RAISED, Change.WORSENED, Change.RELEASED})
 OPEN: Final = (State.ACTIVE, State.ACKNOWLEDGED, State.LATCHED)
 
 ReasonKind = Literal[
-    "limit", "silence", "quality", "score", "implausible", "unchanging", "fault", "inhibited", "late"
+    "limit", "silence", "quality", "score", "implausible", "unchanging", "fault", "inhibited", "late", "relative", "change"
 ]
 
 

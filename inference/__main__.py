@@ -7,6 +7,7 @@ import argparse
 from contracts.errors import Retryable, VigilError
 from contracts.topics import WINDOWS
 from inference.bundles import Bundle
+from inference.detectors.news2 import News2
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
 from inference.serving.backend import Backend
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
         name="inference",
         topics=(WINDOWS,),
         make_room=lambda partition: InferenceRoom(
-            partition, (PersonalBaseline(),), TrainedModels(partition, shelf.lineup)
+            partition, (PersonalBaseline(), News2()), TrainedModels(partition, shelf.lineup)
         ),
         recovery=Snapshots(SNAPSHOT_EVERY_S),
         fault_notices=True,

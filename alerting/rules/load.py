@@ -41,12 +41,12 @@ def parse(document: Any, *, version: int) -> RuleSet:
     if filled.setdefault("version", version) != version:
         raise InvalidInput("rules.version", f"says {str(filled['version'])[:20]}, but this is version {version}")
     if isinstance(limits := document.get("limits"), list):
-        filled["limits"] = [_from_catalogue(rule) for rule in limits]
+        filled["limits"] = [filled_in(rule) for rule in limits]
     try:
         return RuleSet.model_validate(filled)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidInput(_place(filled, first["loc"]), first["msg"].removeprefix("Value error, ")) from error
+        raise InvalidInput(place(filled, first["loc"]), first["msg"].removeprefix("Value error, ")) from error
 
 
 def dump_json(rules: RuleSet) -> str:
@@ -54,13 +54,15 @@ def dump_json(rules: RuleSet) -> str:
     return rules.model_dump_json()
 
 
-def _from_catalogue(rule: Any) -> Any:
+def filled_in(rule: Any) -> Any:
+    """A limit rule with what it leaves out from the catalogue. Raises `InvalidInput` where there is no limit in it; anything else
+    that is wrong is left for the model."""
     if not isinstance(rule, dict):
         return rule
     metric, direction = rule.get("metric"), rule.get("direction")
     vital = BY_NAME.get(metric) if isinstance(metric, str) else None
     if vital is None or direction not in tuple(Direction):
-        return {"max_gap_s": 1.0, "spot": False, **rule}  # the model names what is wrong
+        return {"limit": 0.0, "max_gap_s": 1.0, "spot": False, **rule}  # the model names what is wrong
     given = {"max_gap_s": gap_s(vital.name), "spot": is_spot(vital.name), **rule}
     if "limit" not in rule:
         limits = vital.limits
@@ -75,8 +77,8 @@ def _from_catalogue(rule: Any) -> Any:
     return given
 
 
-def _place(document: dict[str, Any], loc: tuple[int | str, ...]) -> str:
-    """`("limits", 3, "onset_s")` as "rule spo2_low, onset_s"."""
+def place(document: dict[str, Any], loc: tuple[int | str, ...]) -> str:
+    """`("limits", 3, "onset_s")` of `document` as "rule spo2_low, onset_s"."""
     if not loc:
         return "rules"
     section, rest = str(loc[0]), loc[1:]
@@ -88,6 +90,12 @@ def _place(document: dict[str, Any], loc: tuple[int | str, ...]) -> str:
                 name = f"{rule.get('metric')}_{rule.get('direction')}"
             elif section == "scores":
                 name = f"{rule.get('model')}_score"
+            elif section == "relative":
+                name = f"{rule.get('metric')}_{rule.get('direction')}_relative"
+            elif section == "changes":
+                name = f"{rule.get('metric')}_{'falls' if rule.get('direction') == 'low' else 'rises'}"
+            elif section == "combined":
+                name = f"{rule.get('name')}_combined"
         section, rest = name[:80], rest[1:]
     field = ".".join(str(part) for part in rest)
     return f"rule {section}, {field}" if field else f"rule {section}"

@@ -10,11 +10,16 @@ Times are event time. Defaults follow common bedside monitors and published alar
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.dataclasses import dataclass
 
+from alerting.rules.base import PRIORITIES as PRIORITIES
+from alerting.rules.base import Direction as Direction
+from alerting.rules.base import Rule, Seconds, known
+from alerting.rules.patterns import ChangeRule, CombinedRule, RelativeRule
 from contracts.alarms import Lane, Priority
 from contracts.vitals import BY_NAME, CATALOGUE
 
@@ -23,30 +28,11 @@ SPOT_EXPIRY_S: Final = 300.0
 # Two samples of a continuous signal this far apart still belong to one run: covers wearables that send once a minute.
 CONTINUOUS_GAP_S: Final = 90.0
 MAX_RULES: Final = 500
+MAX_PATIENTS: Final = 50_000  # with limits of their own
+PatientKey = Annotated[str, Field(min_length=1, max_length=128)]
+_BODY: Final = frozenset({"limit", "score", "relative", "change", "combined"})
 
-PRIORITIES: Final = (Priority.LOW, Priority.MEDIUM, Priority.HIGH)  # rising urgency
-
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
-
-
-class Direction(StrEnum):
-    """LOW: alarm below the limit. HIGH: alarm above it."""
-
-    LOW = "low"
-    HIGH = "high"
-
-
-class _Rule(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def _known(metric: str) -> str:
-    if metric not in BY_NAME:
-        raise ValueError("is not in the vitals catalogue; `vigil metrics` lists the names")
-    return metric
-
-
-class LimitRule(_Rule):
+class LimitRule(Rule):
     """A vital sign beyond a limit. Limits, margins and values are in the catalogue's unit; a value *at* the limit is fine.
 
     `onset_s`: how long every usable sample must breach before the alarm opens; `critical_onset_s` the same for `critical`.
@@ -70,12 +56,16 @@ class LimitRule(_Rule):
     spot: bool
     quality: Literal["good", "questionable"] = "questionable"
 
-    _metric = field_validator("metric")(_known)
+    _metric = field_validator("metric")(known)
 
     @property
     def id(self) -> str:
         """The condition's id, for example `spo2_low`."""
         return f"{self.metric}_{self.direction}"
+
+    def with_limits(self, own: OwnLimit) -> LimitRule:
+        """This rule with a patient's own limits. Raises `ValueError` when they cannot be."""
+        return LimitRule.model_validate({**self.model_dump(), "limit": own.limit, "critical": own.critical})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -95,7 +85,15 @@ class LimitRule(_Rule):
         return self
 
 
-class QualityRule(_Rule):
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class OwnLimit:
+    """A patient's own limit in place of everybody's. `critical` None: there is no critical one. Delays and margins stay."""
+
+    limit: float
+    critical: float | None = None
+
+
+class QualityRule(Rule):
     """A signal that cannot be used, persisting: a technical alarm for each metric.
 
     As `signal`: samples marked NOT_WORN or BAD. As `implausible`: samples outside the catalogue's hard range. Zero may be
@@ -118,7 +116,7 @@ class QualityRule(_Rule):
         return metrics
 
 
-class TogetherRule(_Rule):
+class TogetherRule(Rule):
     """When one alarm of the group stands for those of its silent devices.
 
     It is raised when at least `fewest` devices and at least the `share` of all that send all the time are silent, or will be
@@ -140,7 +138,7 @@ class TogetherRule(_Rule):
         return self
 
 
-class SilenceRule(_Rule):
+class SilenceRule(Rule):
     """A device that sent before and is silent now: a technical alarm for each patient and device.
 
     The limit is `after_s`, or the shortest expiry among the metrics the device has sent when that is longer: a scale or
@@ -163,7 +161,7 @@ def _standing_still() -> dict[str, float]:
     return {vital.name: vital.stuck_s for vital in CATALOGUE if vital.stuck_s is not None}
 
 
-class UnchangingRule(_Rule):
+class UnchangingRule(Rule):
     """A device whose values of a metric have been exactly the same for too long: a technical alarm for each device and metric,
     and the value is questionable. `after_s`: by metric, the catalogue's where none is given."""
 
@@ -179,7 +177,7 @@ class UnchangingRule(_Rule):
         return after_s
 
 
-class FaultRule(_Rule):
+class FaultRule(Rule):
     """Our own code failed on a patient's record: a technical alarm, until that patient's data has come for `clear_after_s`
     without a further fault. It has no off: data that is not processed must never look like a quiet patient."""
 
@@ -188,7 +186,7 @@ class FaultRule(_Rule):
 
 
 
-class ScoreRule(_Rule):
+class ScoreRule(Rule):
     """A model's score at or above `threshold` for `windows` windows one after the other.
 
     A window whose status is not OK is neither normal nor an alarm: it does not count, and does not end the run unless it
@@ -222,7 +220,7 @@ class ScoreRule(_Rule):
         return self
 
 
-class ModelRule(_Rule):
+class ModelRule(Rule):
     """A trained model that fails or whose bundle was refused: a technical alarm of the group. It ends after `clear_after_s` of
     scores without trouble, or when nothing was heard of it for `forget_after_s`. It has no off: scores that are not there
     must not look like patients without risk."""
@@ -232,7 +230,7 @@ class ModelRule(_Rule):
     forget_after_s: Annotated[float, Field(ge=60, le=86_400)] = 600.0
 
 
-class RuleSet(_Rule):
+class RuleSet(Rule):
     """All rules of one version. Immutable: a change is a new version, put in force by the ticks."""
 
     version: Annotated[int, Field(ge=0)] = 0
@@ -245,15 +243,56 @@ class RuleSet(_Rule):
     review_late: bool = True  # what limits would have said about data that came late, as findings
     models: ModelRule = ModelRule()
     scores: Annotated[tuple[ScoreRule, ...], Field(max_length=MAX_RULES)] = ()
+    relative: Annotated[tuple[RelativeRule, ...], Field(max_length=MAX_RULES)] = ()
+    changes: Annotated[tuple[ChangeRule, ...], Field(max_length=MAX_RULES)] = ()
+    combined: Annotated[tuple[CombinedRule, ...], Field(max_length=MAX_RULES)] = ()
+    # Limits of single patients by the name of the limit rule; whoever is not here has everybody's.
+    patients: dict[PatientKey, dict[str, OwnLimit]] = Field(default_factory=dict, max_length=MAX_PATIENTS)
+
+    @property
+    def patterns(self) -> tuple[ChangeRule | CombinedRule, ...]:
+        """The rules about several values at once."""
+        return (*self.changes, *self.combined)
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
         seen: set[str] = set()
-        for name in (*(rule.id for rule in self.limits), *(rule.id for rule in self.scores)):
+        limits, scores, relative = self.limits, self.scores, self.relative
+        for name in (r.id for some in (limits, scores, relative, self.patterns) for r in some):
             if name in seen:
                 raise ValueError(f"two rules are called {name}; one condition is one rule")
             seen.add(name)
         return self
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        """A low limit at or above the high one would leave no value that is fine."""
+        _agree(self.limits)
+        by_id = {rule.id: rule for rule in self.limits}
+        for number, own in enumerate(self.patients.values(), start=1):
+            try:
+                for name in own:
+                    if name not in by_id:
+                        raise ValueError(f"{name[:80]} is no rule of limits; there are {', '.join(by_id) or 'none'}")
+                _agree(rule.with_limits(own[name]) if name in own else rule for name, rule in by_id.items())
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"patients: the limits of patient {number} in the file: {reason}") from None
+            except ValueError as error:
+                raise ValueError(f"patients: the limits of patient {number} in the file: {error}") from None
+        return self
+
+
+def _agree(limits: Iterable[LimitRule]) -> None:
+    """Raises `ValueError` for a low limit that does not lie below the high one."""
+    rules = {rule.id: rule for rule in limits}
+    for rule in rules.values():
+        low = rules.get(f"{rule.metric}_{Direction.LOW}")
+        if rule.direction is Direction.HIGH and low is not None and low.limit >= rule.limit:
+            raise ValueError(
+                f"{rule.id} says {rule.limit:g} and {low.id} says {low.limit:g}: they contradict each other; "
+                f"the low limit must lie below the high one"
+            )
 
 
 def gap_s(metric: str) -> float:
@@ -270,6 +309,11 @@ def is_spot(metric: str) -> bool:
     return BY_NAME[metric].expiry_s >= SPOT_EXPIRY_S
 
 
-def lane_of(kind: Literal["limit", "score", "signal", "implausible", "silence", "unchanging", "fault"]) -> Lane:
+Alarming = Literal[
+    "limit", "score", "relative", "change", "combined", "signal", "implausible", "silence", "unchanging", "fault"
+]
+
+
+def lane_of(kind: Alarming) -> Lane:
     """What the patient's body does is physiological; what the equipment does is technical."""
-    return Lane.PHYSIOLOGICAL if kind in ("limit", "score") else Lane.TECHNICAL
+    return Lane.PHYSIOLOGICAL if kind in _BODY else Lane.TECHNICAL

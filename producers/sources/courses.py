@@ -138,6 +138,17 @@ _ROWS: Final = (
         kind="artefact", about="the patient moves: bursts of nonsense, marked questionable", hold_s=(40, 110),
         signal=Signal.ARTEFACT, metrics=("heart_rate", "pulse_rate", "spo2", "respiratory_rate"),
     ),
+    Course(
+        kind="dip", about="oxygen saturation dips for some seconds, as in sleep; over before anybody could come",
+        develop_s=(2, 3), hold_s=(3, 6), recover_s=(2, 3), targets=(Target(signal="spo2", level=86, jitter=1),),
+    ),
+    Course(
+        kind="walk", about="the patient walks: heart and breathing faster, within limits",
+        develop_s=(15, 30), hold_s=(45, 180), recover_s=(60, 120),
+        targets=(
+            Target(signal="heart_rate", level=107, jitter=7), Target(signal="respiratory_rate", level=23, jitter=1.5)
+        ),
+    ),
     Course(kind="device_silent", about="the device sends nothing", hold_s=(90, 180), signal=Signal.SILENT),
 )
 COURSES: Final[MappingProxyType[str, Course]] = MappingProxyType({c.kind: c for c in _ROWS})

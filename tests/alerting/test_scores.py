@@ -1,16 +1,16 @@
-"""Score conditions: shipped rules say 6 or more for 6 windows, low; 12 or more for 6 windows, medium; ends below 4 for 60 s."""
+"""Score conditions: these rules say 6 or more for 6 windows, low; 12 or more for 6 windows, medium; ends below 4 for 60 s."""
 
 from __future__ import annotations
 
 import pytest
 
-from alerting.rules.load import parse, shipped
+from alerting.rules.load import parse
 from contracts.alarms import Lane
 from contracts.errors import InvalidInput
 from contracts.scores import Status
 from contracts.topics import ARROW_FRAME, REJECTED, SCORES
 from infra.runtime.records import Record
-from tests.alerting.timeline import ADA, T0, brief, events, new_room, patients, record, scores, tick
+from tests.alerting.timeline import ADA, T0, brief, brisk, events, new_room, patients, record, scores, tick
 
 NAME = "personal_baseline_score"
 _WORDS = {"n": Status.NOT_READY, "i": Status.INSUFFICIENT}
@@ -74,6 +74,17 @@ def test_a_model_that_says_the_values_has_them_read_out() -> None:
     assert event.text == "*Risk score 7.0 >= 6: RR 27, +9 from own baseline, SpO2 91"
 
 
+@pytest.mark.parametrize(("known", "text"), [
+    (1.0, "**NEWS2 6 >= 5: RR 3, SpO2 2, HR 1"), (5 / 7, "**NEWS2 at least 6 >= 5: RR 3, SpO2 2, HR 1")
+])  # fmt: skip
+def test_news2_is_a_rule_that_says_its_points_and_what_is_missing(known: float, text: str) -> None:
+    points = {"spo2": 2.0, "respiratory_rate": 3.0, "heart_rate": 1.0, "temperature": 0.0}
+    log = [scores(10 * i, {ADA: 6.0}, model="news2", contribution=points, completeness=known) for i in range(1, 7)]
+    (event,) = events(new_room().step([tick(100), *log]))
+    assert (event.condition, event.priority.value, event.text) == ("news2_score", "medium", text)
+    assert [(r.metric, r.value) for r in event.reasons[1:]] == [("respiratory_rate", 3), ("spo2", 2), ("heart_rate", 1)]
+
+
 def test_a_window_sent_again_or_revised_never_raises() -> None:
     room = new_room()
     log = windows("7*5")
@@ -102,8 +113,8 @@ def test_scores_ahead_of_the_clock_wait_for_their_tick() -> None:
 
 
 def test_a_window_is_judged_by_the_rules_in_force_when_it_ended() -> None:
-    stricter = shipped().model_copy(
-        update={"version": 1, "scores": (shipped().scores[0].model_copy(update={"threshold": 8.0}),)}
+    stricter = brisk().model_copy(
+        update={"version": 1, "scores": (brisk().scores[0].model_copy(update={"threshold": 8.0}),)}
     )
     log = windows("7*20")
     after = events(new_room(stricter).step([tick(0), tick(105, 1), tick(500, 1), *log]))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, insert, select, update
 
 from contracts.alarms import AlarmEvent
 from infra.runtime.sql.episodes import Alarm
+from infra.runtime.sql.grouping import follow
 from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED
 
 
@@ -54,6 +55,7 @@ def write_changes(
             for event in events
         ],
     )
+    follow(connection, before, events)
     connection.execute(update(FEED).where(FEED.c.id == 1).values(last_seq=events[-1].feed_seq))
 
 

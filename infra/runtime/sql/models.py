@@ -133,6 +133,27 @@ ALARM_EVENTS: Final = Table(
     UniqueConstraint("alarm_id", "alarm_version"),
 )
 
+# The newest episode of each patient and lane. `holding`: of how many of its alarms the condition holds.
+EPISODE_HEADS: Final = Table(
+    "episode_heads",
+    METADATA,
+    Column("patient", Text, primary_key=True),
+    Column("lane", Text, primary_key=True),
+    Column("episode_id", Text, nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("holding", Integer, nullable=False),
+    CheckConstraint("lane IN ('physiological', 'technical')", name="lane"),
+)
+
+EPISODE_MEMBERS: Final = Table(
+    "episode_members",
+    METADATA,
+    Column("alarm_id", Text, ForeignKey("alarms.alarm_id"), primary_key=True),
+    Column("episode_id", Text, nullable=False),
+    Index(None, "episode_id"),
+)
+
 # One row. A sequence or autoincrement would leave gaps after a rollback, and let a later number become visible first.
 FEED: Final = Table(
     "feed",

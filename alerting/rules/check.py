@@ -1,0 +1,187 @@
+"""A rule file as people write it: read as a whole or refused with everything that is wrong with it, line by line. Pure.
+
+    check(text)   a `RuleSet`, or one `Problem` for each fault: where it stands, what is wrong, and what would be right
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from alerting.rules.load import filled_in, place
+from alerting.rules.model import (
+    FaultRule,
+    LimitRule,
+    ModelRule,
+    QualityRule,
+    RuleSet,
+    ScoreRule,
+    SilenceRule,
+    TogetherRule,
+    UnchangingRule,
+)
+from alerting.rules.patterns import ChangeRule, CombinedRule, Part, RelativeRule
+from contracts.errors import InvalidInput
+from contracts.vitals import BY_NAME
+
+Loc = tuple[int | str, ...]
+
+MOST_CHARACTERS: Final = 1_000_000
+_NAME: Final = r"""(?:[A-Za-z0-9_\-]+|"[^"]*"|'[^']*')"""
+_HEADER: Final = re.compile(rf"^\s*(\[\[?)\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*\]\]?\s*(#.*)?$")
+_PATIENT: Final = re.compile(r"patients: the limits of patient (\d+) in the file")
+_KEY: Final = re.compile(r"^\s*([A-Za-z0-9_\-]+)\s*=")
+_SYNTAX_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+_MODELS: Final[Mapping[tuple[str, ...], type[BaseModel]]] = MappingProxyType(
+    {
+        (): RuleSet,
+        ("limits",): LimitRule,
+        ("scores",): ScoreRule,
+        ("signal",): QualityRule,
+        ("implausible",): QualityRule,
+        ("silence",): SilenceRule,
+        ("silence", "together"): TogetherRule,
+        ("unchanging",): UnchangingRule,
+        ("fault",): FaultRule,
+        ("models",): ModelRule,
+        ("relative",): RelativeRule,
+        ("changes",): ChangeRule,
+        ("combined",): CombinedRule,
+        ("combined", "parts"): Part,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One fault. `line` counts from 1; None: it is about the file as a whole. `place` names rule and field."""
+
+    line: int | None
+    place: str
+    reason: str
+
+    def text(self, file: str) -> str:
+        """As compilers say it, so that an editor can jump there."""
+        return f"{file}:{self.line}: {self.place}: {self.reason}" if self.line else f"{file}: {self.place}: {self.reason}"
+
+
+def check(text: str) -> RuleSet | list[Problem]:
+    """The rule set that `text`, a TOML file, holds; or all that is wrong with it, in the order of its lines."""
+    if len(text) > MOST_CHARACTERS:
+        return [Problem(line=None, place="rules", reason=f"is longer than {MOST_CHARACTERS:,} characters")]
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        found = _SYNTAX_LINE.search(str(error))
+        reason = _SYNTAX_LINE.sub("", str(error)).strip().lower() or "is nested too deeply"
+        return [Problem(line=int(found[1]) if found else None, place="rules", reason=f"is not TOML: {reason}")]
+    lines = _Lines(text)
+    problems: list[Problem] = []
+
+    def note(loc: Loc, reason: str) -> None:
+        problems.append(Problem(line=lines.of(loc), place=place(document, loc), reason=reason))
+
+    filled = dict(document)
+    filled.setdefault("version", 0)
+    if isinstance(limits := document.get("limits"), list):
+        filled["limits"] = rules = []
+        for number, rule in enumerate(limits):
+            try:
+                rules.append(filled_in(rule))
+            except InvalidInput as error:
+                note(("limits", number, "limit"), error.reason)
+                rules.append({**rule, "limit": _midst(rule), "max_gap_s": 1.0, "spot": False})
+    found_rules: RuleSet | None = None
+    try:
+        found_rules = RuleSet.model_validate(filled)
+    except ValidationError as error:
+        faults = error.errors()
+        inner = {fault["loc"][:end] for fault in faults for end in range(len(fault["loc"]))}
+        for fault in faults:
+            if fault["type"] == "too_short" and fault["loc"] in inner:
+                continue  # what is wrong with its entries is told; they are there
+            reason = _reason(fault)
+            note(_where(fault["loc"], reason, filled, lines), reason)
+    if problems or found_rules is None:
+        return sorted(problems, key=lambda problem: problem.line or 0)
+    return found_rules
+
+
+def _midst(rule: Mapping[str, Any]) -> float:
+    """A limit that stands for the missing one, so that the rest of the rule is looked at."""
+    return BY_NAME[rule["metric"]].centre
+
+
+def _where(loc: Loc, reason: str, document: Mapping[str, Any], lines: _Lines) -> Loc:
+    """A fault of a whole rule or file, at the key or the rule that its reason begins with."""
+    word = reason.partition(" ")[0].rstrip(",:")
+    if (*loc, word) in lines:
+        return (*loc, word)
+    if not loc and (found := _PATIENT.match(reason)):
+        return ("patients", list(document["patients"])[int(found[1]) - 1])
+    if not loc:
+        rules = {
+            place(dict(document), (section, number)).removeprefix("rule "): (section, number)  # of two, the second
+            for section in ("limits", "scores", "relative", "changes", "combined")
+            for number in range(len(document.get(section, ())))
+        }
+        named = next((rules[part] for part in re.split(r"[\s;:,]+", reason) if part in rules), ())
+        return (*named, "limit") if (*named, "limit") in lines else named
+    return loc
+
+
+def _reason(fault: ErrorDetails) -> str:
+    names = tuple(str(part) for part in fault["loc"] if isinstance(part, str))
+    match fault["type"]:
+        case "extra_forbidden":
+            model = _MODELS.get(names[:-1])
+            known = sorted(model.model_fields) if model is not None else []
+            near = get_close_matches(names[-1], known, 1)
+            return f"is not a field here{f' (did you mean {near[0]}?)' if near else ''}; there are: {', '.join(known)}"
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return fault["msg"].removeprefix("Value error, ")
+        case _:
+            return fault["msg"].replace("Input should be", "must be", 1)
+
+
+class _Lines:
+    """Where tables and their keys stand in a TOML file, as `RuleSet` sees them: ("limits", 3, "onset_s")."""
+
+    def __init__(self, text: str) -> None:
+        self._at: dict[Loc, int] = {}
+        counts: dict[Loc, int] = {}
+        table: Loc = ()
+        for number, line in enumerate(text.splitlines(), start=1):
+            if header := _HEADER.match(line):
+                table = _within([part.strip("\"'") for part in re.findall(_NAME, header[2])], counts)
+                if header[1] == "[[":
+                    counts[table] = counts.get(table, -1) + 1
+                    table = (*table, counts[table])
+                self._at[table] = number
+            elif key := _KEY.match(line):
+                self._at.setdefault((*table, key[1]), number)
+
+    def __contains__(self, loc: object) -> bool:
+        return loc in self._at
+
+    def of(self, loc: Loc) -> int | None:
+        """The line of the innermost part of `loc` that has one."""
+        return next((self._at[loc[:end]] for end in range(len(loc), 0, -1) if loc[:end] in self._at), None)
+
+
+def _within(parts: Sequence[str], counts: Mapping[Loc, int]) -> Loc:
+    """`[combined.parts]` belongs to the newest `[[combined]]`."""
+    loc: Loc = (parts[0],)
+    for part in parts[1:]:
+        loc = (*loc, counts[loc], part) if loc in counts else (*loc, part)
+    return loc

@@ -1,0 +1,122 @@
+"""What a rule does, in words that a ward can check. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, ScoreRule
+from alerting.rules.patterns import ChangeRule, CombinedRule, RelativeRule
+from alerting.texts import span_text, unit_text
+from contracts.errors import InvalidInput
+from contracts.vitals import BY_NAME
+
+
+def names(rules: RuleSet) -> list[str]:
+    """Everything that can be asked about."""
+    whole = ("signal", "implausible", "silence", "unchanging", "fault", "models")
+    parts = [rule.id for some in (rules.limits, rules.scores, rules.relative, rules.patterns) for rule in some]
+    return [*parts, *(name for name in whole if getattr(rules, name) is not None)]
+
+
+def explain(rules: RuleSet, name: str) -> list[str]:
+    """Sentences about rule `name`. Raises `InvalidInput` that lists the names when there is none."""
+    for limit in rules.limits:
+        if limit.id == name:
+            return list(_limit(limit))
+    for score in rules.scores:
+        if score.id == name:
+            return list(_score(score))
+    for relative in rules.relative:
+        if relative.id == name:
+            return list(_relative(relative))
+    for pattern in rules.patterns:
+        if pattern.id == name:
+            return list(_change(pattern) if isinstance(pattern, ChangeRule) else _combined(pattern))
+    if name not in names(rules):
+        raise InvalidInput("rule", f"there is no rule called {name[:60]!r}; there are {', '.join(names(rules))}")
+    return list(_technical(rules, name))
+
+
+def _limit(rule: LimitRule) -> Iterator[str]:
+    vital = BY_NAME[rule.metric]
+    unit, low = unit_text(vital), rule.direction is Direction.LOW
+    beyond = "below" if low else "above"
+    end = rule.limit + rule.clear_margin if low else rule.limit - rule.clear_margin
+    yield f"{vital.label} {beyond} {rule.limit:g}{unit} for {_span(rule.onset_s)}: {rule.priority} priority."
+    if rule.critical is not None:
+        yield (
+            f"{beyond.capitalize()} {rule.critical:g}{unit} for {_span(rule.critical_onset_s)}: "
+            f"{rule.critical_priority} priority, at once or as a worsening of the same alarm."
+        )
+    side = "above" if low else "below"
+    yield f"A value at the limit is fine. It ends after {_span(rule.clear_after_s)} at {end:g}{unit} or {side}."
+    yield f"Two values more than {_span(rule.max_gap_s)} apart do not belong together: the delay begins anew."
+    if rule.spot:
+        yield "A single value stands until then: it is a measurement now and then."
+    worst = "good quality" if rule.quality == "good" else "good or questionable quality"
+    yield f"Values of {worst} count; others neither hold nor end anything. Values that come late never page."
+    latches = rule.priority == "high" or (rule.critical is not None and rule.critical_priority == "high")
+    if latches:
+        yield "High priority latches: it stays until a person has acknowledged it."
+
+
+def _score(rule: ScoreRule) -> Iterator[str]:
+    yield f"{rule.model} at {rule.threshold:g} or more for {rule.windows} windows one after the other: {rule.priority} priority."
+    if rule.critical is not None:
+        yield f"At {rule.critical:g} or more for as many: {rule.critical_priority} priority."
+    yield f"It ends after {_span(rule.clear_after_s)} below {rule.clear_below:g}."
+    yield "A window that is not ready or has too little data neither counts nor breaks the run."
+
+
+def _relative(rule: RelativeRule) -> Iterator[str]:
+    vital, way = BY_NAME[rule.metric], "below" if rule.direction is Direction.LOW else "above"
+    yield (
+        f"{vital.label} {rule.by:g}{unit_text(vital)} or more {way} the patient's own usual for {rule.windows} windows of 10 s: "
+        f"{rule.priority} priority."
+    )
+    yield f"It ends after {_span(rule.clear_after_s)} within {rule.clear_by:g}{unit_text(vital)}."
+    yield "It says nothing of a patient without a baseline yet."
+
+
+def _change(rule: ChangeRule) -> Iterator[str]:
+    vital, way = BY_NAME[rule.metric], "falls" if rule.direction is Direction.LOW else "rises"
+    yield (
+        f"{vital.label} {way} by {rule.by:g}{unit_text(vital)} or more within {_span(rule.over_s)}, and stays like that for "
+        f"{_span(rule.onset_s)}: {rule.priority} priority."
+    )
+    yield f"It ends after {_span(rule.clear_after_s)} with less than half of that."
+
+
+def _combined(rule: CombinedRule) -> Iterator[str]:
+    parts = [
+        f"{BY_NAME[part.metric].label} {'below' if part.direction is Direction.LOW else 'above'} {part.limit:g}"
+        for part in rule.parts
+    ]
+    least = "all" if rule.least == len(parts) else f"at least {rule.least}"
+    yield f"At the same time {least} of: {', '.join(parts)}; for {_span(rule.onset_s)}: {rule.priority} priority."
+    yield f"It ends after {_span(rule.clear_after_s)} without. What is not measured now counts neither way."
+
+
+def _technical(rules: RuleSet, name: str) -> Iterator[str]:
+    rule = getattr(rules, name)
+    if isinstance(rule, QualityRule):
+        what = "no usable signal (bad, or not worn)" if name == "signal" else "values that no living person has"
+        yield f"{what} for {_span(rule.onset_s)}: {rule.priority} priority, of each metric."
+        yield f"It ends after {_span(rule.clear_after_s)} of usable values. Metrics: {', '.join(rule.metrics)}."
+    elif name == "silence":
+        yield f"A device that sends nothing for {_span(rule.after_s)}, or for the shortest expiry of what it sends where that "\
+              f"is longer: {rule.priority} priority."
+        if rule.together is not None:
+            yield f"When {rule.together.share:.0%} of a group fall silent together, one alarm stands for all."
+    elif name == "unchanging":
+        spans = ", ".join(f"{BY_NAME[metric].label} {_span(after_s)}" for metric, after_s in rule.after_s.items())
+        yield f"Exactly the same value for too long ({spans}): {rule.priority} priority, and the value is questionable."
+    elif name == "fault":
+        after = _span(rule.clear_after_s)
+        yield f"Our own code failed on a patient's record: {rule.priority} priority; ends after {after} without."
+    else:
+        yield f"A trained model in trouble: {rule.priority} priority; ends after {_span(rule.clear_after_s)} without."
+
+
+def _span(seconds: float) -> str:
+    return span_text(round(seconds * 1000))
