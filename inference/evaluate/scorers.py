@@ -15,13 +15,13 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput, VigilError
 from inference.bundles import load_bundle
 from inference.datasets.recording import Recording
-from inference.datasets.replay import feature_stay, feature_table, feed, steps
+from inference.datasets.replay import feature_table, feed, steps
 from inference.datasets.split import Part, folds, members
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
 from inference.detectors.personal_baseline import PersonalBaseline, Policy
 from inference.evaluate.frames import stream_scores
-from inference.features import FEATURES, METRICS, HourFeatures
+from inference.features import DAY, FEATURES, METRICS, STAY, HourFeatures
 from inference.serving.classifier import Classifier
 from inference.serving.opening import open_backend
 
@@ -30,8 +30,8 @@ Say = Callable[[str], None]
 Logits = Callable[[npt.NDArray[np.float32]], Doubles]
 
 VARIANTS: Final = ("stream", "vitals", "context", "all")
-"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; with what each vital was
-over the whole stay, which the state of the stream knows too; with age, sex, unit and the hour of the stay; with everything else
+"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; `hours/2`, which knows
+the whole stay too; with age, sex, unit and the hour of the stay; with everything else
 that was measured."""
 
 # Hourly charting: a baseline that waits for 30 windows would say nothing for a day.
@@ -190,9 +190,7 @@ def saw(folder: Path, recording: Recording) -> bool:
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     from inference.train.series import context_table, series_table
 
-    parts = [feature_table(recording)]
-    if variant != "stream":
-        parts.append(feature_stay(recording))
+    parts = [feature_table(recording, DAY if variant == "stream" else STAY)]
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
     if variant == "all":

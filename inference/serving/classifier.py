@@ -48,7 +48,7 @@ class Classifier:
         """What the model looks at of these patients at these times, before scaling."""
         if self.manifest.input == "sequence":
             return hours.sequence(slots, t_ms, usual)
-        return hours.table(slots, t_ms, usual)
+        return hours.table(slots, t_ms, usual, feature_set=self.manifest.feature_set)
 
     def score(self, call: Call, features: Floats) -> Floats:
         """The probability at the horizon of the score, shape (rows,); NaN where the graph answered nonsense."""

@@ -191,9 +191,10 @@ class TrainedModels:
         ok = np.flatnonzero(status == _OK)
         if not len(ok):
             return _Answer(score=score, status=status, contribution={}, known=known, asked=False)
-        if manifest.input not in tables:
-            tables[manifest.input] = loaded.classifier.features(self._hours, minute.slots, minute.times)
-        score[ok] = loaded.classifier.score(loaded.runner.run, tables[manifest.input][ok])
+        kind = f"{manifest.feature_set} {manifest.input}"
+        if kind not in tables:
+            tables[kind] = loaded.classifier.features(self._hours, minute.slots, minute.times)
+        score[ok] = loaded.classifier.score(loaded.runner.run, tables[kind][ok])
         _judge(loaded, score, status, ok)
         answer = _Answer(score=score, status=status, contribution={}, known=known)
         high = np.flatnonzero((status == _OK) & (score >= _lowest(loaded)))

@@ -32,7 +32,7 @@ from contracts.frames import labels
 from contracts.vitals import BY_NAME
 from contracts.windows import SHORT_MS, Windows
 from inference.bundles import Bundle, load_bundle
-from inference.features import CHANNELS, FEATURES, METRICS, HourFeatures
+from inference.features import CHANNELS, FEATURE_SET, FEATURE_SETS, METRICS, HourFeatures
 from inference.serving.backend import BLOCK, Backend
 from inference.serving.folders import SHIPPED
 from inference.serving.forecaster import Forecaster
@@ -195,7 +195,8 @@ def _together(folders: list[Path], patients: int) -> dict[str, float]:
     hours = _hours(patients, rng)
     slots, used = np.arange(patients), time.process_time()
     for _ in range(3):
-        assert hours.table(slots, START_MS).shape == (patients, len(FEATURES))
+        table = hours.table(slots, START_MS, feature_set=FEATURE_SET)
+        assert table.shape == (patients, len(FEATURE_SETS[FEATURE_SET]))
         assert hours.sequence(slots, START_MS).shape == (patients, 24, len(CHANNELS))
     figures = {"features_rows_per_core_second": 3 * patients / (time.process_time() - used)}
     models = [_served(load_bundle(path)) for path in folders]
