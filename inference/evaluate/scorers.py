@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput, VigilError
-from inference.bundles import load_bundle
+from inference.bundles import Bundle, load_bundle
 from inference.datasets.recording import Recording
 from inference.datasets.replay import feature_table, feed, steps
 from inference.datasets.split import Part, folds, members
@@ -23,6 +23,8 @@ from inference.detectors.personal_baseline import PersonalBaseline, Policy
 from inference.evaluate.frames import stream_scores
 from inference.features import DAY, FEATURES, METRICS, STAY, HourFeatures
 from inference.serving.classifier import Classifier
+from inference.serving.folders import SHIPPED
+from inference.serving.members import columns
 from inference.serving.opening import open_backend
 
 Doubles = npt.NDArray[np.float64]
@@ -154,6 +156,8 @@ def _learn(
 def bundle(folder: Path, *, native: bool = False) -> Score:
     """A trained classifier from its folder, at every moment at which it has any vital."""
     found = load_bundle(folder)
+    if found.manifest.kind == "ensemble":
+        return _ensemble(folder, found, native)
     if found.manifest.kind == "forecaster":
         raise VigilError(
             f"{found.manifest.name} is a forecaster, which says what comes next and not who gets ill.",
@@ -173,6 +177,28 @@ def bundle(folder: Path, *, native: bool = False) -> Score:
             some = np.flatnonzero(~np.isnan(level).all(axis=0))
             if len(some):
                 scores[step.rows[some]] = model.score(backend.run, model.features(features, slots[some], times[some]))
+        return Scored(score=scores, probability=True, note=f"bundle {found.label}, manifest {found.digest[:12]}")
+
+    return score
+
+
+def _ensemble(folder: Path, found: Bundle, native: bool) -> Score:
+    """Of the members that it was calibrated with: beside it, or as they ship."""
+    manifest = found.manifest
+    members: dict[str, Score] = {}
+    for column in manifest.inputs:
+        place = Path(column.name) / str(manifest.architecture[column.name])
+        beside = folder.resolve().parents[1] / place
+        members[column.name] = bundle(beside if beside.is_dir() else SHIPPED / place, native=native)
+    backend, model = open_backend(found), Classifier(manifest)
+
+    def score(recording: Recording) -> Scored:
+        said = {name: member(recording).score for name, member in members.items()}
+        table = columns(manifest, said, (len(recording.moments),))
+        scores = np.full(len(table), np.nan)
+        some = np.flatnonzero(~np.isnan(table).all(axis=1))
+        if len(some):
+            scores[some] = model.score(backend.run, table[some])
         return Scored(score=scores, probability=True, note=f"bundle {found.label}, manifest {found.digest[:12]}")
 
     return score

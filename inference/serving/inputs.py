@@ -21,7 +21,7 @@ class Inputs:
     """What one model is given. Raises `InvalidInput` when its manifest asks for what the stream does not have."""
 
     def __init__(self, manifest: Manifest) -> None:
-        if manifest.feature_set not in FEATURE_SETS:
+        if manifest.input != "members" and manifest.feature_set not in FEATURE_SETS:
             sets = ", ".join(FEATURE_SETS)
             raise InvalidInput(f"{MANIFEST} feature_set", f"is {manifest.feature_set}, and this release makes {sets}")
         if manifest.input == "sequence" and manifest.steps != 24:
@@ -48,6 +48,8 @@ class Inputs:
 
 
 def _names(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.input == "members":
+        return tuple(column.name for column in manifest.inputs)
     return FEATURE_SETS[manifest.feature_set] if manifest.input == "table" else _SAME_IN_ALL[manifest.input]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -24,8 +24,9 @@ from contracts.windows import SHORT_MS, Windows
 from inference.features import FEATURES, METRICS, HourFeatures
 from inference.features.live import rows_of, whole_minutes
 from inference.patients import Patients
+from inference.serving import members
 from inference.serving.backend import Floats, ModelFailed
-from inference.serving.classifier import fresh
+from inference.serving.classifier import Classifier, Explained, fresh
 from inference.serving.forecaster import Forecaster, dense
 from inference.serving.inputs import places_of
 from inference.serving.lineup import Lineup, Loaded, Served
@@ -55,6 +56,14 @@ class _Minute:
     @property
     def times(self) -> npt.NDArray[np.int64]:
         return np.full(len(self.slots), self.end_ms, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worked:
+    """What was worked out for a minute already: features by kind, and what models said of its rows, by name."""
+
+    tables: dict[str, Floats] = field(default_factory=dict)
+    said: dict[str, members.Said] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -146,19 +155,21 @@ class TrainedModels:
             minutes=self._minutes[slots],
             values=values[new],
         )
-        tables: dict[str, Floats] = {}
-        for served in self._lineup.models:
-            yield self._score(served, minute, tables)
+        worked = _Worked()
+        for served in members.members_first(self._lineup.models):
+            yield self._score(served, minute, worked)
 
-    def _score(self, served: Served, minute: _Minute, tables: dict[str, Floats]) -> Scores:
+    def _score(self, served: Served, minute: _Minute, worked: _Worked) -> Scores:
         """By the first of the chain that answers. What stands before it failed, and that is said with the score."""
         reasons = [served.trouble] if served.trouble else []
         for loaded in served.chain:
             try:
-                answer = self._answer(loaded, minute, tables)
+                answer = self._answer(loaded, minute, worked)
             except ModelFailed as error:
                 reasons.append(f"version {loaded.bundle.manifest.version} {error}")
                 continue
+            if loaded.bundle.manifest.kind in members.KINDS:
+                worked.said[served.name] = members.Said(loaded=loaded, score=answer.score)
             if not answer.asked:  # nobody had enough data: that says nothing about the model
                 return self._scores(served, loaded, minute, answer)
             if answer.unexplained:
@@ -177,7 +188,7 @@ class TrainedModels:
         )
         return self._scores(served, None, minute, failed)
 
-    def _answer(self, loaded: Loaded, minute: _Minute, tables: dict[str, Floats]) -> _Answer:
+    def _answer(self, loaded: Loaded, minute: _Minute, worked: _Worked) -> _Answer:
         manifest = loaded.bundle.manifest
         vitals = places_of(manifest.vitals)
         there = fresh(self._hours, minute.slots, minute.times, vitals)
@@ -188,21 +199,23 @@ class TrainedModels:
         ready = minute.minutes >= manifest.ready_minutes
         status = np.where(~enough, _INSUFFICIENT, np.where(ready, _OK, _NOT_READY)).astype(np.uint8)
         score = np.full(len(status), np.nan, dtype=np.float32)
+        if not (status == _OK).any():
+            return _Answer(score=score, status=status, contribution={}, known=known, asked=False)
+        table = self._table(loaded, loaded.classifier, minute, worked)
+        if manifest.kind == "ensemble":
+            if not any(column.name in worked.said for column in manifest.inputs):
+                raise ModelFailed("has no member that answers")
+            status[np.isnan(table).all(axis=1) & (status == _OK)] = _NOT_READY
         ok = np.flatnonzero(status == _OK)
         if not len(ok):
             return _Answer(score=score, status=status, contribution={}, known=known, asked=False)
-        kind = f"{manifest.feature_set} {manifest.input}"
-        if kind not in tables:
-            tables[kind] = loaded.classifier.features(self._hours, minute.slots, minute.times)
-        score[ok] = loaded.classifier.score(loaded.runner.run, tables[kind][ok])
+        score[ok] = loaded.classifier.score(loaded.runner.run, table[ok])
         _judge(loaded, score, status, ok)
         answer = _Answer(score=score, status=status, contribution={}, known=known)
         high = np.flatnonzero((status == _OK) & (score >= _lowest(loaded)))
         if len(high):
             try:
-                explained = loaded.classifier.explain(
-                    loaded.runner.run, self._hours, minute.slots[high], minute.times[high], score[high]
-                )
+                explained = self._explain(loaded, loaded.classifier, minute, high, score[high], worked)
             except ModelFailed as error:  # a score without its reasons is worth more than none
                 answer.unexplained = str(error)
                 return answer
@@ -210,6 +223,26 @@ class TrainedModels:
                 answer.contribution[metric] = np.zeros(len(status), dtype=np.float32)
                 answer.contribution[metric][high] = part
         return answer
+
+    def _table(self, loaded: Loaded, model: Classifier, minute: _Minute, worked: _Worked) -> Floats:
+        """What the model looks at, of every row of the minute."""
+        manifest = loaded.bundle.manifest
+        if manifest.kind == "ensemble":
+            said = {name: each.score for name, each in worked.said.items()}
+            return members.columns(manifest, said, (len(minute.slots),))
+        kind = f"{manifest.feature_set} {manifest.input}"
+        if kind not in worked.tables:
+            worked.tables[kind] = model.features(self._hours, minute.slots, minute.times)
+        return worked.tables[kind]
+
+    def _explain(
+        self, loaded: Loaded, model: Classifier, minute: _Minute, high: Index, score: Floats, worked: _Worked
+    ) -> Explained:
+        """Why the rows `high` have their scores."""
+        run, slots, times = loaded.runner.run, minute.slots[high], minute.times[high]
+        if loaded.bundle.manifest.kind == "ensemble":
+            return members.explain(model, run, worked.said, self._hours, slots, times, high, score)
+        return model.explain(run, self._hours, slots, times, score)
 
     def _surprise(self, loaded: Loaded, minute: _Minute, enough: npt.NDArray[np.bool_], known: Floats) -> _Answer:
         manifest = loaded.bundle.manifest

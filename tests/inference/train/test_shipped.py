@@ -37,7 +37,7 @@ def test_a_shipped_bundle_is_whole_small_and_says_where_it_is_from(folder: Path)
     manifest = bundle.manifest
     assert (manifest.name, manifest.version) == (folder.parent.name, folder.name)
     assert len(bundle.files["model.onnx"]) < 300_000
-    assert NATIVE[manifest.framework] in bundle.files
+    assert manifest.framework == "onnx" or NATIVE[manifest.framework] in bundle.files
     assert "CC BY 4.0" in manifest.training.licence
     assert manifest.training.command.startswith(f"vigil train {manifest.name} --data ")
     assert manifest.metrics["parity"] <= PARITY
@@ -59,6 +59,8 @@ def test_a_shipped_bundle_answers_in_its_framework_as_in_onnx_runtime_on_real_ro
 ) -> None:
     bundle = load_bundle(folder)
     manifest = bundle.manifest
+    if manifest.kind == "ensemble":
+        pytest.skip("its graph is all it has: that it keeps to its formula is a condition of its export")
     if importlib.util.find_spec(PACKAGES[manifest.framework]) is None:
         pytest.skip(f"{manifest.framework} is not installed (extra `train`)")
     if manifest.kind == "forecaster":
