@@ -219,6 +219,8 @@ def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     parts = [feature_table(recording, DAY if variant == "stream" else STAY)]
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
+        vitals = [m for m in recording.metrics if m in METRICS]
+        parts.append(series_table(recording, vitals, ("first", "std", "count", "count_12h"))[1])
     if variant == "all":
         # Where a patient is scored once there is no clock to hide: the course of the vitals counts too.
         rest = [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
