@@ -44,6 +44,14 @@ def test_a_shipped_bundle_is_whole_small_and_says_where_it_is_from(folder: Path)
     assert "Not a medical device" in bundle.files["card.md"].decode()
 
 
+def test_an_ensemble_ships_with_the_members_that_calibrated_it() -> None:
+    manifests = {folder.parent.name: load_bundle(folder).manifest for folder in BUNDLES}
+    for manifest in manifests.values():
+        if manifest.kind == "ensemble":
+            members = [column.name for column in manifest.inputs]
+            assert {name: manifests[name].version for name in members} == manifest.architecture
+
+
 @pytest.fixture(scope="module")
 def recording() -> Recording:
     folder = Path(os.environ.get("VIGIL_DATA_DIR", "")) / "sepsis2019b"
