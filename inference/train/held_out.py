@@ -14,8 +14,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from contracts.errors import InvalidInput
-from inference.bundles import Calibration
-from inference.train.examples import Examples
+from inference.bundles import Calibration, Manifest, load_bundle
+from inference.datasets.recording import Recording
+from inference.datasets.split import Part, members
+from inference.features import CHANNELS, FEATURE_SETS
+from inference.serving.backend import in_blocks
+from inference.serving.inputs import Inputs
+from inference.serving.opening import open_backend
+from inference.train.examples import HORIZONS_H, Examples, examples
 
 Floats = npt.NDArray[np.float32]
 
@@ -70,6 +76,30 @@ def load(folder: Path) -> HeldOut:
 def kept(folder: Path) -> bool:
     """Whether there is something to load."""
     return _path(folder).is_file()
+
+
+def ask(folder: Path, recording: Recording) -> bool:
+    """Ask the bundle in `folder` now and keep what it says, when validation patients have not taught it. Whether that was so."""
+    bundle = load_bundle(folder)
+    manifest = bundle.manifest
+    checked = members(recording.patients, Part.VALIDATION)
+    training = manifest.training
+    if not training.data.startswith(recording.name) or training.patients != members(recording.patients, Part.TRAIN).sum():
+        return False
+    allowed = recording.of_patients(checked | members(recording.patients, Part.TRAIN))
+    rows = examples(allowed, "sequence") if manifest.input == "sequence" else examples(allowed, "table")
+    rows = rows.take(members(allowed.patients, Part.VALIDATION)[rows.patient])
+    have = {name: k for k, name in enumerate(rows.columns)}
+    features = rows.inputs[..., [have[name] for name in _columns(manifest)]]
+    answer = in_blocks(open_backend(bundle).run, {"input": Inputs(manifest).array(features)})["logits"]
+    column = manifest.score_column
+    horizon = HORIZONS_H.index(manifest.horizons_h[column])
+    save(folder, of(answer[:, column], manifest.calibration[column], rows, horizon))
+    return True
+
+
+def _columns(manifest: Manifest) -> tuple[str, ...]:
+    return FEATURE_SETS[manifest.feature_set] if manifest.input == "table" else CHANNELS
 
 
 def _path(folder: Path) -> Path:

@@ -86,17 +86,17 @@ def make(order: Order, say: Say) -> Path:
 
 
 def _together(order: Order, folder: Path, say: Say) -> Path:
-    """The ensemble of the newest of each member in `out`; one that is not there is trained first."""
+    """The ensemble of the newest of each member in `out`. One that is not there, or was taught by validation patients and has not
+    kept what it said of them before, is trained first."""
     from inference.train import ensemble, held_out
 
     members = []
     for name in MEMBERS:
-        there = _newest(order.out / name)
-        if there == "0" or not held_out.kept(order.out / name / there):
+        there = order.out / name / _newest(order.out / name)
+        if not there.is_dir() or not (held_out.kept(there) or held_out.ask(there, read_folder(order.data))):
             say(f"{name} is trained first")
-            members.append(make(replace(order, name=name, version="", resume=False), say))
-        else:
-            members.append(order.out / name / there)
+            there = make(replace(order, name=name, version="", resume=False), say)
+        members.append(there)
     ensemble.train(order.name, members, folder, seed=order.seed, command=order.command, say=say)
     return folder
 

@@ -14,6 +14,7 @@ for package in ("onnx", "safetensors"):
     pytest.importorskip(package, reason="extra `train` is not installed")
 
 from inference.datasets.folders import read_folder  # noqa: E402
+from inference.datasets.split import Part, members  # noqa: E402
 from inference.evaluate.scorers import bundle  # noqa: E402
 from inference.serving.members import logits  # noqa: E402
 from inference.train import ensemble, held_out  # noqa: E402
@@ -62,10 +63,10 @@ def test_every_set_of_members_is_calibrated_for_itself() -> None:
 
 
 def test_an_ensemble_is_a_bundle_that_is_evaluated_with_the_members_beside_it(tmp_path: Path) -> None:
-    members = [member(tmp_path, name, k) for k, name in enumerate(("toy_a", "toy_b"))]
+    parts = [member(tmp_path, name, k) for k, name in enumerate(("toy_a", "toy_b"))]
     said: list[str] = []
     made = ensemble.train(
-        "toy_all", members, tmp_path / "toy_all" / "1", seed=1, command="vigil train toy_all", say=said.append
+        "toy_all", parts, tmp_path / "toy_all" / "1", seed=1, command="vigil train toy_all", say=said.append
     )
     manifest = made.manifest
     assert manifest.architecture == {"toy_a": "1", "toy_b": "1"}
@@ -74,12 +75,30 @@ def test_an_ensemble_is_a_bundle_that_is_evaluated_with_the_members_beside_it(tm
     assert f"{manifest.metrics['validation_auroc_6h']:.3f}" in made.files["card.md"].decode()
 
     recording = read_folder(sepsis_folder(tmp_path / "data", patients=8, hours=6))
-    together, first, second = (bundle(path)(recording).score for path in (tmp_path / "toy_all" / "1", *members))
+    together, first, second = (bundle(path)(recording).score for path in (tmp_path / "toy_all" / "1", *parts))
     slopes, intercepts = ensemble.calibrations(outcome()[0][:, :2], outcome()[1])
     mean = (logits(first) + logits(second)) / 2
     assert np.array_equal(np.isnan(together), np.isnan(first))
     known = ~np.isnan(together)
     assert together[known] == pytest.approx(probability(mean[known], slopes[3], intercepts[3]), rel=1e-4)
+
+
+def test_a_bundle_that_validation_patients_have_not_taught_is_asked_later(tmp_path: Path) -> None:
+    recording = read_folder(sepsis_folder(tmp_path / "data", patients=40, hours=8))
+    count = {part: int(members(recording.patients, part).sum()) for part in Part}
+    training = classifier(tmp_path / "any").manifest.training
+    for name, patients, expected in (("ours", count[Part.TRAIN], True), ("both", count[Part.TRAIN] + 1, False)):
+        folder = tmp_path / name / "1"
+        classifier(folder, name=name, training=training.model_copy(update={"data": recording.name, "patients": patients}))
+        assert held_out.ask(folder, recording) is expected
+        assert held_out.kept(folder) is expected
+    found = held_out.load(tmp_path / "ours" / "1")
+    checked = recording.of_patients(members(recording.patients, Part.VALIDATION))
+    score = bundle(tmp_path / "ours" / "1")(checked).score
+    assert len(found.logit) == len(checked.moments)
+    known = ~np.isnan(score)  # an hour without any value has no score, but a logit
+    assert 1 / (1 + np.exp(-found.logit[known])) == pytest.approx(score[known], rel=1e-4)
+    assert np.array_equal(found.happened, checked.moments.label)
 
 
 def test_members_that_speak_of_other_patients_or_kept_nothing_are_refused(tmp_path: Path) -> None:
