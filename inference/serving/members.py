@@ -1,8 +1,9 @@
 """An ensemble at work: a model whose inputs are the scores of other models. Without state of its own. Pure.
 
 Each member gives the logit of its calibrated probability, or nothing; the graph of the ensemble averages what is there and
-calibrates it for exactly those members, so a model that fails or was taken out costs a little and not everything. Only
-champions are members: what a shadow says touches no score that somebody is alarmed by.
+calibrates it for exactly those members, so a model that fails or was taken out costs a little and not everything. Members
+of a champion are champions alone: what a shadow says touches no score that somebody is alarmed by. An ensemble that is
+a shadow itself takes the shadow of a member that has no champion.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from contracts.scores import SHADOW
 from inference.bundles import Manifest
 from inference.features import HourFeatures
 from inference.serving.backend import Call, Floats
@@ -32,6 +34,13 @@ class Said:
 
     loaded: Loaded
     score: Floats
+
+
+def heard(name: str, said: Mapping[str, Said]) -> Mapping[str, Said]:
+    """What the model served as `name` may hear of the others."""
+    if not name.endswith(SHADOW):
+        return said
+    return {**{other.removesuffix(SHADOW): each for other, each in said.items() if other.endswith(SHADOW)}, **said}
 
 
 def members_first(models: Iterable[Served]) -> list[Served]:

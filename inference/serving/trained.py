@@ -117,9 +117,10 @@ class TrainedModels:
     def _score(self, served: Served, minute: Minute, worked: Worked) -> Scores:
         """By the first of the chain that answers. What stands before it failed, and that is said with the score."""
         reasons = [served.trouble] if served.trouble else []
+        known = Worked(tables=worked.tables, said=dict(members.heard(served.name, worked.said)))
         for loaded in served.chain:
             try:
-                found = self._answer(loaded, minute, worked)
+                found = self._answer(loaded, minute, known)
             except ModelFailed as error:
                 reasons.append(f"version {loaded.bundle.manifest.version} {error}")
                 continue

@@ -173,6 +173,17 @@ def test_a_shadow_has_no_part_in_it(models: Callable[[], tuple[Loaded, Loaded, L
     }
 
 
+def test_as_a_shadow_it_hears_the_shadow_of_a_member_without_a_champion(
+    models: Callable[[], tuple[Loaded, Loaded, Loaded]],
+) -> None:
+    whole, first, second = models()
+    shadow = at_work(served(whole, name="all_together" + SHADOW), served(first), served(second, name="second" + SHADOW))
+    plain = at_work(served(whole), served(first), served(second))
+    ours, theirs = play(shadow, course(8)), play(plain, course(8))
+    assert of(ours, "all_together" + SHADOW)
+    assert repr(of(ours, "all_together" + SHADOW)) == repr(of(theirs, "all_together"))
+
+
 @settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_grouping_and_restarts_change_no_bit(seed: int, models: Callable[[], tuple[Loaded, Loaded, Loaded]]) -> None:
