@@ -30,7 +30,6 @@ SHIPPED = Folders(Path("nowhere")).shipped()
 
 
     if framework != "onnx" and importlib.util.find_spec(PACKAGES[framework]) is None:
-    if importlib.util.find_spec(PACKAGES[framework]) is None:
         pytest.skip(f"{framework} is not installed (extra `train`)")
 
 
