@@ -29,6 +29,7 @@ PACKAGES = {"pytorch": "torch", "tensorflow": "tensorflow", "lightgbm": "lightgb
 SHIPPED = Folders(Path("nowhere")).shipped()
 
 
+def needs(framework: str) -> None:
     if framework != "onnx" and importlib.util.find_spec(PACKAGES[framework]) is None:
         pytest.skip(f"{framework} is not installed (extra `train`)")
 
