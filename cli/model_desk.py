@@ -215,18 +215,25 @@ class Desk:
         )
 
     def _record_shipped(self) -> None:
-        """What the release ships, on record: the newest version of a model that nobody decided about is its champion."""
+        """What the release ships, on record: the newest version of a model that nobody decided about is its champion, or its
+        shadow where it does not pass the gates. A champion that shipped once and does so no more makes room for it."""
         known = {(v.name, v.version) for v in self._registry.versions()}
         decided = {name for name, _ in known}
         shipped = sorted(self._folders.shipped(), key=lambda v: (v[0], order(v[1])))
         newest = dict(shipped)
+        at = stages(self._registry.changes())
         for name, version in shipped:
             if (name, version) not in known:
-                first = name not in decided and version == newest[name]
+                champion = champion_of(at, name)
+                gone = champion is not None and not self._folders.path(name, champion).is_dir()
+                if champion is not None and gone and version == newest[name]:
+                    self._move(name, champion, Stage.RETIRED, SHIPPED_BY, "ships no more", {}, None)
+                first = (name not in decided or gone) and version == newest[name]
+                begins = Stage.SHADOW if name in self._folders.shadows() else Stage.CHAMPION
                 self._registry.register(
                     self._version(self._folders.load(name, version), SHIPPED_BY),
                     reason="ships with the release",
-                    stage=Stage.CHAMPION if first else Stage.CANDIDATE,
+                    stage=begins if first else Stage.CANDIDATE,
                     shipped=True,
                 )
 

@@ -13,12 +13,14 @@ of the manifest stands for the whole bundle: the registry keeps it, so a bundle 
 How the graph is called, by `kind` (all float32, the first dimension is free):
 
     classifier, trees   `input` [rows, F] (table) or [rows, 24, C] (sequence) -> `logits` [rows, horizons]
+    ensemble            `input` [rows, members] (members), the logits of their probabilities, NaN = absent -> `logits`
     forecaster          `input` [rows, F] (step), `state` [rows, S]
                         -> `mean`, `scale` [rows, steps ahead, M], `next_state` [rows, S]
 
 Inputs are (value - centre) / spread, clipped to `clip` spreads where one is given. What is missing is NaN (`missing` =
 "nan") or 0 with a mask (1: there, 0: missing) behind all values, twice as many columns ("mask"). A forecaster's inputs are
-called as the vitals are, and a new patient's state is 0.
+called as the vitals are, and a new patient's state is 0. Those of an ensemble are called as the models it is made of; its
+graph is all it has, so it has no framework but ONNX.
 """
 
 from __future__ import annotations
@@ -134,19 +136,20 @@ class Manifest(_Part):
     """What a bundle says of itself. See the module for the shapes.
 
     `score_horizon_h`: the horizon whose calibrated probability is the score. `thresholds`: alarms per patient-day, as text
-    ("0.25"), to the score at which that many alarms came on validation patients. `coverage`: the share of the model's
-    vitals that must have a fresh value for a score to be given; `ready_minutes`: minutes of a patient before that.
-    `architecture`: what a native back end needs to build the net again. `files`: written by `write_bundle`.
+    ("0.25"), to the score at which that many alarms came on validation patients. `coverage`: the share of the model's vitals
+    that must have a fresh value for a score to be given; `ready_minutes`: minutes of a patient before that. `architecture`:
+    what a native back end needs to build the net again; of an ensemble, the version of each member. `files`: written by
+    `write_bundle`.
     """
 
     format: Literal["vigil-bundle/1"] = "vigil-bundle/1"
     name: Name
     version: Version
-    kind: Literal["classifier", "forecaster", "trees"]
-    framework: Literal["pytorch", "tensorflow", "lightgbm"]
+    kind: Literal["classifier", "forecaster", "trees", "ensemble"]
+    framework: Literal["pytorch", "tensorflow", "lightgbm", "onnx"]
     summary: Text = ""
     feature_set: Annotated[str, Field(pattern=r"^[a-z_]+/[0-9]+$")]
-    input: Literal["table", "sequence", "step"]
+    input: Literal["table", "sequence", "step", "members"]
     inputs: Annotated[tuple[Input, ...], Field(min_length=1, max_length=4096)]
     steps: Annotated[int, Field(ge=1, le=1000)] = 1
     missing: Literal["nan", "mask"] = "nan"
@@ -191,6 +194,8 @@ class Manifest(_Part):
             raise ValueError("input must be step for a forecaster, and for nothing else")
         if (self.kind == "trees") != (self.framework == "lightgbm"):
             raise ValueError("framework must be lightgbm for trees, and for nothing else")
+        if len({self.kind == "ensemble", self.framework == "onnx", self.input == "members"}) != 1:
+            raise ValueError("input must be members and framework onnx for an ensemble, and for nothing else")
         if self.input != "sequence" and self.steps != 1:
             raise ValueError("steps must be 1 unless the input is a sequence")
         for budget in self.thresholds:

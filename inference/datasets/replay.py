@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from inference.datasets.recording import Recording, Values
-from inference.features import METRICS, HourFeatures
+from inference.features import DAY, METRICS, HourFeatures
 
 Index = npt.NDArray[np.intp]
 
@@ -47,14 +48,9 @@ def feed(features: HourFeatures, recording: Recording, received: Values) -> None
     features.update(received.patient[at].astype(np.intp), metric[at], received.time_ms[at], received.value[at])
 
 
-def feature_table(recording: Recording) -> npt.NDArray[np.float32]:
+def feature_table(recording: Recording, feature_set: str = DAY) -> npt.NDArray[np.float32]:
     """`HourFeatures.table` at every moment, in the order of `Recording.moments`."""
-    return _at_moments(recording, HourFeatures.table)
-
-
-def feature_stay(recording: Recording) -> npt.NDArray[np.float32]:
-    """`HourFeatures.stay` at every moment, in the order of `Recording.moments`."""
-    return _at_moments(recording, HourFeatures.stay)
+    return _at_moments(recording, partial(HourFeatures.table, feature_set=feature_set))
 
 
 def feature_sequence(recording: Recording) -> npt.NDArray[np.float32]:

@@ -13,16 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput, VigilError
-from inference.bundles import load_bundle
+from inference.bundles import Bundle, load_bundle
 from inference.datasets.recording import Recording
-from inference.datasets.replay import feature_stay, feature_table, feed, steps
+from inference.datasets.replay import feature_table, feed, steps
 from inference.datasets.split import Part, folds, members
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
 from inference.detectors.personal_baseline import PersonalBaseline, Policy
 from inference.evaluate.frames import stream_scores
-from inference.features import FEATURES, METRICS, HourFeatures
+from inference.features import DAY, FEATURES, METRICS, STAY, HourFeatures
 from inference.serving.classifier import Classifier
+from inference.serving.folders import SHIPPED
+from inference.serving.members import columns
 from inference.serving.opening import open_backend
 
 Doubles = npt.NDArray[np.float64]
@@ -30,8 +32,8 @@ Say = Callable[[str], None]
 Logits = Callable[[npt.NDArray[np.float32]], Doubles]
 
 VARIANTS: Final = ("stream", "vitals", "context", "all")
-"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; with what each vital was
-over the whole stay, which the state of the stream knows too; with age, sex, unit and the hour of the stay; with everything else
+"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; `hours/2`, which knows
+the whole stay too; with age, sex, unit and the hour of the stay; with everything else
 that was measured."""
 
 # Hourly charting: a baseline that waits for 30 windows would say nothing for a day.
@@ -154,6 +156,8 @@ def _learn(
 def bundle(folder: Path, *, native: bool = False) -> Score:
     """A trained classifier from its folder, at every moment at which it has any vital."""
     found = load_bundle(folder)
+    if found.manifest.kind == "ensemble":
+        return _ensemble(folder, found, native)
     if found.manifest.kind == "forecaster":
         raise VigilError(
             f"{found.manifest.name} is a forecaster, which says what comes next and not who gets ill.",
@@ -178,6 +182,28 @@ def bundle(folder: Path, *, native: bool = False) -> Score:
     return score
 
 
+def _ensemble(folder: Path, found: Bundle, native: bool) -> Score:
+    """Of the members that it was calibrated with: beside it, or as they ship."""
+    manifest = found.manifest
+    members: dict[str, Score] = {}
+    for column in manifest.inputs:
+        place = Path(column.name) / str(manifest.architecture[column.name])
+        beside = folder.resolve().parents[1] / place
+        members[column.name] = bundle(beside if beside.is_dir() else SHIPPED / place, native=native)
+    backend, model = open_backend(found), Classifier(manifest)
+
+    def score(recording: Recording) -> Scored:
+        said = {name: member(recording).score for name, member in members.items()}
+        table = columns(manifest, said, (len(recording.moments),))
+        scores = np.full(len(table), np.nan)
+        some = np.flatnonzero(~np.isnan(table).all(axis=1))
+        if len(some):
+            scores[some] = model.score(backend.run, table[some])
+        return Scored(score=scores, probability=True, note=f"bundle {found.label}, manifest {found.digest[:12]}")
+
+    return score
+
+
 def saw(folder: Path, recording: Recording) -> bool:
     """Whether the bundle was trained on this very recording, so that only its locked patients are new to it: the data set has
     the same name and the same number of patients to train on. On part of it, say which patients to take."""
@@ -190,11 +216,11 @@ def saw(folder: Path, recording: Recording) -> bool:
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     from inference.train.series import context_table, series_table
 
-    parts = [feature_table(recording)]
-    if variant != "stream":
-        parts.append(feature_stay(recording))
+    parts = [feature_table(recording, DAY if variant == "stream" else STAY)]
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
+        vitals = [m for m in recording.metrics if m in METRICS]
+        parts.append(series_table(recording, vitals, ("first", "std", "count", "count_12h"))[1])
     if variant == "all":
         # Where a patient is scored once there is no clock to hide: the course of the vitals counts too.
         rest = [m for m in recording.metrics if m not in METRICS or not recording.by_hour]

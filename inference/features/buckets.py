@@ -36,8 +36,10 @@ _NOTHING_BEFORE: Final = np.array([0, 0, np.inf, -np.inf], dtype=np.float32)[:, 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours:
     """24 hours of some patients, oldest first. Shape (24, metrics, rows); NaN where nothing was measured.
-    `last_ms`: when the newest value of the hour was measured, milliseconds after its beginning."""
+    `last_ms`: when the newest value of the hour was measured, milliseconds after its beginning. `hour`: the last of the 24,
+    whole hours since 1970."""
 
+    hour: int
     mean: Floats
     last: Floats
     last_ms: npt.NDArray[np.int32]
@@ -130,7 +132,7 @@ class HourBuckets:
                 mean[k] = np.where(there, self._sum[place].take(slots, axis=1) / count, np.float32(np.nan))
             last[k] = np.where(there, self._last[place].take(slots, axis=1), np.float32(np.nan))
             last_ms[k] = np.where(there, self._last_ms[place].take(slots, axis=1), np.int32(-1))
-        return Hours(mean=mean, last=last, last_ms=last_ms)
+        return Hours(hour=hour, mean=mean, last=last, last_ms=last_ms)
 
     def before(self, slots: Index, hour: int) -> Before:
         """The hours before the 24 that end with `hour`. `hour` may be the newest of a patient, the one before, or a later one."""

@@ -1,4 +1,4 @@
-"""From 24 hour buckets to the feature table and the hour sequence of `hours/1`: pure, columnar, element by element.
+"""From 24 hour buckets to the feature table and the hour sequence of the feature sets: pure, columnar, element by element.
 
 Sums run hour by hour in a fixed order, never through a library's blocked sums, so that a row gives the same bits whatever
 rows stand beside it. NaN means that nothing was measured: it is never replaced by a usual value.

@@ -1,15 +1,22 @@
-"""Names and order of the feature set `hours/1`: what a model of it is given, and what a bundle must have been trained on.
+"""Names and order of the feature sets: what a model is given, and what a bundle must have been trained on.
 
-The order is a contract: a bundle names its inputs and refuses others. A changed meaning is a new set, `hours/2`.
+`hours/1` looks back 24 hours. `hours/2` is `hours/1` and behind it what each vital was over the whole stay. The order is a
+contract: a bundle names its inputs and refuses others. A changed meaning is a new set; a set that a release has made, a
+later one goes on making, so that its bundles serve on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from contracts.vitals import BY_NAME
 
-FEATURE_SET: Final = "hours/1"
+DAY: Final = "hours/1"
+STAY: Final = "hours/2"
+FEATURE_SET: Final = STAY
+"""What is trained now."""
+
 HOUR_MS: Final = 3_600_000
 HOURS: Final = 24
 WINDOWS_H: Final = (6, 12, 24)
@@ -65,9 +72,12 @@ to run at another site or on devices is better trained without them."""
 
 _OF_STAY: Final = ("change", "stay_mean", "stay_min", "stay_max", "stay_delta")
 STAY_FEATURES: Final[tuple[str, ...]] = tuple(f"{metric}.{part}" for metric in METRICS for part in _OF_STAY)
-"""What each vital was since the patient was first seen, by hourly means; not part of `hours/1`, beside it. `change`: level minus
-the newest value of the hour with values before it, within 24 h. `stay_delta`: level minus `stay_mean`. How long the stay is, is
-not among them: that follows what staff do."""
+"""What each vital was since the patient was first seen, by hourly means: what `hours/2` has and `hours/1` lacks. `change`: level
+minus the newest value of the hour with values before it, within 24 h. `stay_delta`: level minus `stay_mean`. How long the stay
+is, is not among them: that follows what staff do."""
+
+FEATURE_SETS: Final[Mapping[str, tuple[str, ...]]] = {DAY: FEATURES, STAY: (*FEATURES, *STAY_FEATURES)}
+"""Columns of the table of each set. The channels of a sequence and the vitals of a step are the same in all."""
 
 CHANNELS: Final[tuple[str, ...]] = (
     *(f"{metric}.value" for metric in METRICS),

@@ -1,4 +1,4 @@
-"""The state of the feature set `hours/1`: rows of values in, features of patients out.
+"""The state of the feature sets: rows of values in, features of patients out.
 
 The stream, training and evaluation all use this class, so a model is given live exactly what it was trained on. Rows go in
 in log order; `table` and `sequence` at time t look at the hours up to that of t, so hours that come later change nothing.
@@ -16,8 +16,8 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput
 from contracts.frames import decode, encode
 from inference.features import derive
-from inference.features.buckets import HourBuckets, Hours
-from inference.features.layout import CHANNELS, FEATURE_SET, FEATURES, HOUR_MS, HOURS, METRICS, STAY_FEATURES
+from inference.features.buckets import Before, HourBuckets, Hours
+from inference.features.layout import CHANNELS, DAY, FEATURE_SETS, FEATURES, HOUR_MS, HOURS, METRICS, STAY
 from inference.features.steady import steady
 
 Floats = npt.NDArray[np.float32]
@@ -31,8 +31,6 @@ _SNAPSHOT_SLOTS: Final = 1024  # patients a frame of a snapshot: some 3 MB
 
 class HourFeatures:
     """See the module. Patients are slots 0, 1, 2, …: whoever holds their names calls `fit` before a new one's rows come."""
-
-    feature_set: Final = FEATURE_SET
 
     def __init__(self) -> None:
         self._buckets = HourBuckets(len(METRICS))
@@ -51,26 +49,26 @@ class HourFeatures:
         A row given again changes nothing. Raises `InvalidInput` for slots, metrics or times that cannot be."""
         self._buckets.update(slot, metric, time_ms, value)
 
-    def table(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = ()) -> Floats:
-        """Shape (rows, len(FEATURES)), NaN = missing. `t_ms`: one time for all rows or one a row. `usual`: metrics to look
-        at as if they had stayed at the patient's usual (`steady`), as an explanation does."""
-        found = np.empty((len(slots), len(FEATURES)), dtype=np.float32)
+    def table(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = (), *, feature_set: str = DAY) -> Floats:
+        """Shape (rows, columns of the feature set), NaN = missing. `t_ms`: one time for all rows or one a row. `usual`: metrics
+        to look at as if they had stayed at the patient's usual (`steady`), as an explanation does.
+
+        The columns of the stay know, of the past, only the hour before a patient's newest."""
+        found = np.empty((len(slots), len(FEATURE_SETS[feature_set])), dtype=np.float32)
         for at, hours, within_ms in self._hours(slots, t_ms):
-            found[at] = derive.table(_at_usual(hours, usual), within_ms)
+            steadied = _at_usual(hours, usual)
+            found[at, : len(FEATURES)] = derive.table(steadied, within_ms)
+            if feature_set == STAY:
+                found[at, len(FEATURES) :] = derive.stay(steadied, self._before(slots[at], hours.hour, usual))
         return found
 
-    def stay(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = ()) -> Floats:
-        """Shape (rows, len(STAY_FEATURES)), NaN = missing: what each vital was over the whole stay. `usual` as in `table`; the
-        hours before the 24 are left out for these metrics. Of the past, only the hour before a patient's newest can be asked."""
-        found = np.empty((len(slots), len(STAY_FEATURES)), dtype=np.float32)
-        for at, hours, _ in self._hours(slots, t_ms):
-            hour = int(np.broadcast_to(np.asarray(t_ms, dtype=np.int64), (len(slots),))[at[0]] // HOUR_MS)
-            before = self._buckets.before(slots[at], hour)
-            for metric in usual:
-                before.count[metric], before.sum[metric] = 0, 0
-                before.least[metric], before.most[metric] = np.inf, -np.inf
-            found[at] = derive.stay(_at_usual(hours, usual), before)
-        return found
+    def _before(self, slots: Index, hour: int, usual: Sequence[int]) -> Before:
+        """The hours before the 24; none of the metrics that are looked at as usual."""
+        before = self._buckets.before(slots, hour)
+        for metric in usual:
+            before.count[metric], before.sum[metric] = 0, 0
+            before.least[metric], before.most[metric] = np.inf, -np.inf
+        return before
 
     def sequence(self, slots: Index, t_ms: int | Longs, usual: Sequence[int] = ()) -> Floats:
         """Shape (rows, 24, len(CHANNELS)), oldest hour first, no NaN: the mask channels say what was measured. `usual` as

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from contracts.registry import Stage
@@ -30,9 +30,11 @@ class Wanted:
     versions: tuple[str, ...]
 
 
-def choose(changes: Iterable[Moved], shipped: Iterable[Version]) -> tuple[Wanted, ...]:
-    """What `changes` put in force, by name. A model that the registry does not know is served in its newest shipped version;
-    of one that it knows, what the registry says holds alone."""
+def choose(
+    changes: Iterable[Moved], shipped: Iterable[Version], shadows: Collection[str] = ()
+) -> tuple[Wanted, ...]:
+    """What `changes` put in force, by name. A model that the registry does not know is served in its newest shipped version,
+    as a shadow when it is one of `shadows`; of one that it knows, what the registry says holds alone."""
     by_name: dict[str, list[Moved]] = {}
     for change in changes:
         by_name.setdefault(change.name, []).append(change)
@@ -45,6 +47,9 @@ def choose(changes: Iterable[Moved], shipped: Iterable[Version]) -> tuple[Wanted
             found += _of_registry(name, by_name[name])
         else:
             newest, *older = reversed(ships[name])
+            if name in shadows:
+                found.append(Wanted(name=name + SHADOW, model=name, versions=(newest,)))
+                continue
             found.append(Wanted(name=name, model=name, versions=(newest, *older)))
     return tuple(found)
 

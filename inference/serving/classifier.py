@@ -7,7 +7,7 @@ with every vital at its usual; vitals that hold the score down have no part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,7 +48,7 @@ class Classifier:
         """What the model looks at of these patients at these times, before scaling."""
         if self.manifest.input == "sequence":
             return hours.sequence(slots, t_ms, usual)
-        return hours.table(slots, t_ms, usual)
+        return hours.table(slots, t_ms, usual, feature_set=self.manifest.feature_set)
 
     def score(self, call: Call, features: Floats) -> Floats:
         """The probability at the horizon of the score, shape (rows,); NaN where the graph answered nonsense."""
@@ -61,15 +61,28 @@ class Classifier:
         # An infinite logit is no certainty, it is an overflow.
         return np.where(np.isfinite(logit), probability, np.nan).astype(np.float32)
 
-    def explain(self, call: Call, hours: HourFeatures, slots: Index, t_ms: Longs, score: Floats) -> Explained:
-        """Why these rows have their scores; one batch of all vitals of all rows, and one more row each for the base."""
-        rows, vitals = len(slots), len(self._vitals)
-        left_out = [(int(place),) for place in self._places] + [tuple(int(place) for place in self._places)]
+    @property
+    def left_out(self) -> tuple[tuple[int, ...], ...]:
+        """What an explanation leaves out: each vital of the model, as its index in the feature set, and at last all of them."""
+        each = tuple(int(place) for place in self._places)
+        return (*((place,) for place in each), each)
+
+    def without(
+        self, call: Call, hours: HourFeatures, slots: Index, t_ms: Longs, left_out: Sequence[tuple[int, ...]]
+    ) -> Floats:
+        """Scores with vitals at their usual, shape (left_out, rows); one batch of all."""
         found = self.score(call, np.concatenate([self.features(hours, slots, t_ms, usual) for usual in left_out]))
-        without = found.reshape(vitals + 1, rows)
-        drop = np.maximum(np.nan_to_num(score[None] - without[:vitals], nan=0.0), 0)
+        return found.reshape(len(left_out), len(slots))
+
+    def explain(self, call: Call, hours: HourFeatures, slots: Index, t_ms: Longs, score: Floats) -> Explained:
+        """Why these rows have their scores."""
+        return self.explained(score, self.without(call, hours, slots, t_ms, self.left_out))
+
+    def explained(self, score: Floats, without: Floats) -> Explained:
+        """Parts of `score`, shape (rows,), from the scores without what `left_out` names."""
+        drop = np.maximum(np.nan_to_num(score[None] - without[:-1], nan=0.0), 0)
         total = drop.sum(axis=0)
-        to_explain = np.maximum(np.nan_to_num(score - without[vitals], nan=0.0), 0)
+        to_explain = np.maximum(np.nan_to_num(score - without[-1], nan=0.0), 0)
         to_explain = np.where(total > _TINY, to_explain, np.float32(0))
         part = drop * (to_explain / np.where(total > _TINY, total, np.float32(1)))
         return Explained(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from contracts.errors import InvalidInput
 from inference.bundles import Bundle, load_bundle
 
 SHIPPED: Final = Path(__file__).parents[1] / "models"
+STAGES: Final = "stages.toml"
 _VERSION: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,2}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -25,6 +27,13 @@ class Folders:
     def shipped(self) -> list[tuple[str, str]]:
         """Name and version of every bundle of the release."""
         return [(path.parent.name, path.name) for path in sorted(self._shipped.glob("*/*")) if _is_one(path)]
+
+    def shadows(self) -> frozenset[str]:
+        """Models of the release that start as shadows, because they do not pass a written gate; `stages.toml` says which one."""
+        path = self._shipped / STAGES
+        if not path.is_file():
+            return frozenset()
+        return frozenset(tomllib.loads(path.read_text(encoding="utf-8")).get("shadow", {}))
 
     def path(self, name: str, version: str) -> Path:
         """Where this version lies, or where a registered one would."""

@@ -10,22 +10,23 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from inference.bundles import MANIFEST, Manifest
-from inference.features import CHANNELS, FEATURE_SET, FEATURES, METRICS
+from inference.features import CHANNELS, FEATURE_SETS, METRICS
 
 Floats = npt.NDArray[np.float32]
 
-NAMES: Final[dict[str, tuple[str, ...]]] = {"table": FEATURES, "sequence": CHANNELS, "step": METRICS}
+_SAME_IN_ALL: Final[dict[str, tuple[str, ...]]] = {"sequence": CHANNELS, "step": METRICS}
 
 
 class Inputs:
     """What one model is given. Raises `InvalidInput` when its manifest asks for what the stream does not have."""
 
     def __init__(self, manifest: Manifest) -> None:
-        if manifest.feature_set != FEATURE_SET:
-            raise InvalidInput(f"{MANIFEST} feature_set", f"is {manifest.feature_set}, and this release makes {FEATURE_SET}")
+        if manifest.input != "members" and manifest.feature_set not in FEATURE_SETS:
+            sets = ", ".join(FEATURE_SETS)
+            raise InvalidInput(f"{MANIFEST} feature_set", f"is {manifest.feature_set}, and this release makes {sets}")
         if manifest.input == "sequence" and manifest.steps != 24:
             raise InvalidInput(f"{MANIFEST} steps", "must be 24 hours for a sequence of this feature set")
-        have = {name: place for place, name in enumerate(NAMES[manifest.input])}
+        have = {name: place for place, name in enumerate(_names(manifest))}
         for column in manifest.inputs:
             if column.name not in have:
                 raise InvalidInput(f"{MANIFEST} inputs", f"asks for {column.name!r}, which the stream does not have")
@@ -46,9 +47,15 @@ class Inputs:
         return np.ascontiguousarray(scaled, dtype=np.float32)
 
 
+def _names(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.input == "members":
+        return tuple(column.name for column in manifest.inputs)
+    return FEATURE_SETS[manifest.feature_set] if manifest.input == "table" else _SAME_IN_ALL[manifest.input]
+
+
 def places_of(metrics: Sequence[str]) -> npt.NDArray[np.intp]:
     """The index of each vital in the feature set. Raises `InvalidInput` for one that is not in it."""
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown:
-        raise InvalidInput(f"{MANIFEST} inputs", f"is made of {unknown[0]}, which is not in {FEATURE_SET}")
+        raise InvalidInput(f"{MANIFEST} inputs", f"is made of {unknown[0]}, which no feature set holds")
     return np.array([METRICS.index(metric) for metric in metrics], dtype=np.intp)

@@ -10,7 +10,7 @@ from inference.serving.backend import Backend
 
 def open_backend(bundle: Bundle, choice: Literal["onnx", "native"] = "onnx") -> Backend:
     """Raises `InvalidInput` for a bundle that cannot be opened, and `VigilError` when a framework is not installed."""
-    if choice == "onnx":
+    if choice == "onnx" or bundle.manifest.framework == "onnx":
         from inference.serving.onnx_runtime import OnnxBackend
 
         return OnnxBackend(bundle)

@@ -132,7 +132,8 @@ class Shelf:
         _log.info("models chosen", version=version, models=[served.name for served in self._lineups[version].models])
 
     def _publish(self, version: int, found: Registered) -> None:
-        models = tuple(self._served(wanted, found) for wanted in choose(found.changes, self._folders.shipped()))
+        chosen = choose(found.changes, self._folders.shipped(), self._folders.shadows())
+        models = tuple(self._served(wanted, found) for wanted in chosen)
         with self._changed:
             before = self._lineups.get(version)
             if before is None or before.models != models:

@@ -7,67 +7,31 @@ the hours they belong to, and are not scored again: what a model said at ten o'c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from contracts.canary import CANARIES
 from contracts.errors import InvalidInput
-from contracts.frames import Labels, constant
-from contracts.scores import STATUSES, Scores, Status
-from contracts.windows import SHORT_MS, Windows
+from contracts.frames import constant
+from contracts.scores import Scores
+from contracts.windows import Windows
 from inference.features import FEATURES, METRICS, HourFeatures
 from inference.features.live import rows_of, whole_minutes
 from inference.patients import Patients
+from inference.serving import members
+from inference.serving.answers import FAILED, OK, Answer, Minute, Worked, answer, lowest
 from inference.serving.backend import Floats, ModelFailed
-from inference.serving.classifier import fresh
 from inference.serving.forecaster import Forecaster, dense
-from inference.serving.inputs import places_of
 from inference.serving.lineup import Lineup, Loaded, Served
 from inference.windows import rows_where
 
-Index = npt.NDArray[np.intp]
-
 _FORMAT: Final = 1
-_OK, _NOT_READY, _INSUFFICIENT, _FAILED = (
-    STATUSES.index(s) for s in (Status.OK, Status.NOT_READY, Status.INSUFFICIENT, Status.FAILED)
-)
 _DELTA: Final = np.array([FEATURES.index(f"{metric}.delta") for metric in METRICS], dtype=np.intp)
 _LEVEL: Final = np.array([FEATURES.index(f"{metric}.level") for metric in METRICS], dtype=np.intp)
 _NOTHING: Final = Lineup(version=-1, models=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Minute:
-    """The patients with a window that ends at `end_ms`. `values`: shape (rows, metrics), NaN = missing."""
-
-    end_ms: int
-    patient: Labels
-    slots: Index
-    minutes: npt.NDArray[np.int32]
-    values: Floats
-
-    @property
-    def times(self) -> npt.NDArray[np.int64]:
-        return np.full(len(self.slots), self.end_ms, dtype=np.int64)
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What one bundle says about the rows of a minute; NaN where it says nothing valid. `known`: share of its vitals that are
-    fresh. `asked`: its graph was run. `unexplained`: why it could not say where its scores come from."""
-
-    score: Floats
-    status: npt.NDArray[np.uint8]
-    contribution: dict[str, Floats]
-    known: Floats | None = None
-    asked: bool = True
-    unexplained: str = ""
 
 
 class TrainedModels:
@@ -139,104 +103,58 @@ class TrainedModels:
         slots = slots[new]
         self._seen_ms[slots] = end_ms
         self._minutes[slots] += 1
-        minute = _Minute(
+        minute = Minute(
             end_ms=end_ms,
             patient=windows.patient.take(new),
             slots=slots,
             minutes=self._minutes[slots],
             values=values[new],
         )
-        tables: dict[str, Floats] = {}
-        for served in self._lineup.models:
-            yield self._score(served, minute, tables)
+        worked = Worked()
+        for served in members.members_first(self._lineup.models):
+            yield self._score(served, minute, worked)
 
-    def _score(self, served: Served, minute: _Minute, tables: dict[str, Floats]) -> Scores:
+    def _score(self, served: Served, minute: Minute, worked: Worked) -> Scores:
         """By the first of the chain that answers. What stands before it failed, and that is said with the score."""
         reasons = [served.trouble] if served.trouble else []
+        known = Worked(tables=worked.tables, said=dict(members.heard(served.name, worked.said)))
         for loaded in served.chain:
             try:
-                answer = self._answer(loaded, minute, tables)
+                found = self._answer(loaded, minute, known)
             except ModelFailed as error:
                 reasons.append(f"version {loaded.bundle.manifest.version} {error}")
                 continue
-            if not answer.asked:  # nobody had enough data: that says nothing about the model
-                return self._scores(served, loaded, minute, answer)
-            if answer.unexplained:
-                reasons.append(f"version {loaded.bundle.manifest.version} {answer.unexplained} when asked for reasons")
-            elif np.any(answer.status == _FAILED):
+            if loaded.bundle.manifest.kind in members.KINDS:
+                worked.said[served.name] = members.Said(loaded=loaded, score=found.score)
+            if not found.asked:  # nobody had enough data: that says nothing about the model
+                return self._scores(served, loaded, minute, found)
+            if found.unexplained:
+                reasons.append(f"version {loaded.bundle.manifest.version} {found.unexplained} when asked for reasons")
+            elif np.any(found.status == FAILED):
                 reasons.append(f"version {loaded.bundle.manifest.version} gave answers that are no numbers")
             elif reasons:
                 reasons.append(f"version {loaded.bundle.manifest.version} stands in")
             self._trouble[served.name] = "; ".join(reasons)
-            return self._scores(served, loaded, minute, answer)
+            return self._scores(served, loaded, minute, found)
         self._trouble[served.name] = "; ".join([*reasons, "there are no scores"])
-        failed = _Answer(
+        failed = Answer(
             score=np.full(len(minute.slots), np.nan, dtype=np.float32),
-            status=np.full(len(minute.slots), _FAILED, dtype=np.uint8),
+            status=np.full(len(minute.slots), FAILED, dtype=np.uint8),
             contribution={},
         )
         return self._scores(served, None, minute, failed)
 
-    def _answer(self, loaded: Loaded, minute: _Minute, tables: dict[str, Floats]) -> _Answer:
-        manifest = loaded.bundle.manifest
-        vitals = places_of(manifest.vitals)
-        there = fresh(self._hours, minute.slots, minute.times, vitals)
-        enough = there >= max(1, math.ceil(manifest.coverage * len(vitals)))
-        known = (there / np.float32(len(vitals))).astype(np.float32)
-        if loaded.classifier is None:
-            return self._surprise(loaded, minute, enough, known)
-        ready = minute.minutes >= manifest.ready_minutes
-        status = np.where(~enough, _INSUFFICIENT, np.where(ready, _OK, _NOT_READY)).astype(np.uint8)
-        score = np.full(len(status), np.nan, dtype=np.float32)
-        ok = np.flatnonzero(status == _OK)
-        if not len(ok):
-            return _Answer(score=score, status=status, contribution={}, known=known, asked=False)
-        if manifest.input not in tables:
-            tables[manifest.input] = loaded.classifier.features(self._hours, minute.slots, minute.times)
-        score[ok] = loaded.classifier.score(loaded.runner.run, tables[manifest.input][ok])
-        _judge(loaded, score, status, ok)
-        answer = _Answer(score=score, status=status, contribution={}, known=known)
-        high = np.flatnonzero((status == _OK) & (score >= _lowest(loaded)))
-        if len(high):
-            try:
-                explained = loaded.classifier.explain(
-                    loaded.runner.run, self._hours, minute.slots[high], minute.times[high], score[high]
-                )
-            except ModelFailed as error:  # a score without its reasons is worth more than none
-                answer.unexplained = str(error)
-                return answer
-            for metric, part in explained.contribution.items():
-                answer.contribution[metric] = np.zeros(len(status), dtype=np.float32)
-                answer.contribution[metric][high] = part
-        return answer
+    def _answer(self, loaded: Loaded, minute: Minute, worked: Worked) -> Answer:
+        forecaster = self._forecasters.get(loaded.bundle.digest)
+        if forecaster is not None:
+            forecaster.fit(len(self._patients))
+        return answer(loaded, minute, worked, self._hours, forecaster)
 
-    def _surprise(self, loaded: Loaded, minute: _Minute, enough: npt.NDArray[np.bool_], known: Floats) -> _Answer:
-        manifest = loaded.bundle.manifest
-        assert manifest.forecast is not None, "checked by the manifest of a forecaster"
-        forecaster = self._forecasters[loaded.bundle.digest]
-        forecaster.fit(len(self._patients))
-        number = minute.end_ms // SHORT_MS
-        found = forecaster.step(loaded.runner.run, minute.slots, number, minute.values)
-        ready = (found.steps >= manifest.forecast.warm_steps) & ~np.isnan(found.parts).all(axis=0)
-        if not found.valid.any():
-            raise loaded.runner.failed("gave answers that are no numbers")
-        status = np.where(~enough, _INSUFFICIENT, np.where(ready, _OK, _NOT_READY)).astype(np.uint8)
-        status[~found.valid] = _FAILED
-        ok = status == _OK
-        parts = np.where(ok[None], np.nan_to_num(found.parts, nan=0.0), np.float32(0)).astype(np.float32)
-        total = np.zeros(len(status), dtype=np.float32)
-        for part in parts:  # one after the other: a library's blocked sum may round by who stands beside whom
-            total += part
-        score = np.where(ok, total, np.float32(np.nan)).astype(np.float32)
-        _judge(loaded, score, status, np.flatnonzero(ok))
-        contribution = dict(zip(manifest.forecast.metrics, parts, strict=True))
-        return _Answer(score=score, status=status, contribution=contribution, known=known)
-
-    def _scores(self, served: Served, loaded: Loaded | None, minute: _Minute, answer: _Answer) -> Scores:
+    def _scores(self, served: Served, loaded: Loaded | None, minute: Minute, answer: Answer) -> Scores:
         deviation: dict[str, Floats] = {}
         value: dict[str, Floats] = {}
         if loaded is not None:
-            high = np.flatnonzero((answer.status == _OK) & (answer.score >= _lowest(loaded)))
+            high = np.flatnonzero((answer.status == OK) & (answer.score >= lowest(loaded)))
             if len(high):
                 table = self._hours.table(minute.slots[high], minute.times[high])
                 for metric in answer.contribution:
@@ -268,7 +186,7 @@ class TrainedModels:
                     patient=constant(CANARIES[self._partition], 1),
                     window_end_ms=np.array([end_ms], dtype=np.int64),
                     score=np.full(1, np.nan, dtype=np.float32),
-                    status=np.full(1, _FAILED, dtype=np.uint8),
+                    status=np.full(1, FAILED, dtype=np.uint8),
                     contribution={},
                     deviation={},
                     trouble=trouble,
@@ -326,18 +244,3 @@ class _Snapshot(msgspec.Struct):
     minutes: bytes
     hours: bytes
     forecasters: dict[str, bytes]
-
-
-def _lowest(loaded: Loaded) -> float:
-    """The lowest score that the bundle calls an alarm; without one nothing is explained."""
-    return min(loaded.bundle.manifest.thresholds.values(), default=math.inf)
-
-
-def _judge(loaded: Loaded, score: Floats, status: npt.NDArray[np.uint8], ok: Index) -> None:
-    """Mark rows without a valid answer, and let the guard know. Raises `ModelFailed` when there is no valid answer at all."""
-    bad = ok[~np.isfinite(score[ok])]
-    if len(bad) and len(bad) == len(ok):
-        raise loaded.runner.failed("gave answers that are no numbers")
-    status[bad], score[bad] = _FAILED, np.nan
-    if not len(bad):
-        loaded.runner.worked()

@@ -85,10 +85,11 @@ def classifier_card(manifest: Manifest, *, smoke: bool = False) -> str:
         f"{', '.join(manifest.vitals)}. No age, no sex, no hour of stay, no laboratory value. Missing stays missing.",
         "",
         f"**Trained on** {training.data} ({training.licence}; {training.citation}): {training.rows:,} hours of "
-        f"{training.patients:,} patients of intensive care, seed {training.seed}. Another fifth of the patients calibrated it, "
-        "and the last fifth was never looked at.",
+        f"{training.patients:,} patients of intensive care, seed {training.seed}. A first fit on three quarters of them was "
+        "stopped and calibrated on the rest, its *validation patients*; then all of them taught the weights that ship. A fifth "
+        "of the patients of the recording was never looked at.",
         "",
-        "**On validation patients**, as printed by the command below:",
+        "**The first fit on validation patients**, as printed by the command below:",
         "",
         "| horizon | AUROC | AUPRC | prevalence |",
         "| --- | --- | --- | --- |",
@@ -104,6 +105,53 @@ def classifier_card(manifest: Manifest, *, smoke: bool = False) -> str:
         "**Known limits.** One group of hospitals, charted hourly: live, a minute's median stands for what was charted. How "
         "often a nurse measured is among the inputs and follows the practice of that site. Expect to lose at another site. "
         "Skin tone, children and pregnancy cannot be judged with this data.",
+        "",
+        f"    {training.command}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def ensemble_card(manifest: Manifest) -> str:
+    """The card of an ensemble, Markdown."""
+    training, metrics = manifest.training, manifest.metrics
+    members = [
+        f"| `{column.name}` {manifest.architecture[column.name]} | {metrics[f'validation_auroc_{column.name}']:.3f} |"
+        for column in manifest.inputs
+    ]
+    thresholds = [f"| {budget} | {value:.4f} |" for budget, value in manifest.thresholds.items()]
+    horizon = manifest.score_horizon_h
+    lines = [
+        f"# {manifest.name} {manifest.version}",
+        "",
+        f"{manifest.summary} The score is a calibrated probability.",
+        "",
+        f"**Intended use.** Ranks adults in monitored beds by risk, beside NEWS2 and the rules. {_WHAT_IT_IS_NOT}",
+        "",
+        "**How.** The mean of the logits of the members that have a score, calibrated for exactly those: a member that fails, or",
+        "that was taken out, costs a little and not everything. Without any member there is no score. Members are the champions",
+        "of these names; the versions below are those it was calibrated with.",
+        "",
+        f"**Calibrated on** {training.data} ({training.licence}; {training.citation}), on what the members said of the",
+        f"validation patients before these taught them; {training.patients:,} patients taught or calibrated a member. A fifth of",
+        "the patients of the recording was never looked at.",
+        "",
+        "**On validation patients**, as printed by the command below:",
+        "",
+        f"| | AUROC, {horizon:g} h |",
+        "| --- | --- |",
+        *members,
+        f"| all together | {metrics[f'validation_auroc_{horizon:g}h']:.3f} |",
+        "",
+        f"AUPRC {metrics[f'validation_auprc_{horizon:g}h']:.3f} at a prevalence of "
+        f"{metrics[f'validation_prevalence_{horizon:g}h']:.4f}. These patients calibrated it, so the figures are a little "
+        "too good; those of the locked patients are in `docs/models.md`.",
+        "",
+        "| alarms per patient-day (6 h refractory) | score |",
+        "| --- | --- |",
+        *thresholds,
+        "",
+        "**Known limits.** Those of its members: see their cards. One group of hospitals, charted hourly.",
         "",
         f"    {training.command}",
         "",

@@ -1,7 +1,8 @@
 """From a recording to the bundle of a classifier: rows, scaling, training, calibration, thresholds, export, card.
 
-Weights are fitted on training patients; early stopping, calibration and thresholds use validation patients; the last fifth of
-the patients is never touched (`inference.datasets.split`).
+A first fit on training patients is stopped early, calibrated and given its thresholds on validation patients. The weights that
+ship are fitted once more, on both, for as many epochs, and keep that calibration: nobody is left who could calibrate them
+better. The last fifth of the patients is never touched (`inference.datasets.split`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from inference.datasets.split import Part, members, share
 from inference.evaluate.ranking import auprc, auroc
 from inference.features import FEATURE_SET, HOURS
 from inference.nets import NETS, Floats, Learner, Loss, Plan, load, native
-from inference.train import loop
+from inference.train import held_out, loop
 from inference.train.calibration import platt, probability
 from inference.train.card import classifier_card
 from inference.train.examples import HORIZONS_H, Examples, examples
@@ -52,7 +53,16 @@ class Material:
     scaling: Scaling | None
     columns: tuple[str, ...]
     patients: int
-    rows_sha256: str
+    everybody: int  # training and validation patients
+    rows_sha256: str  # of the rows of everybody
+
+    @property
+    def all(self) -> loop.Rows:
+        """Rows of training and of validation patients, a copy."""
+        return loop.Rows(
+            inputs=np.concatenate([self.training.inputs, self.validation.inputs]),
+            targets=np.concatenate([self.training.targets, self.validation.targets]),
+        )
 
 
 def thinned(recording: Recording, smoke: bool) -> Recording:
@@ -83,7 +93,8 @@ def material(recording: Recording, net: str) -> Material:
         scaling=scaling,
         columns=rows.columns,
         patients=int(in_training.sum()),
-        rows_sha256=training.sha256(),
+        everybody=len(recording.patients),
+        rows_sha256=rows.sha256(),
     )
 
 
@@ -156,6 +167,10 @@ def train(
     calibration, metrics = judged(logits, of.checked)
     for key, value in metrics.items():
         say(f"{key} {value:.4f}")
+    learner = load(net).learner(made)
+    loop.repeat(
+        learner, of.all, recipe.fit, lost=membership(of.columns), seed=seed, epochs=found.best_epoch + 1, say=say
+    )
     graph, weights = learner.onnx(), learner.weights()
     some = of.validation.inputs[:: max(1, len(logits) // _PARITY_ROWS)]
     off = parity(net, made, graph, weights, some)
@@ -185,8 +200,8 @@ def train(
             data=recording.name,
             licence=recording.licence,
             citation=recording.citation,
-            patients=of.patients,
-            rows=len(of.training.targets),
+            patients=of.everybody,
+            rows=len(of.training.targets) + len(of.checked),
             rows_sha256=of.rows_sha256,
             seed=seed,
             command=command,
@@ -194,9 +209,10 @@ def train(
         metrics={**metrics, "parity": off, "best_epoch": found.best_epoch + 1},
     )
     card = classifier_card(manifest, smoke=smoke)
-    return write_bundle(
-        folder, manifest, {"model.onnx": graph, NETS[net].weights: weights, "card.md": card.encode("utf-8")}
-    )
+    made_of = {"model.onnx": graph, NETS[net].weights: weights, "card.md": card.encode("utf-8")}
+    bundle = write_bundle(folder, manifest, made_of)
+    held_out.save(folder, held_out.of(logits[:, score], calibration[score], of.checked, score))
+    return bundle
 
 
 def columns_of(columns: tuple[str, ...], scaling: Scaling | None) -> tuple[Input, ...]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
 from inference.datasets.replay import feature_sequence, feature_table
-from inference.features import CHANNELS, FEATURES
+from inference.features import CHANNELS, FEATURE_SET, FEATURE_SETS
 
 Floats = npt.NDArray[np.float32]
 HORIZONS_H: Final = (1.0, 6.0, 24.0)
@@ -62,11 +62,11 @@ def examples(
     if not len(recording.moments):
         raise InvalidInput("data", "holds no moment at which a patient is to be scored")
     return Examples(
-        inputs=feature_table(recording) if kind == "table" else feature_sequence(recording),
+        inputs=feature_table(recording, FEATURE_SET) if kind == "table" else feature_sequence(recording),
         targets=targets(recording, horizons_h),
         patient=recording.moments.patient,
         time_ms=recording.moments.time_ms,
-        columns=FEATURES if kind == "table" else CHANNELS,
+        columns=FEATURE_SETS[FEATURE_SET] if kind == "table" else CHANNELS,
     )
 
 

@@ -117,6 +117,21 @@ def train(
     )
 
 
+def boosted(
+    table: Floats,
+    labels: npt.NDArray[np.uint8],
+    seed: int,
+    *,
+    recipe: Recipe,
+    rounds: int,
+    threads: int = 1,
+) -> Trees:
+    """Trees of all rows, for a number of rounds that another training has found."""
+    seen = (labels == 1) | (np.random.default_rng(seed).random(len(labels)) < recipe.negatives)
+    text = _boosted(table, labels, seen, recipe, rounds, seed, threads)
+    return Trees(text=text, rounds=rounds, offset=float(np.log(recipe.negatives)))
+
+
 def _held_back(
     labels: npt.NDArray[np.uint8], groups: npt.NDArray[np.int32], share: float, rng: np.random.Generator
 ) -> npt.NDArray[np.int32]:

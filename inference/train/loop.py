@@ -66,28 +66,16 @@ def fit(
         learner.load_state(found.now)
         history, best, first, best_state = list(found.history), found.best_epoch, found.epoch, found.best
         say(f"goes on after epoch {first} of {how.epochs}")
-    per_epoch = max(1, len(_drawn(training.targets, how, seed, 0)) // how.batch)
     last = how.epochs if epochs_now is None else min(how.epochs, first + epochs_now)
     for epoch in range(first, last):
         if history and epoch - best > how.patience:
             say(f"no gain for {how.patience} epochs: ends at epoch {epoch}")
             break
-        learner.begin(epoch)
-        draw = np.random.default_rng([seed, epoch])
-        order = _drawn(training.targets, how, seed, epoch)
-        draw.shuffle(order)
-        losses = []
-        for k in range(per_epoch):
-            rows = np.sort(order[k * how.batch : (k + 1) * how.batch])
-            if len(rows) < 2:
-                break
-            inputs = _with_lost(training.inputs[rows], lost, how.lost_vital, draw)
-            rate = how.learning_rate * _rate((epoch * per_epoch + k + 1) / (how.epochs * per_epoch))
-            losses.append(learner.step(inputs, training.targets[rows], rate))
+        loss = _epoch(learner, training, how, lost, seed, epoch)
         history.append(ranking(learner.logits(validation.inputs), validation.targets))
         if history[-1] >= max(history):
             best, best_state = epoch, learner.state()
-        say(f"epoch {epoch + 1}/{how.epochs}: loss {np.mean(losses):.4f}, validation AUROC {history[-1]:.4f}")
+        say(f"epoch {epoch + 1}/{how.epochs}: loss {loss:.4f}, validation AUROC {history[-1]:.4f}")
         if keep is not None:
             checkpoint.save(
                 keep,
@@ -98,6 +86,42 @@ def fit(
             )  # fmt: skip
     learner.load_state(best_state)
     return Fitted(best_epoch=best, history=tuple(history))
+
+
+def repeat(
+    learner: Learner,
+    rows: Rows,
+    how: Fit,
+    *,
+    lost: npt.NDArray[np.bool_],
+    seed: int,
+    epochs: int,
+    say: Say = lambda _: None,
+) -> None:
+    """Train a fresh `learner` for as many epochs as a fit with validation patients found best, now that these teach too."""
+    for epoch in range(epochs):
+        loss = _epoch(learner, rows, how, lost, seed, epoch)
+        say(f"epoch {epoch + 1}/{epochs} on all of them: loss {loss:.4f}")
+
+
+def _epoch(
+    learner: Learner, rows: Rows, how: Fit, lost: npt.NDArray[np.bool_], seed: int, epoch: int
+) -> float:
+    """The mean loss. The learning rate is that of this epoch among all of `how`, wherever training ends."""
+    learner.begin(epoch)
+    draw = np.random.default_rng([seed, epoch])
+    order = _drawn(rows.targets, how, seed, epoch)
+    draw.shuffle(order)
+    per_epoch = max(1, len(order) // how.batch)
+    losses = []
+    for k in range(per_epoch):
+        some = np.sort(order[k * how.batch : (k + 1) * how.batch])
+        if len(some) < 2:
+            break
+        inputs = _with_lost(rows.inputs[some], lost, how.lost_vital, draw)
+        rate = how.learning_rate * _rate((epoch * per_epoch + k + 1) / (how.epochs * per_epoch))
+        losses.append(learner.step(inputs, rows.targets[some], rate))
+    return float(np.mean(losses))
 
 
 def ranking(logits: Floats, targets: Floats) -> float:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.errors import InvalidInput, VigilError
 from inference.datasets.folders import read_folder
 from inference.train import classifier
-from inference.train.models import MODELS, net_of
+from inference.train.models import MEMBERS, MODELS, net_of
 from inference.train.recipe import read_recipe
 from inference.train.search import search
 
@@ -59,6 +59,8 @@ def make(order: Order, say: Say) -> Path:
     folder = order.out / order.name / (order.version or _next(order.out / order.name))
     if folder.exists():
         raise InvalidInput("version", "exists already: a version of a model never changes, take the next one")
+    if net == "ensemble":
+        return _together(order, folder, say)
     keep = order.out / order.name / "checkpoint.safetensors"
     say(f"reading {order.data.name}")
     recording = read_folder(order.data)
@@ -83,10 +85,26 @@ def make(order: Order, say: Say) -> Path:
     return folder
 
 
+def _together(order: Order, folder: Path, say: Say) -> Path:
+    """The ensemble of the newest of each member in `out`. One that is not there, or was taught by validation patients and has not
+    kept what it said of them before, is trained first."""
+    from inference.train import ensemble, held_out
+
+    members = []
+    for name in MEMBERS:
+        there = order.out / name / _newest(order.out / name)
+        if not there.is_dir() or not (held_out.kept(there) or held_out.ask(there, read_folder(order.data))):
+            say(f"{name} is trained first")
+            there = make(replace(order, name=name, version="", resume=False), say)
+        members.append(there)
+    ensemble.train(order.name, members, folder, seed=order.seed, command=order.command, say=say)
+    return folder
+
+
 def look_for_better(order: Order, trials: int, say: Say) -> Iterator[str]:
     """The lines to put into the recipe's file, when a search found better numbers."""
     net = net_of(order.name)
-    if net in ("lightgbm", "torch_gru"):
+    if net in ("lightgbm", "torch_gru", "ensemble"):
         raise InvalidInput("search", f"is for the classifiers, and {order.name} is none of them")
     recipe = read_recipe(net)
     say(f"reading {order.data.name}")
@@ -100,5 +118,10 @@ def look_for_better(order: Order, trials: int, say: Say) -> Iterator[str]:
 
 def _next(folder: Path) -> str:
     """The version after the newest whole number in `folder`."""
+    return str(int(_newest(folder)) + 1)
+
+
+def _newest(folder: Path) -> str:
+    """The newest version that is a whole number; 0 when there is none."""
     have = [int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal()] if folder.is_dir() else []
-    return str(max(have, default=0) + 1)
+    return str(max(have, default=0))

@@ -15,9 +15,12 @@ from inference.datasets.recording import HOUR_MS, Recording, Values
 
 Floats = npt.NDArray[np.float32]
 
-PARTS: Final = ("last", "age_h", "change", "min", "max", "mean", "count")
+PARTS: Final = ("last", "age_h", "change", "min", "max", "mean", "count", "first", "std", "mean_12h", "count_12h")
 """Of one metric since the beginning of the record: newest value, its age, its change from the one before, the lowest, the
-highest, the mean, and how many there were (0 when none; all others NaN then)."""
+highest, the mean, how many there were, the first, the standard deviation (of two or more); and of what was received in the last
+12 hours the mean and how many. Counts are 0 when there is none, all others NaN then."""
+
+RECENT_H: Final = 12
 
 
 def series_table(
@@ -48,6 +51,7 @@ def _of_metric(recording: Recording, values: Values) -> Floats:
     end = np.searchsorted(axis, moments.patient.astype(np.int64) * width + (moments.time_ms - origin), side="right")
     count = end - start
     found[:, 6] = count
+    found[:, 10] = 0
     there = np.flatnonzero(count > 0)
     if not len(there):
         return found
@@ -58,8 +62,20 @@ def _of_metric(recording: Recording, values: Values) -> Floats:
     found[there[second], 2] = value[last[second]] - value[last[second] - 1]
     found[there, 3] = _running(np.minimum, value, patient)[last]
     found[there, 4] = _running(np.maximum, value, patient)[last]
-    total = np.concatenate([[0.0], np.cumsum(value)])
-    found[there, 5] = (total[last + 1] - total[first]) / count[there]
+    off = value - value.mean()  # small numbers lose less in the squares
+    total, squares = (np.concatenate([[0.0], np.cumsum(column)]) for column in (off, off * off))
+    mean = (total[last + 1] - total[first]) / count[there]
+    found[there, 5] = mean + value.mean()
+    found[there, 7] = value[first]
+    variance = (squares[last + 1] - squares[first]) / count[there] - mean * mean
+    found[there, 8] = np.where(second, np.sqrt(np.maximum(variance, 0)), np.nan)
+    since = np.maximum(moments.time_ms - RECENT_H * HOUR_MS - origin, -1)
+    recent = np.searchsorted(axis, moments.patient.astype(np.int64) * width + since, side="right")[there]
+    recent = np.maximum(recent, first)
+    many = end[there] - recent
+    found[there, 10] = many
+    some = many > 0
+    found[there[some], 9] = (total[last[some] + 1] - total[recent[some]]) / many[some] + value.mean()
     return found
 
 

@@ -112,5 +112,6 @@ def trees_graph(text: str) -> bytes:
 
 
 def _down(threshold: float) -> float:
-    single = np.float32(threshold)
+    with np.errstate(over="ignore"):  # "anything that is there" is the largest double, which is infinite in single
+        single = np.float32(threshold)
     return float(single if float(single) <= threshold else np.nextafter(single, np.float32(-np.inf)))

@@ -48,7 +48,7 @@ def test_the_rest_of_the_shipped_rules() -> None:
     limited = {v.name for v in CATALOGUE if v.limits.low is not None or v.limits.high is not None}
     assert set(rules.signal.metrics) == set(rules.implausible.metrics) == limited
     assert rules.implausible.priority is Priority.MEDIUM
-    assert [rule.model for rule in rules.scores] == ["personal_baseline", "news2", "deterioration_lightgbm"]
+    assert [rule.model for rule in rules.scores] == ["personal_baseline", "news2", "deterioration_torch_conv"]
     assert rules.silence.together == TogetherRule()
     assert rules.unchanging == UnchangingRule()
     assert rules.fault == FaultRule()

@@ -32,12 +32,13 @@ from contracts.frames import labels
 from contracts.vitals import BY_NAME
 from contracts.windows import SHORT_MS, Windows
 from inference.bundles import Bundle, load_bundle
-from inference.features import CHANNELS, FEATURES, METRICS, HourFeatures
+from inference.features import CHANNELS, FEATURE_SET, FEATURE_SETS, METRICS, HourFeatures
 from inference.serving.backend import BLOCK, Backend
 from inference.serving.folders import SHIPPED
 from inference.serving.forecaster import Forecaster
 from inference.serving.guard import Guard
 from inference.serving.lineup import Lineup, Loaded, Served, loaded
+from inference.serving.members import columns
 from inference.serving.opening import open_backend
 from inference.serving.trained import TrainedModels
 from tests.benchmarks.result import Result, figure
@@ -75,13 +76,15 @@ def run(given: argparse.Namespace, say: Say) -> Result:
             say(f"{path.parent.name} {path.name}: ONNX Runtime")
             _add(found, _alone(_one, path, "onnx", given.blocks))
             framework = frameworks[path]
+            if framework == "onnx":  # an ensemble has no framework of its own
+                continue
             if given.no_native or importlib.util.find_spec(_PACKAGES[framework]) is None:
                 continue
             say(f"{path.parent.name} {path.name}: {framework}")
             _add(rivals.setdefault(framework, {}), _alone(_one, path, "native", given.blocks))
         say("all models together, with their features")
         _add(found, _alone(_together, folders, given.patients))
-    missing = sorted({f for f in frameworks.values() if f not in rivals})
+    missing = sorted({f for f in frameworks.values() if f not in rivals and f != "onnx"})
     return Result(
         name="models",
         inputs={"batch": BLOCK, "blocks": given.blocks, "repeats": given.repeats, "patients": given.patients},
@@ -133,7 +136,7 @@ def _one(path: Path, choice: Any, blocks: int) -> dict[str, float]:
     figures[f"{name}_windows_per_core_second"] = blocks * BLOCK / max(used, 1e-9)
     figures[f"{name}_batch_ms"] = float(np.quantile(times, 0.5) * 1000)
     figures[f"{name}_batch_ms.p99"] = float(np.quantile(times, 0.99) * 1000)
-    if choice == "onnx" and bundle.manifest.kind != "forecaster":
+    if choice == "onnx" and bundle.manifest.kind not in ("forecaster", "ensemble"):
         figures[f"{name}_explained_per_core_second"] = _explaining(bundle, backend)
     return figures
 
@@ -170,6 +173,9 @@ def _call(bundle: Bundle, backend: Backend) -> Callable[[], object]:
     times = np.full(BLOCK, START_MS, dtype=np.int64)
     model = loaded(bundle, Guard(backend)).classifier
     assert model is not None, "it is no forecaster"
+    if bundle.manifest.kind == "ensemble":  # of members that have spoken already
+        said = {column.name: rng.random(BLOCK).astype(np.float32) for column in bundle.manifest.inputs}
+        return lambda: model.score(backend.run, columns(bundle.manifest, said, (BLOCK,)))
     features = model.features(hours, slots, times)
     return lambda: model.score(backend.run, features)
 
@@ -195,7 +201,8 @@ def _together(folders: list[Path], patients: int) -> dict[str, float]:
     hours = _hours(patients, rng)
     slots, used = np.arange(patients), time.process_time()
     for _ in range(3):
-        assert hours.table(slots, START_MS).shape == (patients, len(FEATURES))
+        table = hours.table(slots, START_MS, feature_set=FEATURE_SET)
+        assert table.shape == (patients, len(FEATURE_SETS[FEATURE_SET]))
         assert hours.sequence(slots, START_MS).shape == (patients, 24, len(CHANNELS))
     figures = {"features_rows_per_core_second": 3 * patients / (time.process_time() - used)}
     models = [_served(load_bundle(path)) for path in folders]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from contracts.frames import labels
 from contracts.registry import Stage
 from contracts.scores import Scores
 from inference.gates import Measured
+from inference.serving.choice import choose
 from inference.serving.folders import Folders
 from infra.runtime.series_sqlite import SqliteSeries
 from infra.runtime.settings import Settings
@@ -121,6 +123,26 @@ def test_a_newer_shipped_version_waits_as_a_candidate(engine: Engine, tmp_path: 
     classifier(tmp_path / "shipped" / "toy" / "1.1", version="1.1")  # the next release
     desk(engine, tmp_path)
     assert at(engine) == {"1": Stage.CHAMPION, "1.1": Stage.CANDIDATE}
+
+
+def test_a_champion_that_ships_no_more_makes_room_for_the_one_that_does(engine: Engine, tmp_path: Path) -> None:
+    classifier(tmp_path / "shipped" / "toy" / "1")
+    desk(engine, tmp_path)
+    shutil.rmtree(tmp_path / "shipped" / "toy" / "1")
+    classifier(tmp_path / "shipped" / "toy" / "2", version="2")  # the next release
+    desk(engine, tmp_path)
+    desk(engine, tmp_path)
+    assert at(engine) == {"1": Stage.RETIRED, "2": Stage.CHAMPION}
+
+
+def test_what_ships_without_passing_the_gates_begins_as_a_shadow(engine: Engine, tmp_path: Path) -> None:
+    classifier(tmp_path / "shipped" / "toy" / "1")
+    (tmp_path / "shipped" / "stages.toml").write_text('[shadow]\ntoy = "a group lies far below the rest"\n')
+    desk(engine, tmp_path)
+    assert at(engine) == {"1": Stage.SHADOW}
+    folders = Folders(tmp_path / "registered", tmp_path / "shipped")
+    (wanted,) = choose([], folders.shipped(), folders.shadows())  # where nobody has opened the registry yet
+    assert (wanted.name, wanted.model, wanted.versions) == ("toy.shadow", "toy", ("1",))
 
 
 def test_there_is_nothing_to_go_back_to(engine: Engine, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.errors import InvalidInput
 from contracts.frames import labels
 from contracts.windows import Windows
-from inference.features import CHANNELS, FEATURES, HOURS, METRICS, STAY_FEATURES, HourFeatures
+from inference.features import CHANNELS, DAY, FEATURE_SETS, FEATURES, HOURS, METRICS, STAY, HourFeatures
 from inference.features.layout import HOUR_MS
 from inference.features.live import rows_of
 
@@ -46,8 +46,12 @@ def one(features: HourFeatures, name: str, minutes: int, slot: int = 0) -> float
 
 def both(features: HourFeatures, minutes: int) -> tuple[bytes, bytes]:
     slots, t_ms = np.arange(PATIENTS), START + minutes * 60_000
-    stay = features.stay(slots, t_ms)
-    return features.table(slots, t_ms).tobytes() + stay.tobytes(), features.sequence(slots, t_ms).tobytes()
+    return features.table(slots, t_ms, feature_set=STAY).tobytes(), features.sequence(slots, t_ms).tobytes()
+
+
+def of_stay(features: HourFeatures, t_ms: int, usual: tuple[int, ...] = ()) -> dict[str, float]:
+    table = features.table(np.array([0]), t_ms, usual, feature_set=STAY)
+    return dict(zip(FEATURE_SETS[STAY], table[0].tolist(), strict=True))
 
 
 HR = METRICS.index("heart_rate")
@@ -181,10 +185,32 @@ def test_one_patient_alone_has_the_features_it_has_among_many(
     features = state(rows)
     slots = np.tile(np.arange(PATIENTS), len(minutes))
     times = np.repeat(START + np.array(minutes, dtype=np.int64) * 60_000, PATIENTS)
-    together = features.table(slots, times), features.sequence(slots, times)
+    together = features.table(slots, times, feature_set=STAY), features.sequence(slots, times)
     for i, (slot, t_ms) in enumerate(zip(slots, times, strict=True)):
-        assert features.table(np.array([slot]), int(t_ms)).tobytes() == together[0][i].tobytes()
+        assert features.table(np.array([slot]), int(t_ms), feature_set=STAY).tobytes() == together[0][i].tobytes()
         assert features.sequence(np.array([slot]), int(t_ms)).tobytes() == together[1][i].tobytes()
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=streams, usual=st.sets(st.integers(0, len(METRICS) - 1)))
+def test_the_stay_stands_behind_the_columns_of_the_day_and_changes_none_of_them(
+    rows: list[tuple[int, int, int, float]], usual: set[int]
+) -> None:
+    """So a bundle of `hours/1` is given the same bits as before there was a `hours/2`."""
+    assert FEATURE_SETS[STAY][: len(FEATURES)] == FEATURE_SETS[DAY]
+    features, slots = state(rows), np.arange(PATIENTS)
+    day = features.table(slots, START + 40 * HOUR_MS, tuple(usual))
+    stay = features.table(slots, START + 40 * HOUR_MS, tuple(usual), feature_set=STAY)
+    assert stay[:, : len(FEATURES)].tobytes() == day.tobytes()
+
+
+def test_a_vital_at_its_usual_has_no_stay_but_its_usual() -> None:
+    features = state([(0, HR, hour * 60, 60.0 + hour) for hour in range(20)])
+    give(features, [(0, HR, 30 * 60, 150.0)])
+    found = of_stay(features, START + 30 * HOUR_MS, (HR,))
+    usual = found["heart_rate.level"]
+    assert found["heart_rate.stay_min"] == found["heart_rate.stay_max"] == found["heart_rate.stay_mean"] == usual
+    assert found["heart_rate.stay_delta"] == found["heart_rate.change"] == 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -255,7 +281,7 @@ def test_the_stay_is_what_a_loop_over_its_hours_finds() -> None:
         if len(seen) < 2 or hour % 13:
             continue
         t_ms = START + hour * HOUR_MS + 3_000_000
-        found = dict(zip(STAY_FEATURES, features.stay(np.array([0]), t_ms)[0], strict=True))
+        found = of_stay(features, t_ms)
         assert found["heart_rate.stay_mean"] == pytest.approx(np.mean(seen), rel=1e-5)
         assert found["heart_rate.stay_min"] == min(seen)
         assert found["heart_rate.stay_max"] == max(seen)
@@ -266,11 +292,11 @@ def test_the_stay_is_what_a_loop_over_its_hours_finds() -> None:
 
 def test_a_silent_patient_keeps_the_stay_and_loses_the_level() -> None:
     features = state([(0, HR, 0, 60.0), (0, HR, 60, 80.0)])
-    found = dict(zip(STAY_FEATURES, features.stay(np.array([0]), START + 300 * HOUR_MS)[0], strict=True))
+    found = of_stay(features, START + 300 * HOUR_MS)
     assert found["heart_rate.stay_mean"] == 70
     assert np.isnan(found["heart_rate.stay_delta"])
     give(features, [(0, HR, 310 * 60, 100.0)])
-    found = dict(zip(STAY_FEATURES, features.stay(np.array([0]), START + 310 * HOUR_MS)[0], strict=True))
+    found = of_stay(features, START + 310 * HOUR_MS)
     assert found["heart_rate.stay_mean"] == 80
     assert found["heart_rate.stay_max"] == 100
 

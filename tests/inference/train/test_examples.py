@@ -11,7 +11,7 @@ from contracts.errors import InvalidInput
 from inference.datasets.folders import read_folder
 from inference.datasets.recording import HOUR_MS, NEVER_MS
 from inference.datasets.split import Part, members
-from inference.features import CHANNELS, FEATURES, HOURS
+from inference.features import CHANNELS, FEATURE_SET, FEATURE_SETS, HOURS
 from inference.train.examples import examples, targets
 from tests.inference.datasets.folders import mortality_folder, sepsis_folder
 
@@ -32,7 +32,7 @@ def test_a_horizon_holds_from_its_hours_before_the_event_on(tmp_path: Path) -> N
 def test_rows_come_in_the_order_of_moments_and_their_digest_shows_any_change(tmp_path: Path) -> None:
     recording = read_folder(sepsis_folder(tmp_path, patients=8))
     table, sequence = examples(recording, "table"), examples(recording, "sequence")
-    assert table.inputs.shape == (len(recording.moments), len(FEATURES))
+    assert table.inputs.shape == (len(recording.moments), len(FEATURE_SETS[FEATURE_SET]))
     assert sequence.inputs.shape == (len(recording.moments), HOURS, len(CHANNELS))
     assert table.sha256() == examples(recording, "table").sha256()
     table.targets[3, 0] = 1 - table.targets[3, 0]

@@ -86,6 +86,14 @@ def test_a_training_that_was_stopped_ends_at_the_same_weights(tmp_path: Path) ->
     assert len(found.history) == HOW.epochs
 
 
+def test_repeating_the_epochs_of_a_fit_on_its_rows_gives_its_weights() -> None:
+    fitted, repeated = Logistic(), Logistic()
+    found = train(fitted)
+    loop.repeat(repeated, rows(1), HOW, lost=LOST, seed=5, epochs=found.best_epoch + 1)
+    np.testing.assert_array_equal(repeated.weight, fitted.weight)
+    assert not np.array_equal(repeated.weight, Logistic().weight)
+
+
 def test_it_stops_without_gain_and_keeps_the_best_epoch() -> None:
     class Worse(Logistic):
         def step(self, inputs: Floats, targets: Floats, learning_rate: float) -> float:

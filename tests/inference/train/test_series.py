@@ -28,10 +28,15 @@ def test_each_part_is_what_a_loop_over_the_values_finds(recording: Recording) ->
         seen = of & (values.patient == moments.patient[row]) & (values.received_ms <= moments.time_ms[row])
         value, time_ms = values.value[seen], values.time_ms[seen]
         found = table[row, len(PARTS) :]
-        assert found[6] == len(value)
+        recent = value[values.received_ms[seen] > moments.time_ms[row] - 12 * HOUR_MS]
+        assert found[[6, 10]].tolist() == [len(value), len(recent)]
         if not len(value):
-            assert np.isnan(found[:6]).all()
+            assert np.isnan(np.delete(found, [6, 10])).all()
             continue
+        assert found[7] == value[0]
+        std = value.std() if len(value) > 1 else np.nan
+        assert found[8] == pytest.approx(std, nan_ok=True, rel=1e-4, abs=1e-4)
+        assert found[9] == pytest.approx(recent.mean() if len(recent) else np.nan, nan_ok=True, rel=1e-5)
         expected = [
             value[-1],
             (moments.time_ms[row] - time_ms[-1]) / HOUR_MS,
@@ -69,5 +74,6 @@ def test_a_metric_without_values_is_missing(tmp_path: Path) -> None:
     recording = read_folder(sepsis_folder(tmp_path, patients=2, hours=3))
     none = recording.values.take(recording.values.metric != recording.metrics.index("lactate"))
     _, table = series_table(replace(recording, values=none), ["lactate"])
-    assert np.isnan(table[:, :6]).all()
-    assert (table[:, 6] == 0).all()
+    counts = [PARTS.index("count"), PARTS.index("count_12h")]
+    assert (table[:, counts] == 0).all()
+    assert np.isnan(np.delete(table, counts, axis=1)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from inference.features import METRICS  # noqa: E402
 from inference.serving.backend import BLOCK  # noqa: E402
 from inference.serving.inputs import Inputs  # noqa: E402
 from inference.serving.opening import open_backend  # noqa: E402
-from inference.train import classifier, forecaster  # noqa: E402
+from inference.train import classifier, forecaster, models, run  # noqa: E402
 from inference.train.examples import examples  # noqa: E402
 from inference.train.graphs import opened  # noqa: E402
 from inference.train.recipe import parse_recipe, read_recipe  # noqa: E402
@@ -125,6 +126,25 @@ def test_the_command_trains_trees_and_takes_the_next_version(folder: Path, tmp_p
     )
     assert first["files"]["model.onnx"] == second["files"]["model.onnx"]
     assert str(folder) not in json.dumps(first)  # nothing of this machine
+
+
+def test_an_ensemble_trains_the_members_that_are_not_there_and_takes_those_that_are(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = {"one": "lightgbm", "two": "lightgbm", "both": "ensemble"}
+    monkeypatch.setattr(models, "MODELS", trees)
+    monkeypatch.setattr(run, "MEMBERS", ("one", "two"))
+    order = run.Order(name="one", data=folder, out=tmp_path)
+    run.make(order, lambda _: None)
+    said: list[str] = []
+    made = run.make(replace(order, name="both", seed=2), said.append)
+    assert "two is trained first" in said
+    assert "one is trained first" not in said
+    assert [p.name for p in (tmp_path / "one").iterdir()] == ["1"]
+    manifest = load_bundle(made).manifest
+    assert manifest.architecture == {"one": "1", "two": "1"}
+    assert manifest.training.command == "vigil train both --data sepsis2019b --seed 2"
+    assert manifest.training.patients == len(classifier.thinned(read_folder(folder), smoke=False).patients)
 
 
 def test_a_resumed_training_of_other_data_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -29,3 +29,15 @@ def test_every_row_gets_the_same_score(missing_in_training: bool) -> None:
     ours = opened(trees_graph(booster.model_to_string()))({"input": rows})["logits"][:, 0]
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert np.unique(ours).size > 100
+
+
+def test_a_split_between_missing_and_there_is_kept() -> None:
+    """Its threshold is infinite: whatever is there lies below it."""
+    train = table(0)
+    label = np.isnan(train[:, 4]).astype(int)
+    booster = lightgbm.train({"verbose": -1, "num_threads": 1, "objective": "binary"}, lightgbm.Dataset(train, label), 5)
+    assert "threshold=inf" in booster.model_to_string()
+    rows = np.array([[0, 0, 0, 0, v] for v in (np.nan, 3, -1e30, 3e38)], dtype=np.float32)
+    ours = opened(trees_graph(booster.model_to_string()))({"input": rows})["logits"][:, 0]
+    np.testing.assert_allclose(ours, booster.predict(rows, raw_score=True, num_threads=1), atol=1e-5)
+    assert ours[0] > ours[1] == ours[2] == ours[3]
