@@ -10,7 +10,7 @@ raised, however fast they are played. Several sets of rules may be judged in one
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from alerting.room import AlertRoom
 from alerting.rules.model import RuleSet
 from contracts.alarms import AlarmEvent
-from contracts.partitioning import partition_of
+from contracts.frames import Labels
 from contracts.readings import Readings, encode_readings
 from contracts.ticks import Tick, encode_tick
 from contracts.topics import ALARMS, ARROW_FRAME, CONTENT_TYPE, PARTITIONS, READINGS, SCORES, TICK, WINDOWS
@@ -133,9 +133,15 @@ class OfflineChain:
         )
 
     def _by_partition(self, windows: Windows) -> dict[int, Windows]:
-        names = windows.patient.names
-        of_row = np.array([partition_of(name, PARTITIONS) for name in names] or [0])[windows.patient.codes]
-        return {int(number): rows_where(windows, of_row == number) for number in np.unique(of_row)}
+        of_row = self._cache.of(windows.patient.names)[windows.patient.codes]
+        parts = {int(number): rows_where(windows, of_row == number) for number in np.unique(of_row)}
+        return {number: replace(part, patient=_used(part.patient)) for number, part in parts.items()}
+
+
+def _used(column: Labels) -> Labels:
+    """Without the names that no row uses: a frame holds patients of its partition alone."""
+    used, codes = np.unique(column.codes, return_inverse=True)
+    return Labels(codes=codes.astype(np.int32), names=tuple(column.names[code] for code in used.tolist()))
 
 
 def events(outputs: Sequence[Output]) -> list[AlarmEvent]:
