@@ -50,6 +50,10 @@ def backtest(
     surfaces: Annotated[
         list[str] | None, typer.Option("--surface", help="A limit to vary, such as spo2_low; may be given again.")
     ] = None,
+    equal: Annotated[
+        list[str] | None,
+        typer.Option("--equal", help="Compare a model's alarms with plain thresholds at equal sensitivity; may be given again."),
+    ] = None,
     score: Annotated[bool, typer.Option(help="Whether models score too; limits alone are faster.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     page: Annotated[Path | None, typer.Option("--report", help="Write an HTML report to this file.")] = None,
@@ -59,6 +63,9 @@ def backtest(
     def say(line: str) -> None:
         sys.stderr.write(line + "\n")
 
+    if equal:
+        _at_equal_sensitivity(rules or against, data, equal, patients, seed, page, as_json, say)
+        return
     today, drafts = _read(against), [_read(rules)] if rules is not None else []
     with _played(data, since, until, ward, hours, scenario, seed, patients, say) as played:
         found = run(
@@ -186,6 +193,51 @@ def run(
         difference=difference(alarms["draft"], alarms["today"], played.happened) if draft is not None else None,
         surfaces=[surface(values, limits[name], played, say=say) for name, values in kept.items()],
     )
+
+
+def _at_equal_sensitivity(
+    rules: Path | None,
+    data: Path | None,
+    names: list[str],
+    patients: str,
+    seed: int,
+    page: Path | None,
+    as_json: bool,
+    say: Callable[[str], None],
+) -> None:
+    from cli.offline_models import folder_of
+    from cli.offline_policy import HEAD, cells, policies
+    from inference.datasets.folders import read_folder
+    from inference.datasets.split import Part, members
+    from inference.evaluate import scorers
+
+    if data is None:
+        raise VigilError("Alarms can be compared on recordings only.", fix="--data DIR, with the times of events in it")
+    if patients == "all":
+        patients = Part.LOCKED
+    if patients not in (Part.LOCKED, Part.TRAIN):
+        raise InvalidInput("patients", "must be locked or train: thresholds are chosen on the validation patients")
+    recording = read_folder(data)
+    parts = [recording.of_patients(members(recording.patients, part)) for part in (Part(patients), Part.VALIDATION)]
+    scores = {"random": scorers.random(seed), "news2": scorers.news2}
+    scores |= {name: scorers.bundle(folder_of(name)) for name in names if name not in scores}
+    rows = policies(parts[0], parts[1], _read(rules), scores, seed=seed, say=say)
+    about = f"{recording.name}: {len(parts[0].patients):,} patients ({patients}), {parts[0].events:,} events"
+    if page is not None:
+        from cli.offline_report import simple, table
+
+        text = "The thresholds of scores were chosen on other patients, at the sensitivity of the plain thresholds there."
+        page.write_text(simple(f"Alarms at equal sensitivity, {about}", text, table(HEAD, [cells(row) for row in rows])))
+        say(f"report written to {page}")
+    if as_json:
+        typer.echo(json.dumps({"data": about, "policies": [row.document() for row in rows]}))
+        return
+    shown = Table(*HEAD)
+    for row in rows:
+        shown.add_row(*cells(row))
+    console = Console(highlight=False)
+    console.print(about)
+    console.print(shown)
 
 
 def _as_today(condition: str) -> str:

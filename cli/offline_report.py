@@ -28,11 +28,9 @@ def report(
     outcomes: Mapping[str, Outcome],
     differences: Difference | None,
     surfaces: Sequence[Surface],
-    equal: str = "",
 ) -> str:
-    """The whole page. `equal`: further HTML, of policies at the same sensitivity."""
+    """The whole page."""
     parts = [
-        f"<h1>Backtest on {_text(about)}</h1>",
         f"<p>{_text(facts)} The same code as live judged these data in event time. Vigil is not a certified medical device.</p>",
         "<h2>Alarms and events</h2>",
         _outcomes(outcomes),
@@ -40,15 +38,22 @@ def report(
         "delay, margin or score.</p>",
         "<h2>Alarms by condition</h2>",
         _bars(outcomes),
-        equal,
     ]
     if differences is not None:
         parts += ["<h2>Draft and today, alarm by alarm</h2>", _differences(differences)]
     parts += [_surface(each) for each in surfaces]
-    title = f"Backtest on {_text(about)}"
+    return _page(f"Backtest on {about}", "".join(parts))
+
+
+def simple(title: str, text: str, body: str) -> str:
+    """A page of one table."""
+    return _page(title, f"<p>{_text(text)} Vigil is not a certified medical device.</p>{body}")
+
+
+def _page(title: str, body: str) -> str:
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
-        f"<body>{''.join(parts)}</body></html>\n"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{_text(title)}</title><style>{_STYLE}</style>"
+        f"<body><h1>{_text(title)}</h1>{body}</body></html>\n"
     )
 
 

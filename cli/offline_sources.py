@@ -73,16 +73,20 @@ def of_recording(recording: Recording, *, metrics: frozenset[str] | None = None)
     place = np.array([INDEX.get(name, -1) for name in wanted], dtype=np.int16)
     known = np.flatnonzero(place[values.metric] >= 0)
     values = values.take(known)
-    hours = np.unique(values.patient.astype(np.int64) << 32 | values.time_ms // HOUR_MS)
+    minutes = recording.name == stored.NAME
+    # Charted by the hour, a patient's hours are the moments at which a score may be given; else those with any value.
+    hours = len(recording.moments)
+    if minutes or not recording.by_hour:
+        hours = len(np.unique(values.patient.astype(np.int64) << 32 | values.time_ms // HOUR_MS))
     ends = (int(values.received_ms[0]), int(values.received_ms[-1])) if len(values) else (0, 0)
     began = np.full(len(recording.patients), NEVER_MS, dtype=np.int64)
     np.minimum.at(began, values.patient, values.time_ms)
     at = np.flatnonzero(recording.event_ms != NEVER_MS) if recording.timed else np.empty(0, dtype=np.intp)
     return Played(
         about=f"{recording.name}: real recordings, a value stands for its minute",
-        every="minute" if recording.name == stored.NAME else "hour",
+        every="minute" if minutes else "hour",
         patients=len(recording.patients),
-        patient_days=len(hours) / 24,
+        patient_days=hours / 24,
         happened=tuple(
             Happened(
                 patient=recording.patients[slot],

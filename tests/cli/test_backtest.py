@@ -177,3 +177,17 @@ def test_what_is_wrong_is_said(
 def test_rules_without_scores_load_no_model() -> None:
     found = run(of_ward(2, 0.02, 1, "calm", EARLIEST_MS), RuleSet())
     assert found.outcomes["today"].alarms == 0
+
+
+def test_policies_are_compared_at_the_sensitivity_of_plain_thresholds(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = sepsis_folder(tmp_path / "more", patients=60, hours=26)
+    command("--data", str(more), "--equal", "deterioration_torch_dense", "--json", "--report", str(tmp_path / "page.html"))
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["policies"]}
+    assert list(rows)[:1] == ["plain thresholds"]
+    assert list(rows)[-3:] == ["random", "news2", "deterioration_torch_dense"]
+    assert rows["plain thresholds"]["fewer"] == 0
+    assert rows["plain thresholds, 6 h silence"]["alarms"] < rows["plain thresholds"]["alarms"]
+    assert 0 <= rows["random"]["sensitivity"] <= 1
+    assert "random" in (tmp_path / "page.html").read_text()
