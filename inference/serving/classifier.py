@@ -68,7 +68,7 @@ class Classifier:
         found = self.score(call, np.concatenate([self.features(hours, slots, t_ms, usual) for usual in left_out]))
         without = found.reshape(vitals + 1, rows)
         drop = np.maximum(np.nan_to_num(score[None] - without[:vitals], nan=0.0), 0)
-        total = drop.sum(axis=0)
+        total = np.cumsum(drop, axis=0)[-1]  # one after the other: a blocked sum rounds by who else is explained
         to_explain = np.maximum(np.nan_to_num(score - without[vitals], nan=0.0), 0)
         to_explain = np.where(total > _TINY, to_explain, np.float32(0))
         part = drop * (to_explain / np.where(total > _TINY, total, np.float32(1)))
