@@ -34,7 +34,7 @@ def backtest(
         Path | None, typer.Argument(help="A draft of rules, TOML or JSON. Without one today's rules are judged alone.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="A folder of recordings: an export, or the layout of sepsis2019b or cinc2012.")
+        Path | None, typer.Option(help="A folder of recordings: an export, or the layout of sepsis2019b, cinc2012 or bidmc.")
     ] = None,
     since: Annotated[datetime | None, typer.Option("--from", help="Stored streams from here on, UTC.")] = None,
     until: Annotated[datetime | None, typer.Option("--to", help="Until when, UTC. Default: now.")] = None,
@@ -285,6 +285,9 @@ def _played(
         )
     if ward:
         yield offline_sources.of_ward(ward, hours, seed, scenario, EARLIEST_MS)
+        return
+    if data is not None and (data / "numerics_1hz.parquet").is_file():
+        yield offline_sources.of_numerics(data.resolve())
         return
     with tempfile.TemporaryDirectory(prefix="vigil-backtest-") as scratch:
         folder = data or _stored(Path(scratch), since, until, say)

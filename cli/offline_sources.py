@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from alerting.rules.model import LimitRule, RuleSet, ScoreRule
+from contracts.errors import InvalidInput
 from contracts.frames import Labels
-from contracts.readings import Readings, concat
+from contracts.readings import EARLIEST_MS, Readings, concat
 from contracts.vitals import INDEX
 from contracts.windows import HOP_MS, SHORT_MS, Windows
 from inference.datasets import stored
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
+from producers.sources.recordings import BIDMC, Replay, load_bidmc
 from producers.sources.source import Source
 from producers.sources.ward import Ward
 
@@ -34,7 +37,7 @@ _CHARTED_GAP_S: Final = 2 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
-    """Something that alarms are to find: a critical alarm of the patient between the two times has found it. Milliseconds UTC;
+    """Something that alarms are to find: whoever was called for the patient between the two times has found it. Milliseconds UTC;
     leads are counted to `at_ms`, and are delays, below 0, where that is the beginning."""
 
     patient: str
@@ -180,6 +183,24 @@ def of_ward(beds: int, hours: float, seed: int, scenario: str, start_ms: int) ->
         ),
         seconds=float(seconds),
         steps=by_seconds(ward, seconds),
+    )
+
+
+def of_numerics(folder: Path) -> Played:
+    """Recorded numerics, a value a second, as they are: eight minutes a patient, and nothing is known to have happened."""
+    if folder.name != BIDMC.parent.name:
+        raise InvalidInput("data", f"a folder with {BIDMC.name} must be called {BIDMC.parent.name}")
+    collection = load_bidmc(folder.parent)
+    seconds = min(recording.values.shape[1] for recording in collection.recordings)
+    replay = Replay(collection, hours=seconds / 3600, seed=1, start_ms=EARLIEST_MS)
+    return Played(
+        about=f"{collection.about}: real recordings of {seconds} s",
+        every="second",
+        patients=len(replay.recordings),
+        patient_days=len(replay.recordings) * seconds / 86_400,
+        happened=(),
+        seconds=float(seconds),
+        steps=by_seconds(replay, seconds),
     )
 
 
