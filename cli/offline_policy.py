@@ -2,7 +2,7 @@
 
 The policy of a score is that of `vigil evaluate`: an alarm at a threshold, then six hours of silence for that patient. The
 threshold is chosen on validation patients, at the sensitivity that plain thresholds have there; figures are those of the
-patients judged.
+patients judged. Thresholds are those of vital signs: laboratory values alarm nobody at a bedside.
 Chance and NEWS2 go through the same policy, and so do the plain thresholds themselves, to tell what the silence alone does.
 """
 
@@ -24,6 +24,7 @@ from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
 from inference.evaluate.alarms import REFRACTORY_H, WINDOW_H, Grid, grid, raise_alarms
 from inference.evaluate.ranking import drawn, interval
 from inference.evaluate.scorers import Score
+from inference.features import METRICS
 
 Say = Callable[[str], None]
 Doubles = npt.NDArray[np.float64]
@@ -78,7 +79,7 @@ def policies(
     asked = float("nan")
     for part, recording in (("validation", validation), ("judged", judged)):
         say(f"limits and today's rules on {len(recording.patients):,} patients ({part})")
-        found = run(of_recording(recording), rules, say=say)
+        found = run(of_recording(recording, metrics=frozenset(METRICS)), rules, say=say)
         if part == "validation":
             asked = _sensitivity(_of_alarms(found.alarms["raw"], recording), recording)
         else:
