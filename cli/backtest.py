@@ -161,7 +161,7 @@ def run(
     chain = OfflineChain(
         judged,
         lineup=offline_models.lineup(judged, tried, hourly=hourly) if scored else None,
-        scorers=lambda: (offline_models.baseline(hourly=hourly),),
+        scorers=lambda: offline_models.of_thumb(hourly=hourly),
         score=scored,
     )
     limits = {rule.id: rule for rule in judged.get("draft", judged["today"]).limits}

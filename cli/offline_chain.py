@@ -23,6 +23,7 @@ from contracts.readings import Readings, encode_readings
 from contracts.ticks import Tick, encode_tick
 from contracts.topics import ALARMS, ARROW_FRAME, CONTENT_TYPE, PARTITIONS, READINGS, SCORES, TICK, WINDOWS
 from contracts.windows import Windows, encode_windows
+from inference.detectors.news2 import News2
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
 from inference.scorer import Scorer
@@ -67,7 +68,7 @@ class OfflineChain:
         rules: Mapping[str, RuleSet],
         *,
         lineup: Lineup | None = None,
-        scorers: Callable[[], Sequence[Scorer]] = lambda: (PersonalBaseline(),),
+        scorers: Callable[[], Sequence[Scorer]] = lambda: (PersonalBaseline(), News2()),
         score: bool = True,
     ) -> None:
         # A partition's rooms know their rules as version 0, the one that the ticks below name.

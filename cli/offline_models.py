@@ -15,7 +15,9 @@ from alerting.rules.model import RuleSet, ScoreRule
 from contracts.errors import InvalidInput
 from contracts.scores import BASELINE
 from inference.bundles import Bundle, Manifest, load_bundle
+from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.personal_baseline import PersonalBaseline, Policy
+from inference.scorer import Scorer
 from inference.serving.backend import Backend, Floats, ModelFailed
 from inference.serving.choice import order
 from inference.serving.folders import SHIPPED
@@ -24,6 +26,8 @@ from inference.serving.opening import open_backend
 
 DRAFT: Final = "_draft"
 """Behind the name of a model that is tried out, so that it scores beside the one of today."""
+OF_THUMB: Final = frozenset({BASELINE, "news2"})
+"""Models that every patient has and nobody trains; they score every window and not only whole minutes."""
 # A score an hour: a baseline that waits for 30 windows would say nothing for a day. As in `vigil evaluate`.
 _HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
 _BUDGET: Final = ("0.25", "0.1", "0.5")  # of the thresholds of a bundle: opens, worsens, ends
@@ -77,7 +81,7 @@ def rule_for(manifest: Manifest, like: ScoreRule | None) -> ScoreRule:
 
 def lineup(rules: Mapping[str, RuleSet], tried: Mapping[str, Bundle], *, hourly: bool) -> Lineup | None:
     """Every trained model that one of `rules` names: of `tried`, or the newest that ships. None: there is none."""
-    names = {rule.model for one in rules.values() for rule in one.scores} - {BASELINE}
+    names = {rule.model for one in rules.values() for rule in one.scores} - OF_THUMB
     served = []
     for name in sorted(names):
         bundle = tried.get(name) or load_bundle(folder_of(name))
@@ -85,9 +89,9 @@ def lineup(rules: Mapping[str, RuleSet], tried: Mapping[str, Bundle], *, hourly:
     return Lineup(version=0, models=tuple(served)) if served else None
 
 
-def baseline(*, hourly: bool) -> PersonalBaseline:
-    """As live, or for a value an hour."""
-    return PersonalBaseline(_HOURLY) if hourly else PersonalBaseline()
+def of_thumb(*, hourly: bool) -> tuple[Scorer, ...]:
+    """What scores without having been trained, as live, or for a value an hour."""
+    return (PersonalBaseline(_HOURLY), News2(CHARTED)) if hourly else (PersonalBaseline(), News2())
 
 
 def _opened(bundle: Bundle, *, hourly: bool) -> Loaded:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rules.model import LimitRule, RuleSet, ScoreRule
+from cli.offline_models import OF_THUMB
 from contracts.errors import InvalidInput
 from contracts.frames import Labels
 from contracts.readings import EARLIEST_MS, Readings, concat
@@ -33,6 +34,7 @@ BEFORE_H: Final = 12
 """An alarm in so many hours before an event has found it, as in `vigil evaluate`."""
 _LAST_OF_MINUTE_MS: Final = SHORT_MS - 1000
 _CHARTED_GAP_S: Final = 2 * 3600.0
+_MINUTES_GAP_S: Final = 150.0  # a minute may be missing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,21 +215,30 @@ def by_seconds(source: Source, seconds: int) -> Iterator[Step]:
 
 def as_far_as_known(rules: RuleSet, played: Played) -> RuleSet:
     """The rules as far as the data can say anything about them. Where they hold a value an hour there is a score an hour: one
-    is enough to open an alarm then, and one to end it. The delays of limits stay as they are."""
+    is enough to open an alarm then, and one to end it. Where they hold one a minute, models that score every window have one
+    minute for six windows. The delays of limits stay as they are."""
     if played.every == "second":
         return rules
-    scores: Mapping[str, object] = {}
-    if played.every == "hour":
-        scores = {"windows": 1, "max_gap_s": _CHARTED_GAP_S, "clear_after_s": 0.0}
     return rules.model_copy(
         update={
             "signal": None,
             "implausible": None,
             "silence": None,
             "unchanging": None,
-            "scores": tuple(ScoreRule.model_validate({**rule.model_dump(), **scores}) for rule in rules.scores),
+            "scores": tuple(
+                ScoreRule.model_validate({**rule.model_dump(), **_seldom(rule, hourly=played.every == "hour")})
+                for rule in rules.scores
+            ),
         }
     )
+
+
+def _seldom(rule: ScoreRule, *, hourly: bool) -> Mapping[str, object]:
+    if hourly:
+        return {"windows": 1, "max_gap_s": _CHARTED_GAP_S, "clear_after_s": 0.0}
+    if rule.model in OF_THUMB:
+        return {"windows": -(-rule.windows * HOP_MS // SHORT_MS), "max_gap_s": max(rule.max_gap_s, _MINUTES_GAP_S)}
+    return {}
 
 
 def raw(rules: RuleSet) -> RuleSet:
