@@ -119,7 +119,7 @@ def start(site: Site, *hook: str) -> None:
 
 def rules_untouched(site: Site, calls: Calls) -> tuple[int, dict[str, float], dict[str, float]]:
     """How many alarms of limits were missed, and their delays before and while the model was ill."""
-    patients = calls.patients
+    patients = list(calls.patients)  # the calls go on
     site.rooms.wait(
         "every alarm", lambda: len(alarm_delays_s(site.rooms, patients, CONDITION)) == len(patients), 60
     )
