@@ -88,7 +88,7 @@ def of_recording(recording: Recording, *, metrics: frozenset[str] | None = None)
     np.minimum.at(began, values.patient, values.time_ms)
     at = np.flatnonzero(recording.event_ms != NEVER_MS) if recording.timed else np.empty(0, dtype=np.intp)
     return Played(
-        about=f"{recording.name}: real recordings, a value stands for its minute",
+        about="stored streams by the minute" if minutes else f"{recording.name}: real recordings, a value stands for its minute",
         every="minute" if minutes else "hour",
         patients=len(recording.patients),
         patient_days=hours / 24,
