@@ -73,9 +73,10 @@ def rule_for(manifest: Manifest, like: ScoreRule | None) -> ScoreRule:
     if not set(_BUDGET) <= set(manifest.thresholds):
         raise InvalidInput("model", f"{manifest.name} has no thresholds for {', '.join(_BUDGET)} alarms a patient-day")
     opens, worsens, ends = (manifest.thresholds[budget] for budget in _BUDGET)
+    critical = worsens if worsens > opens else None  # a model of few patients may have one threshold for both
     given = like.model_dump() if like is not None else {"windows": 3, "clear_after_s": 300.0, "max_gap_s": 150.0}
     return ScoreRule.model_validate(
-        {**given, "model": manifest.name + DRAFT, "threshold": opens, "critical": worsens, "clear_below": ends}
+        {**given, "model": manifest.name + DRAFT, "threshold": opens, "critical": critical, "clear_below": min(ends, opens)}
     )
 
 

@@ -102,7 +102,7 @@ def test_every_command_of_the_how_to_works(training: bool, tmp_path: Path, monke
             bundle = classifier(tmp_path / "trained", name=NAME, version="7", ready_minutes=1, thresholds=BUDGETS)
             known |= {"FOLDER": str(tmp_path / "trained"), "VERSION": bundle.manifest.version}
             continue
-        more = {"train": ["--smoke"], "evaluate": ["--bootstrap", "5"], "backtest": ["--json"]}.get(words[1], [])
+        more = {"evaluate": ["--bootstrap", "5"], "backtest": ["--json"]}.get(words[1], [])
         done = CliRunner().invoke(app, [*words[1:], *more])
         assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception}"
         if words[1] == "export":
