@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from alerting.rules.load import shipped
@@ -241,10 +242,13 @@ def test_t41_a_model_that_answers_wrongly_or_not_at_all_hurts_nobody(site: Site,
 
 
 def asked_ms(site: Site, since_ms: int) -> int:
-    """When the model was asked for the first time since then: the windows of a whole minute were written."""
-    asked = [
-        r.timestamp_ms
-        for r in site.rooms.read(WINDOWS.name)
-        if r.timestamp_ms >= since_ms and (decode_windows(r.value or b"").window_end_ms % 60_000 == 0).any()
-    ]
+    """When the model was asked for the first time since then: windows of a whole minute with its vitals were written."""
+    asked = []
+    for record_ in site.rooms.read(WINDOWS.name):
+        windows = decode_windows(record_.value or b"")
+        beats = windows.features.get("heart_rate.median")
+        if record_.timestamp_ms < since_ms or beats is None:
+            continue
+        if ((windows.window_end_ms % 60_000 == 0) & np.isfinite(beats)).any():
+            asked.append(record_.timestamp_ms)
     return min(asked)
