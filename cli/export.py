@@ -29,13 +29,14 @@ def export(
 
     if out.exists() and any(out.iterdir()):
         raise VigilError(f"The folder {out.name} is not empty.", fix="name a new folder")
-    until_ms = SystemClock().now_ms() + _DAY_MS if until is None else _ms(until)
-    since_ms = 0 if since is None else _ms(since)
+    until_ms = SystemClock().now_ms() + _DAY_MS if until is None else milliseconds(until)
+    since_ms = 0 if since is None else milliseconds(since)
     out.mkdir(parents=True, exist_ok=True)
     rows, people = write_minutes(load(), out / "values.parquet", since_ms, until_ms)
     (out / "events.csv").write_text("patient,time_ms\n", encoding="utf-8")
     Console().print(f"{rows:,} values of {people:,} patients; write their events into events.csv", highlight=False)
 
 
-def _ms(moment: datetime) -> int:
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds UTC; a time without a zone is UTC."""
     return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)

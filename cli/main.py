@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import alarms, bench, config, doctor, evaluate, export, metrics, models, rules, sources, stack, topics, train
+from cli import (
+    alarms,
+    backtest,
+    bench,
+    config,
+    doctor,
+    evaluate,
+    export,
+    metrics,
+    models,
+    rules,
+    sources,
+    stack,
+    topics,
+    train,
+)
 from contracts.errors import VigilError
 
 app = typer.Typer(
@@ -32,6 +47,7 @@ app.command("export")(export.export)
 app.command("train")(train.train)
 app.command("bench", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench.bench)
 app.command("evaluate")(evaluate.evaluate)
+app.command("backtest")(backtest.backtest)
 app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(models.app, name="models")

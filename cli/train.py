@@ -23,12 +23,12 @@ def train(
         Path | None, typer.Option(help="Folder of a recording. Default: VIGIL_DATA_DIR/sepsis2019b.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to put NAME/VERSION. Default: models in the state folder.")
+        Path | None, typer.Option(help="Where to put NAME/VERSION. Default: where registered models lie.")
     ] = None,
     minutes: Annotated[
         Path | None, typer.Option(help="1 Hz numerics for the forecaster. Default: the folder bidmc beside the data.")
     ] = None,
-    version: Annotated[str, typer.Option(help="Version of the bundle. Default: one more than the newest there.")] = "",
+    version: Annotated[str, typer.Option(help="Version of the bundle. Default: the next that is free.")] = "",
     smoke: Annotated[bool, typer.Option("--smoke", help="A few patients, two epochs: does it run?")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and data give the same model.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from where a training was stopped.")] = False,
@@ -49,6 +49,7 @@ def train(
         console.print(f"[dim]{time.monotonic() - begun:6.0f} s[/]  {line}", highlight=False, soft_wrap=True)
 
     try:
+        from inference.serving.folders import SHIPPED
         from inference.train import run
     except ModuleNotFoundError as error:
         raise VigilError(
@@ -60,12 +61,13 @@ def train(
         for line in run.names():
             console.print(line, highlight=False)
         return
+    into = out or settings.models_folder
     order = run.Order(
         name=name,
         data=data or run.default_data(name, settings.data_dir),
-        out=out or settings.state_dir / "models",
+        out=into,
         minutes=minutes,
-        version=version,
+        version=version or _next(into / name, SHIPPED / name),
         smoke=smoke,
         seed=seed,
         resume=resume,
@@ -76,3 +78,9 @@ def train(
         return
     folder = run.make(order, say)
     say(f"wrote {folder}")
+
+
+def _next(*folders: Path) -> str:
+    """The version after the newest whole number in any of `folders`: a version of the release is never made again."""
+    have = [int(entry.name) for folder in folders if folder.is_dir() for entry in folder.iterdir() if entry.name.isdecimal()]
+    return str(max(have, default=0) + 1)

@@ -81,7 +81,7 @@ class Classifier:
     def explained(self, score: Floats, without: Floats) -> Explained:
         """Parts of `score`, shape (rows,), from the scores without what `left_out` names."""
         drop = np.maximum(np.nan_to_num(score[None] - without[:-1], nan=0.0), 0)
-        total = drop.sum(axis=0)
+        total = np.cumsum(drop, axis=0)[-1]  # one after the other: a blocked sum rounds by who else is explained
         to_explain = np.maximum(np.nan_to_num(score - without[-1], nan=0.0), 0)
         to_explain = np.where(total > _TINY, to_explain, np.float32(0))
         part = drop * (to_explain / np.where(total > _TINY, total, np.float32(1)))

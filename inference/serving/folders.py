@@ -66,7 +66,8 @@ class Folders:
 
     @property
     def _roots(self) -> Sequence[Path]:
-        return (self._registered, self._shipped)
+        # What ships comes first: a training that nobody has registered must not take the place of a version of the release.
+        return (self._shipped, self._registered)
 
 
 def _is_one(path: Path) -> bool:

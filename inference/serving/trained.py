@@ -78,6 +78,7 @@ class TrainedModels:
         found = self._ask(self._version)
         if found is None or found is self._lineup:
             return
+        of_bundle = {served.name: served.trouble for served in self._lineup.models}
         self._lineup = found
         bundles = [loaded.bundle for served in found.models for loaded in served.chain]
         wanted = {bundle.digest: bundle.manifest for bundle in bundles if bundle.manifest.kind == "forecaster"}
@@ -88,7 +89,11 @@ class TrainedModels:
                 if digest in self._waiting:
                     kept[digest].restore(self._waiting[digest])
         self._forecasters, self._waiting = kept, {}
-        # What a model did wrong before holds until it is asked again; what is wrong with its bundle is known now.
+        # What a model did wrong before holds until it is asked again; what is wrong with its bundle, or no longer, is known now,
+        # and nobody may be there to ask it about.
+        for name, before in of_bundle.items():
+            if before and self._trouble.get(name, "").startswith(before):
+                self._trouble[name] = ""
         self._trouble = {served.name: served.trouble or self._trouble.get(served.name, "") for served in found.models}
 
     def _end(self, end_ms: int, windows: Windows) -> Iterator[Scores]:

@@ -6,7 +6,9 @@ HOOK is one of
   (the ledger has moved) or `before-commit`;
 * `bug:PATIENT`: our own code raises on every frame that holds PATIENT;
 * `slow:PATIENT:SECONDS`: the first frame of PATIENT, and that only, takes so long;
-* `block`: the event loop blocks for a minute when SIGUSR1 comes.
+* `block`: the event loop blocks for a minute when SIGUSR1 comes;
+* `model:NAME:VERSION:KIND`: once SIGUSR1 has come, this model answers `nan`, or `far` outside 0 to 1, it `raises`, or it `hangs`
+  for ten seconds a call.
 """
 
 from __future__ import annotations
@@ -16,11 +18,17 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from contracts.topics import ARROW_FRAME, WINDOWS
+from inference.bundles import Bundle
+from inference.serving.backend import Floats
+from inference.serving.onnx_runtime import OnnxBackend
 from infra.runtime import conveyor, processing, sending
 from infra.runtime.records import Output, Record
 from stream_processors.room import ProcessorRoom
@@ -87,6 +95,30 @@ def _block_on_signal() -> None:
     conveyor.Conveyor.work = hooked  # type: ignore[method-assign]
 
 
+def _ill_model(label: str, kind: str) -> None:
+    open_, run, ill = OnnxBackend.__init__, OnnxBackend.run, threading.Event()
+    labels: dict[int, str] = {}
+
+    def opened(self: OnnxBackend, bundle: Bundle) -> None:
+        labels[id(self)] = bundle.label
+        open_(self, bundle)
+
+    def hooked(self: OnnxBackend, inputs: Mapping[str, Floats]) -> Mapping[str, Floats]:
+        if labels[id(self)] != label or not ill.is_set():
+            return run(self, inputs)
+        if kind == "raises":
+            raise RuntimeError("a fault in the runtime")
+        if kind == "hangs":
+            time.sleep(10)
+        answer = run(self, inputs)
+        wrong = {"nan": np.nan, "far": np.inf}.get(kind)
+        return answer if wrong is None else {name: np.full_like(array, wrong) for name, array in answer.items()}
+
+    OnnxBackend.__init__ = opened  # type: ignore[method-assign]
+    OnnxBackend.run = hooked  # type: ignore[method-assign]
+    signal.signal(signal.SIGUSR1, lambda *_: ill.set())
+
+
 def main() -> None:
     hook, module, *arguments = sys.argv[1:]
     kind, *rest = hook.split(":")
@@ -97,6 +129,8 @@ def main() -> None:
     elif kind == "slow":
         calls = iter((float(rest[1]),))
         _on_patient(rest[0], lambda: time.sleep(next(calls, 0.0)))
+    elif kind == "model":
+        _ill_model(f"{rest[0]} {rest[1]}", rest[2])
     elif kind == "block":
         _block_on_signal()
     importlib.import_module(f"{module}.__main__").main(arguments)

@@ -10,6 +10,7 @@ from inference.detectors.news2 import News2
 from inference.detectors.pca_residual import INPUTS, PcaResidual, fit
 from inference.detectors.personal_baseline import PersonalBaseline, Policy
 from inference.scorer import Scorer
+from tests.inference.contract.trained import TrainedScorer, shipped
 
 
 def _pca() -> Scorer:
@@ -26,3 +27,14 @@ SCORERS: dict[str, Callable[[], Scorer]] = {
     "pca_residual": _pca,
 }
 """Each call makes a new one, with its seed where it has one."""
+
+SHIPPED: dict[str, Callable[[], Scorer]] = {
+    "trees": lambda: TrainedScorer(shipped("deterioration_lightgbm")),
+    "net": lambda: TrainedScorer(shipped("deterioration_torch_dense")),
+    "forecaster": lambda: TrainedScorer(shipped("forecaster_torch_gru")),
+}
+"""Of the bundles that ship, one of each way of keeping state and running a graph. They are slow, and are held to the rules with
+one seed each; their machinery is tried with many in `serving/test_trained.py`."""
+
+WITH_BASE = frozenset({"trees", "net"})
+"""Those that score more than 0 when nothing is unusual: their parts add up to the score less that base."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,23 @@ def test_the_version_before_stands_in_for_one_that_fails(
     assert [s.version for s in found] == ["1"] * 4
     assert set(by_status(found, "toy")) == {Status.OK}
     assert all("version 2" in s.trouble and "version 1 stands in" in s.trouble for s in found)
+
+
+def test_a_bundle_that_was_mended_is_in_no_trouble_even_where_nobody_can_be_scored(
+    models: Callable[[], tuple[Loaded, Loaded]],
+) -> None:
+    """A partition whose patients lack the model's vitals asks it nothing, and would tell of the trouble for ever."""
+    good = models()[0]
+    lineups = [
+        Lineup(version=0, models=(served(good, wanted="2", trouble="version 2 was refused"),)),
+        Lineup(version=0, models=(served(good),)),
+    ]
+    trained = TrainedModels(0, lambda version: lineups[0])
+    nobody = next(w for w in course(1) if w.features)
+    nobody = replace(nobody, features={})
+    assert [s.trouble for s in trained.score(nobody, 0)][-1] == "version 2 was refused"
+    del lineups[0]
+    assert [s.trouble for s in trained.score(replace(nobody, window_end_ms=nobody.window_end_ms + HOP), 0)] == []
 
 
 def test_a_bundle_that_was_refused_is_said_at_once_and_the_last_good_one_serves(
