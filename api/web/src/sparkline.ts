@@ -52,6 +52,7 @@ export function bounds(points: readonly TracePoint[], limits: Limits, least: num
 
 export function draw(
   canvas: HTMLCanvasElement,
+  size: { width: number; height: number }, // of the canvas on the page; asking for it here would cost a layout
   points: readonly TracePoint[],
   limits: Limits,
   least: number,
@@ -59,8 +60,7 @@ export function draw(
   look: Look,
 ): void {
   const ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
+  const { width, height } = size;
   if (width === 0 || height === 0) return;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);

@@ -1,0 +1,83 @@
+// How the wall is looked at: density, which beds, kiosk. Choices of this screen.
+
+import { computed, signal } from "@preact/signals";
+import { waits } from "../alarms/inbox";
+import { isText, kept, oneOf } from "../kept";
+import { alarmList, type Bed, beds, me, nowMs, shownOrder } from "../store";
+import type { Alarm } from "../types";
+
+export type Density = "l" | "m" | "s";
+export type Chosen = Density | "auto";
+export type Which = "all" | "alarms" | "mine";
+
+export const density = kept<Chosen>("density", "auto", oneOf("auto", "s", "m", "l"));
+export const which = signal<Which>("all"); // never kept: a screen that starts shows everybody
+export const unit = kept<string>("unit", "", isText);
+export const kiosk = signal(new URLSearchParams(globalThis.location?.search ?? "").has("kiosk"));
+
+const SIZES: Record<"l" | "m", [number, number]> = { l: [258, 244], m: [226, 206] };
+
+// The largest tiles with which every bed is on the screen.
+export function fitting(width: number, height: number, count: number): Density {
+  for (const size of ["l", "m"] as const) {
+    const [w, h] = SIZES[size];
+    const columns = Math.max(1, Math.floor(width / w));
+    if (Math.ceil(count / columns) * h <= height) return size;
+  }
+  return "s";
+}
+
+export const units = computed(() => [
+  ...new Set([...beds.value.values()].map((b) => b.who.value.unit).filter((u) => u !== null)),
+]);
+
+export function fits(bed: Bed, unitName: string, which: Which, name: string, now: number): boolean {
+  if (unitName !== "" && bed.who.value.unit !== unitName) return false;
+  const list: readonly Alarm[] = bed.alarms.value;
+  if (which === "alarms") return list.some((a) => waits(a, now)) || list.length > 0;
+  return which === "all" || list.some((a) => a.assigned_to === name);
+}
+
+// A unit that is gone must not hide everybody.
+const unitShown = computed(() => (units.value.includes(unit.value) ? unit.value : ""));
+
+export const visible = computed<readonly string[]>(() => {
+  const known = beds.value;
+  if (unitShown.value === "" && which.value === "all") return shownOrder.value;
+  return shownOrder.value.filter((id) => {
+    const bed = known.get(id);
+    return bed !== undefined && fits(bed, unitShown.value, which.value, me.value, nowMs.value);
+  });
+});
+
+// Beds that call somebody and that the filter hides: said, so that a filter never silences an alarm.
+export const hiddenCalling = computed(() => {
+  const seen = new Set(visible.value);
+  const calling = new Set(
+    alarmList.value.filter((a) => a.subject !== "group" && waits(a, nowMs.value)).map((a) => a.patient),
+  );
+  return [...calling].filter((id) => !seen.has(id)).length;
+});
+
+export function showAll(): void {
+  unit.value = "";
+  which.value = "all";
+}
+
+export function initials(name: string): string {
+  return name
+    .split(/[\s-]+/)
+    .filter(Boolean)
+    .map((part) => `${[...part][0]?.toUpperCase()}.`)
+    .join(" ");
+}
+
+export function enterKiosk(): void {
+  kiosk.value = true;
+  document.documentElement.requestFullscreen?.().catch(() => undefined); // without it the page is still a kiosk
+}
+
+export function leaveKiosk(): void {
+  kiosk.value = false;
+  if (document.fullscreenElement !== null) document.exitFullscreen().catch(() => undefined);
+}
