@@ -4,7 +4,19 @@ import { computed } from "@preact/signals";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
 import { age } from "./stale";
-import { canary, connection, dataAsOfMs, demo, kafka, me, notice, nowMs, serverOffsetMs } from "./store";
+import {
+  arrange,
+  canary,
+  connection,
+  dataAsOfMs,
+  demo,
+  heldBack,
+  kafka,
+  me,
+  notice,
+  nowMs,
+  serverOffsetMs,
+} from "./store";
 import { switchTheme } from "./theme";
 import { clock, utc } from "./times";
 import { kiosk, leaveKiosk } from "./wall/view";
@@ -39,9 +51,9 @@ export function Header() {
   const offset = Math.round(serverOffsetMs.value / 1000);
   return (
     <header class="top">
-      <span class="brand">
+      <h1 class="brand">
         <img src="/favicon.svg" alt="" width="22" height="22" /> Vigil
-      </span>
+      </h1>
       {demo.value && (
         <strong class="demo" data-testid="demo-mark">
           DEMO
@@ -126,6 +138,16 @@ export function Banner() {
 export function Footer() {
   return (
     <footer>
+      {heldBack.value && (
+        <button
+          type="button"
+          class="small held"
+          onClick={() => arrange(performance.now(), true)}
+          data-testid="held"
+        >
+          Order held while you point: sort now
+        </button>
+      )}
       <span>
         {notice.value || "Not a certified alarm system. Secondary display: confirm at the bedside."}
       </span>

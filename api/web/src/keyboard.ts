@@ -1,9 +1,9 @@
 // The keyboard: everything of the inbox without a mouse. Keys do nothing while somebody types, nor behind an open dialog.
 
 import { acknowledge, openForm } from "./alarms/actions";
-import { step, waits } from "./alarms/inbox";
+import { step } from "./alarms/inbox";
 import { helpOpen } from "./Help";
-import { alarms, arrangeInbox, nowMs, openPatient, selectedAlarm, shownAlarms, words } from "./store";
+import { alarms, arrangeInbox, openPatient, selectedAlarm, shownAlarms, words } from "./store";
 import { kiosk, leaveKiosk } from "./wall/view";
 
 export const KEYS: readonly [string, string][] = [
@@ -60,8 +60,7 @@ function press(key: string): boolean {
       if (chosen.state !== "acknowledged") void acknowledge(chosen);
       return true;
     case "s":
-      if (waits(chosen, nowMs.peek()) || chosen.state === "acknowledged")
-        openForm.value = { alarm: chosen.id, form: "snooze" };
+      openForm.value = { alarm: chosen.id, form: "snooze" };
       return true;
     case "m":
       openForm.value = { alarm: chosen.id, form: "assign" };

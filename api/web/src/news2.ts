@@ -65,7 +65,7 @@ const AIR_PERCENT = 21.5;
 
 export function news2(newest: (metric: string) => Known | null, nowMs: number): News2 {
   const parts = PARTS.map((part): Part => {
-    const found = read(part.metric, newest, nowMs, part.maxAgeMs);
+    const found = read(part, newest, nowMs);
     const ageMs = found === null ? null : nowMs - found.timeMs;
     const counts = found !== null && ageMs !== null && ageMs <= part.maxAgeMs;
     return {
@@ -90,13 +90,16 @@ function risk(total: number, known: readonly Part[]): News2["risk"] {
 }
 
 function read(
-  metric: string,
+  { metric, maxAgeMs }: { metric: string; maxAgeMs: number },
   newest: (metric: string) => Known | null,
   nowMs: number,
-  maxAgeMs: number,
 ): { text: string; points: number; timeMs: number } | null {
   if (metric === "oxygen") return oxygen(newest("inhaled_oxygen"), newest("oxygen_flow"), nowMs, maxAgeMs);
-  const found = newest(metric) ?? (metric === "heart_rate" ? newest("pulse_rate") : null);
+  // An oximeter's pulse stands in where the heart rate is not measured any more.
+  const both = [newest(metric), metric === "heart_rate" ? newest("pulse_rate") : null].filter(
+    (k) => k !== null,
+  );
+  const found = both.find((k) => nowMs - k.timeMs <= maxAgeMs) ?? both[0] ?? null;
   if (found === null) return null;
   if (metric === "consciousness")
     return {

@@ -35,7 +35,7 @@ export function Bulk() {
 
 function Listed() {
   // As they were when the dialog opened: what a person has read is what they acknowledge.
-  const [listed] = useState<readonly Alarm[]>(() => waiting.peek());
+  const [listed, setListed] = useState<readonly Alarm[]>(() => waiting.peek());
   const [chosen, setChosen] = useState<ReadonlySet<string>>(
     () => new Set(listed.filter(ticked).map((a) => a.id)),
   );

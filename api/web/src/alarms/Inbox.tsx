@@ -8,6 +8,7 @@ import {
   connection,
   inboxPointed,
   outOfPlace,
+  policy,
   shelf,
   shownAlarms,
   unacknowledged,
@@ -15,6 +16,7 @@ import {
 } from "../store";
 import { Bulk, bulkOpen } from "./Bulk";
 import { Card } from "./Card";
+import { HandOver } from "./HandOver";
 import type { Shelf } from "./inbox";
 import { SoundBar } from "./SoundBar";
 
@@ -73,6 +75,7 @@ export function Inbox() {
             Acknowledge several…
           </button>
         </div>
+        {shelf.value === "mine" && policy.value !== null && <HandOver />}
         {outOfPlace.value > 0 && (
           <button
             type="button"

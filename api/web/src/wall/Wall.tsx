@@ -1,7 +1,7 @@
 // The ward wall: beds by risk, held still under the pointer, as dense as the screen needs.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { arrange, beds, connection, heldBack, mode, pointed } from "../store";
+import { arrange, beds, connection, mode, pointed } from "../store";
 import { Tile } from "./Tile";
 import {
   type Chosen,
@@ -151,16 +151,6 @@ export function WallTools() {
       {!kiosk.value && (
         <button type="button" class="small" onClick={enterKiosk} data-testid="kiosk">
           Kiosk
-        </button>
-      )}
-      {heldBack.value && (
-        <button
-          type="button"
-          class="small held"
-          onClick={() => arrange(performance.now(), true)}
-          data-testid="held"
-        >
-          Order held while you point: sort now
         </button>
       )}
     </>

@@ -77,6 +77,11 @@ export function enterKiosk(): void {
   document.documentElement.requestFullscreen?.().catch(() => undefined); // without it the page is still a kiosk
 }
 
+// The browser's own way out of full screen leaves the kiosk too.
+globalThis.document?.addEventListener("fullscreenchange", () => {
+  if (document.fullscreenElement === null) kiosk.value = false;
+});
+
 export function leaveKiosk(): void {
   kiosk.value = false;
   if (document.fullscreenElement !== null) document.exitFullscreen().catch(() => undefined);
