@@ -1,4 +1,4 @@
-"""The page shows NEWS2 part by part with a table of its own: `api/web/test/news2.json` holds it to the server's, here and there."""
+"""The page shows NEWS2 part by part with a table of its own: `api/web/test/news2.json` holds it to the server's."""
 
 from __future__ import annotations
 

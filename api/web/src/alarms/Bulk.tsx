@@ -56,9 +56,14 @@ function Listed() {
         else refused += 1;
       }
     setWorking(false);
-    if (refused === 0) bulkOpen.value = false;
-    else
-      setResult(`${done} acknowledged, ${refused} not: they have changed, or the server refused. See below.`);
+    if (refused === 0) {
+      bulkOpen.value = false;
+      return;
+    }
+    // What is left is listed as it is now, and nothing of it is ticked: it must be read again.
+    setListed(waiting.peek());
+    setChosen(new Set());
+    setResult(`${done} acknowledged, ${refused} not: changed since, or refused. Look at them again.`);
   };
   return (
     <form
