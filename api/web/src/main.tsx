@@ -5,7 +5,7 @@ import { Help } from "./Help";
 import { listen } from "./keyboard";
 import { connect, tick } from "./live";
 import { PatientView } from "./patient/PatientView";
-import { alarmList, metrics, openPatient, policy } from "./store";
+import { alarmList, metrics, openPatient, policy, unacknowledged } from "./store";
 import { Banner, Footer, Header, trouble } from "./Trust";
 import { applyTheme } from "./theme";
 import { showCount } from "./title";
@@ -33,6 +33,9 @@ function App() {
       <PatientView />
       <Help />
       <Footer />
+      <div class="visually-hidden" role="status">
+        {unacknowledged.value === 0 ? "No alarm waits." : `${unacknowledged.value} alarms wait.`}
+      </div>
       <div class="visually-hidden" aria-live="assertive">
         {alarmList.value.find(
           (a) => a.priority === "high" && a.state === "active" && a.lane === "physiological",

@@ -76,7 +76,7 @@ export class Bed {
 const NO_ALARMS: readonly Alarm[] = [];
 
 // A computed list that stays the same object while its elements do.
-function steady<T>(make: () => T[]): ReadonlySignal<readonly T[]> {
+export function steady<T>(make: () => readonly T[]): ReadonlySignal<readonly T[]> {
   let before: readonly T[] = [];
   return computed(() => {
     const now = make();

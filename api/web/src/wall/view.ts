@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { waits } from "../alarms/inbox";
 import { isText, kept, oneOf } from "../kept";
-import { alarmList, type Bed, beds, me, nowMs, shownOrder } from "../store";
+import { alarmList, type Bed, beds, me, nowMs, shownOrder, steady } from "../store";
 import type { Alarm } from "../types";
 
 export type Density = "l" | "m" | "s";
@@ -15,14 +15,16 @@ export const which = signal<Which>("all"); // never kept: a screen that starts s
 export const unit = kept<string>("unit", "", isText);
 export const kiosk = signal(new URLSearchParams(globalThis.location?.search ?? "").has("kiosk"));
 
-const SIZES: Record<"l" | "m", [number, number]> = { l: [258, 244], m: [226, 206] };
+// Least width and height of a tile, as the style has them; between two tiles and around all of them are 8 pixels.
+const SIZES: Record<"l" | "m", [number, number]> = { l: [250, 232], m: [218, 198] };
+const GAP = 8;
 
 // The largest tiles with which every bed is on the screen.
 export function fitting(width: number, height: number, count: number): Density {
   for (const size of ["l", "m"] as const) {
     const [w, h] = SIZES[size];
-    const columns = Math.max(1, Math.floor(width / w));
-    if (Math.ceil(count / columns) * h <= height) return size;
+    const columns = Math.max(1, Math.floor((width - GAP) / (w + GAP)));
+    if (Math.ceil(count / columns) * (h + GAP) + GAP <= height) return size;
   }
   return "s";
 }
@@ -41,7 +43,7 @@ export function fits(bed: Bed, unitName: string, which: Which, name: string, now
 // A unit that is gone must not hide everybody.
 const unitShown = computed(() => (units.value.includes(unit.value) ? unit.value : ""));
 
-export const visible = computed<readonly string[]>(() => {
+export const visible = steady<string>(() => {
   const known = beds.value;
   if (unitShown.value === "" && which.value === "all") return shownOrder.value;
   return shownOrder.value.filter((id) => {
