@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from api.app import create_app
@@ -40,6 +41,7 @@ from infra.runtime.sql.patients import PatientStore
 from producers.sources.roster import Person, people
 from tests.api.builders import Row, latest
 
+Numbers = npt.NDArray[Any]
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 NOT_WORN = 3
@@ -108,6 +110,7 @@ class Stage:
         self._thread: threading.Thread | None = None
         self._ticker: threading.Thread | None = None
         self._server: Server | None = None
+        self._written: set[str] = set()  # whose history is in the series store
         self.second = 0
 
     def patient(self, bed: int) -> str:
@@ -124,7 +127,7 @@ class Stage:
         for k, (patient, values) in enumerate(self.values.items()):
             rows[patient] = {
                 metric: (
-                    self._wander(metric, value, k),
+                    float(self._wander(metric, value, k, np.array(self.second))),
                     now,
                     NOT_WORN if (patient, metric) in self.not_worn else 0,
                 )
@@ -192,7 +195,7 @@ class Stage:
         )
         return identity
 
-    def history(self, bed: int, course: dict[str, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]]) -> None:
+    def history(self, bed: int, course: dict[str, Callable[[Numbers], Numbers]]) -> None:
         """A week of one patient in the series store: every 10 minutes, the last four hours every half minute, the last hour
         every 5 s. `course`: metric to values by hours before now."""
         now = time.time_ns() // 1_000_000
@@ -201,6 +204,7 @@ class Stage:
         metrics = {m: f(ago) for m, f in course.items()}
         store = SqliteSeries(self.settings.state_dir / "series.db")
         store.write(_readings(self.people[bed - 1], time_ms, metrics))
+        self._written.add(self.patient(bed))
         ends = now - np.arange(24 * 60, 0, -1) * MINUTE_MS
         hours = (now - ends) / HOUR_MS
         score = 1.2 + 0.5 * np.sin(hours * 2) + 7 * np.exp(-hours * 2.2)
@@ -208,16 +212,15 @@ class Stage:
         store.close()
 
     def ten_minutes(self) -> None:
-        """The last ten minutes of every bed in the series store, for the sparklines."""
+        """The last ten minutes of every bed without a history in the series store, for the sparklines."""
         now = time.time_ns() // 1_000_000
         time_ms = (now - np.arange(600, 0, -5) * 1000).astype(np.int64)
         store = SqliteSeries(self.settings.state_dir / "series.db")
+        seconds = np.arange(-len(time_ms), 0)
         for k, person in enumerate(self.people):
-            metrics = {
-                m: np.array([self._wander(m, v, k, -s) for s in range(len(time_ms), 0, -1)])
-                for m, v in self._usual(k).items()
-            }
-            store.write(_readings(person, time_ms, metrics))
+            metrics = {m: self._wander(m, v, k, seconds) for m, v in self._usual(k).items()}
+            if person.patient not in self._written:
+                store.write(_readings(person, time_ms, metrics))
         store.close()
 
     # --- the server ----------------------------------------------------------------------------------------------
@@ -270,14 +273,13 @@ class Stage:
         shift = ((k * 37) % 17 - 8) / 8
         return {m: usual + shift * wander for m, (usual, wander) in USUAL.items()}
 
-    def _wander(self, metric: str, value: float, k: int, second: int | None = None) -> float:
-        s = self.second if second is None else second
-        wave = np.sin(s / 7 + k) * 0.25 + np.sin(s / 23 + 2 * k) * 0.2
-        found = float(np.float32(round(value + wave * USUAL[metric][1], BY_NAME[metric].decimals)))
-        return min(found, 100.0) if metric == "spo2" else found
+    def _wander(self, metric: str, value: float, k: int, seconds: Numbers) -> Numbers:
+        wave = np.sin(seconds / 7 + k) * 0.25 + np.sin(seconds / 23 + 2 * k) * 0.2
+        found = np.round(value + wave * USUAL[metric][1], BY_NAME[metric].decimals)
+        return np.asarray(np.minimum(found, 100.0) if metric == "spo2" else found)
 
 
-def _readings(person: Person, time_ms: np.ndarray[Any, Any], metrics: dict[str, np.ndarray[Any, Any]]) -> Readings:
+def _readings(person: Person, time_ms: Numbers, metrics: dict[str, Numbers]) -> Readings:
     count = len(time_ms) * len(metrics)
     times = np.tile(time_ms, len(metrics))
     return Readings(
@@ -295,8 +297,8 @@ def _readings(person: Person, time_ms: np.ndarray[Any, Any], metrics: dict[str, 
 
 def _scores(
     patient: str,
-    ends: np.ndarray[Any, Any],
-    score: np.ndarray[Any, Any],
+    ends: Numbers,
+    score: Numbers,
     parts: dict[str, float],
     off: dict[str, float],
 ) -> Scores:

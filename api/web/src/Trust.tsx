@@ -1,6 +1,6 @@
 // Can what is on the screen be believed? Always visible.
 
-import { computed } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
 import { age } from "./stale";
@@ -46,6 +46,8 @@ export const caution = computed<string | null>(() =>
     : null,
 );
 
+const toolsOpen = signal(false); // on a phone, where they would take half the screen
+
 export function Header() {
   const asOf = dataAsOfMs.value;
   const offset = Math.round(serverOffsetMs.value / 1000);
@@ -59,7 +61,12 @@ export function Header() {
           DEMO
         </strong>
       )}
-      {!kiosk.value && <WallTools />}
+      {!kiosk.value && (
+        <div class={`tools-of-page ${toolsOpen.value ? "open" : ""}`}>
+          <WallTools />
+          <Me />
+        </div>
+      )}
       <span class="space" />
       <span
         class={`link ${trouble.value === null ? connection.value.link : "lost"}`}
@@ -73,14 +80,25 @@ export function Header() {
             : "Not live"}
       </span>
       <span class="as-of" data-testid="as-of" title={asOf === null ? "" : utc(asOf)}>
-        data as of {asOf === null ? "–" : clock(asOf)}
+        <span class="as-of-words">data as of </span>
+        {asOf === null ? "–" : clock(asOf)}
       </span>
       {Math.abs(offset) >= CLOCK_OFF_S && (
         <span class="clock-off" data-testid="clock-off">
           this device's clock is {age(Math.abs(offset))} {offset > 0 ? "behind" : "ahead"}
         </span>
       )}
-      {!kiosk.value && <Me />}
+      {!kiosk.value && (
+        <button
+          type="button"
+          class="small tools-switch"
+          aria-expanded={toolsOpen.value}
+          onClick={() => (toolsOpen.value = !toolsOpen.value)}
+          data-testid="tools"
+        >
+          Tools
+        </button>
+      )}
       {kiosk.value ? (
         <button type="button" class="small" onClick={leaveKiosk} data-testid="leave-kiosk">
           Leave kiosk

@@ -35,7 +35,7 @@ export function TrendIcon({ direction }: { direction: "up" | "down" | "level" })
     direction
   ];
   return (
-    <svg viewBox="0 0 16 16" class="trend" role="img" aria-label={`trend ${direction}`}>
+    <svg viewBox="0 0 16 16" class={`trend ${direction}`} role="img" aria-label={`trend ${direction}`}>
       <path d={path} fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" />
     </svg>
   );

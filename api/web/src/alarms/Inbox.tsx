@@ -72,7 +72,7 @@ export function Inbox() {
             onClick={() => (bulkOpen.value = true)}
             data-testid="bulk"
           >
-            Acknowledge several…
+            Several at once…
           </button>
         </div>
         {shelf.value === "mine" && policy.value !== null && <HandOver />}

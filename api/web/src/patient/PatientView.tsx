@@ -91,7 +91,7 @@ function Detail({ bed }: { bed: Bed }) {
 
 // Six charts share the height of a screen; on a phone one scrolls.
 function height(): number {
-  return Math.max(84, Math.min(150, Math.floor((window.innerHeight - 330) / 6) - 20));
+  return Math.max(84, Math.min(150, Math.floor((window.innerHeight - 260) / 6) - 20));
 }
 
 function OpenAlarms({ bed }: { bed: Bed }) {

@@ -3,11 +3,11 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 import { type Bed, metrics } from "../store";
 import { stamp } from "../times";
-import type { Alarm, Series } from "../types";
+import type { Alarm, Metric, Series } from "../types";
 import { unitText } from "../wall/units";
 import { Chart } from "./Chart";
 import { saveCsv, savePng } from "./exporting";
-import { type History, useHistory } from "./history";
+import { type History, keyOf, useHistory } from "./history";
 import type { Line } from "./plot";
 import { Table } from "./Table";
 import { type Column, column, gapS, joined, SPANS, type Span, scoreColumn, valueRange } from "./trends";
@@ -31,6 +31,8 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
   const box = useRef<HTMLDivElement>(null);
   const model = bed.risk.value?.model ?? null;
   const { history, error } = useHistory(bed.id, span, zoom, model);
+  // What is shown may still be what was asked for before: then it says so and is pale.
+  const behind = history !== null && history.key !== keyOf(span, zoom);
   const title = `${bed.who.value.bed ?? ""} ${bed.who.value.name ?? bed.id}`.trim();
   const choose = (next: Span) => () => {
     setSpan(next);
@@ -42,6 +44,7 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
       aria-label="Trends"
       data-testid="trends"
       data-span={zoom === null ? span : "zoom"}
+      data-loaded={!behind && history !== null}
     >
       <div class="row tools">
         <fieldset class="switch" aria-label="How far back">
@@ -73,7 +76,7 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
         <span class="space" />
         <button
           type="button"
-          disabled={history === null}
+          disabled={history === null || behind}
           onClick={() => history !== null && saveCsv(bed.id, history)}
           data-testid="csv"
         >
@@ -81,7 +84,7 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
         </button>
         <button
           type="button"
-          disabled={history === null || table}
+          disabled={history === null || behind || table}
           onClick={() => box.current !== null && history !== null && savePng(box.current, title, history)}
           data-testid="png"
         >
@@ -94,12 +97,12 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
           {history !== null && ` What is shown ends at ${stamp(history.to)}.`}
         </p>
       )}
-      {history === null && error === null && <p class="quiet">Loading…</p>}
+      {(history === null || behind) && error === null && <p class="quiet">Loading…</p>}
       {history !== null && table && (
         <Table history={history} rowMs={zoom === null ? SPANS[span].rowMs : rowOf(history)} />
       )}
       {history !== null && !table && (
-        <div ref={box} class="charts">
+        <div ref={box} class={behind ? "charts behind" : "charts"}>
           <Charts history={history} height={height} model={model} onZoom={setZoom} />
         </div>
       )}
@@ -141,7 +144,7 @@ function Charts({ history, height, model, onZoom }: ChartsProps) {
   return (
     <>
       {drawn.map((d, k) => {
-        const limits = d.limited === null ? undefined : known.get(d.limited)?.limits;
+        const limits = limitsOf(d, known);
         return (
           <Chart
             key={d.name}
@@ -164,6 +167,17 @@ function Charts({ history, height, model, onZoom }: ChartsProps) {
       })}
     </>
   );
+}
+
+// Of a pressure: below the diastolic and above the systolic limit; the lower limit of the systolic is a line between them.
+const pressures = new WeakMap<object, Metric["limits"]>();
+function limitsOf(d: Drawn, known: ReadonlyMap<string, Metric>): Metric["limits"] | undefined {
+  const own = d.limited === null ? undefined : known.get(d.limited)?.limits;
+  const lower = known.get("diastolic_bp")?.limits;
+  if (own === undefined || d.columns.length === 1 || lower === undefined) return own;
+  const found = pressures.get(own) ?? { ...own, low: lower.low, critical_low: own.low };
+  pressures.set(own, found); // the same object again, so that the chart is not made anew
+  return found;
 }
 
 function rangeOf(d: Drawn, limits: Parameters<typeof valueRange>[1]): [number, number] {

@@ -17,6 +17,7 @@ export const SHOWN = [
 ] as const;
 
 export interface History {
+  key: string; // what was asked for
   from: number; // ms
   to: number;
   series: Series[];
@@ -29,6 +30,10 @@ export interface Asked {
   error: string | null; // what is shown then is the answer before
 }
 
+export function keyOf(span: Span, zoom: readonly [number, number] | null): string {
+  return zoom === null ? span : zoom.join(" ");
+}
+
 // `zoom`: a part of time that was chosen; it stands still, while a span follows the clock. `model`: whose scores.
 export function useHistory(
   patient: string,
@@ -38,6 +43,7 @@ export function useHistory(
 ): Asked {
   const [asked, setAsked] = useState<Asked>({ history: null, error: null });
   const [zoomFrom, zoomTo] = zoom ?? [null, null];
+  const key = keyOf(span, zoom);
   useEffect(() => {
     let gone = false;
     const load = async () => {
@@ -49,7 +55,7 @@ export function useHistory(
           model === null ? Promise.resolve([]) : getScores(patient, from, to, model),
           getAlarms(patient, [], 200),
         ]);
-        if (!gone) setAsked({ history: { from, to, series, scores, alarms }, error: null });
+        if (!gone) setAsked({ history: { key, from, to, series, scores, alarms }, error: null });
       } catch (error) {
         if (!gone)
           setAsked((before) => ({
@@ -64,6 +70,6 @@ export function useHistory(
       gone = true;
       window.clearInterval(timer);
     };
-  }, [patient, span, zoomFrom, zoomTo, model]);
+  }, [patient, span, zoomFrom, zoomTo, key, model]);
   return asked;
 }

@@ -108,12 +108,12 @@ function limitBands(u: uPlot, limits: Metric["limits"] | undefined, fill: string
   context.beginPath();
   context.rect(left, top, width, height);
   context.clip();
-  const beyond = (limit: number | null, above: boolean) => {
+  const beyond = (limit: number | null, above: boolean | null) => {
     if (limit === null) return;
     const y = u.valToPos(limit, "y", true);
     context.fillStyle = fill;
-    if (above) context.fillRect(left, top, width, y - top);
-    else context.fillRect(left, y, width, top + height - y);
+    if (above === true) context.fillRect(left, top, width, y - top);
+    if (above === false) context.fillRect(left, y, width, top + height - y);
     context.strokeStyle = line;
     context.lineWidth = devicePixelRatio;
     context.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
@@ -125,6 +125,8 @@ function limitBands(u: uPlot, limits: Metric["limits"] | undefined, fill: string
   };
   beyond(limits.high, true);
   beyond(limits.low, false);
+  beyond(limits.critical_high, null);
+  beyond(limits.critical_low, null);
   context.restore();
 }
 

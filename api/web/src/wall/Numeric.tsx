@@ -113,7 +113,9 @@ function Frame({ metric, name, kind, out, big, label, unit, note, children }: Fr
         {label} <span class="unit">{unit}</span>
       </span>
       <span class="number">{children}</span>
-      <span class="note">{note}</span>
+      <span class="note" title={note}>
+        {note}
+      </span>
     </div>
   );
 }

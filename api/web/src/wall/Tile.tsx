@@ -22,12 +22,7 @@ export function Tile({ bed }: { bed: Bed }) {
   const name = who.name === null ? who.id : kiosk.value ? initials(who.name) : who.name;
   return (
     <article class="tile" data-testid="tile" data-patient={who.id} data-priority={priority.value}>
-      <button
-        type="button"
-        class="open"
-        onClick={() => (openPatient.value = who.id)}
-        aria-label={`${who.bed ?? ""} ${name}, details`}
-      >
+      <button type="button" class="open" onClick={() => (openPatient.value = who.id)}>
         <span class="bed">{who.bed ?? "–"}</span>
         <span class="name">{name}</span>
         <span class="person">{person(who)}</span>
