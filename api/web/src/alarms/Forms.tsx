@@ -44,12 +44,14 @@ function Snooze({ alarm }: { alarm: Alarm }) {
   const most = policy.value?.snooze_minutes[alarm.priority] ?? 30;
   const choices = SNOOZE_MINUTES.filter((m) => m <= most);
   const [minutes, setMinutes] = useState<number>(choices[0] ?? most);
-  const [reason, setReason] = useState("");
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        void done(snooze(alarm, minutes, reason.trim() || SNOOZE_REASONS[0]));
+        // What the form says, not what was last drawn: Enter may come before the next drawing.
+        const said = new FormData(event.currentTarget);
+        const chosen = Number(said.get(`minutes-${alarm.id}`));
+        void done(snooze(alarm, chosen, String(said.get("reason")).trim() || SNOOZE_REASONS[0]));
       }}
     >
       <fieldset class="choices">
@@ -59,6 +61,7 @@ function Snooze({ alarm }: { alarm: Alarm }) {
             <input
               type="radio"
               name={`minutes-${alarm.id}`}
+              value={m}
               checked={minutes === m}
               onChange={() => setMinutes(m)}
             />
@@ -68,13 +71,7 @@ function Snooze({ alarm }: { alarm: Alarm }) {
       </fieldset>
       <label class="field">
         Reason
-        <input
-          list="snooze-reasons"
-          maxLength={2000}
-          placeholder={SNOOZE_REASONS[0]}
-          value={reason}
-          onInput={(event) => setReason(event.currentTarget.value)}
-        />
+        <input list="snooze-reasons" name="reason" maxLength={2000} placeholder={SNOOZE_REASONS[0]} />
       </label>
       <datalist id="snooze-reasons">
         {SNOOZE_REASONS.map((r) => (
