@@ -30,7 +30,8 @@ def test_sixty_four_beds_are_on_one_screen_and_nothing_is_cut_off(browser: Brows
         ready(page)
         assert page.get_by_test_id("wall").evaluate("e => e.scrollHeight - e.clientHeight") <= 0
         cut = page.evaluate(
-            "[...document.querySelectorAll('.numeric .number, .bar.high .text, .bar.medium:not(.technical) .text')].filter(e => e.scrollWidth > e.clientWidth + 1)"
+            "[...document.querySelectorAll('.numeric .number, .bar:is(.high, .medium):not(.technical) .text')]"
+            ".filter(e => e.scrollWidth > e.clientWidth + 1)"
             ".map(e => e.textContent)"
         )
         assert cut == [], "no number and no alarm may be cut off"

@@ -65,6 +65,9 @@ export function Header() {
         <div class={`tools-of-page ${toolsOpen.value ? "open" : ""}`}>
           <WallTools />
           <Me />
+          <button type="button" class="small theme-too" onClick={switchTheme}>
+            Dark or light
+          </button>
         </div>
       )}
       <span class="space" />
