@@ -74,7 +74,6 @@ def test_a_nurse_sees_a_deterioration_reads_why_and_acknowledges(browser: Browse
         expect(page.get_by_test_id("patient").locator("[data-testid=trend][data-metric=spo2]")).to_be_visible(
             timeout=60_000
         )
-        picture(page, "patient")
         page.keyboard.press("Escape")
         expect(page.get_by_test_id("patient")).not_to_be_visible()
 
