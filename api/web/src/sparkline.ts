@@ -90,12 +90,20 @@ export function draw(
   context.lineJoin = "round";
   context.beginPath();
   let before = Number.NEGATIVE_INFINITY;
+  let drawnX = Number.NEGATIVE_INFINITY;
+  let drawnY = Number.NEGATIVE_INFINITY;
   for (const p of points) {
     const px = x(p.t);
     if (px < -2) continue;
-    if (p.t - before > GAP_MS) context.moveTo(px, y(p.v));
-    else context.lineTo(px, y(p.v));
+    const py = y(p.v);
+    if (p.t - before > GAP_MS) context.moveTo(px, py);
+    else if (px - drawnX < 0.5 && Math.abs(py - drawnY) < 0.5) {
+      before = p.t; // nobody could see it
+      continue;
+    } else context.lineTo(px, py);
     before = p.t;
+    drawnX = px;
+    drawnY = py;
   }
   context.stroke();
 }

@@ -10,6 +10,9 @@ import type { Alarm, Canary, Frame, Metric, Patient, Policy, Priority, Risk, Val
 
 export const TRACE_SECONDS = 600;
 
+// What has a sparkline or an arrow; ten minutes of everything else would be kept for nobody.
+const TRACED = new Set(["heart_rate", "pulse_rate", "spo2", "respiratory_rate"]);
+
 export interface TracePoint {
   t: number; // ms
   v: number;
@@ -52,7 +55,7 @@ export class Bed {
     current.value = { value: value.value, timeMs, quality: value.quality };
     this.measured.value = true;
     if (value.value === null || value.quality === "bad" || value.quality === "not_worn") return;
-    this.trace(metric, timeMs, value.value);
+    if (TRACED.has(metric)) this.trace(metric, timeMs, value.value);
   }
 
   private trace(metric: string, t: number, v: number): void {

@@ -24,17 +24,23 @@ export function Numeric({ bed, metric, fallback, label, big, trend }: Props) {
       fallback !== undefined && bed.value(metric).value === undefined ? fallback : metric,
     );
     const info = computed(() => metrics.value.get(name.value));
-    const state = computed(() => {
+    const look = looking(() => {
       const found = info.value;
-      return shown(bed.value(name.value).value, nowMs.value, found?.expiry_s ?? 15, found?.decimals ?? 0);
+      const state = shown(
+        bed.value(name.value).value,
+        nowMs.value,
+        found?.expiry_s ?? 15,
+        found?.decimals ?? 0,
+      );
+      return lookOf(state, outside(state, found?.limits));
     });
     return {
       name,
       info,
-      kind: computed(() => state.value.kind),
-      out: computed(() => outside(state.value, info.value?.limits)),
-      text: computed(() => number(state.value)),
-      note: computed(() => note(state.value)),
+      kind: computed(() => look.value.kind),
+      out: computed(() => look.value.out),
+      text: computed(() => look.value.text),
+      note: computed(() => look.value.note),
     };
   }, [bed, metric, fallback]);
   const kind = view.kind.value;
@@ -57,18 +63,20 @@ export function Numeric({ bed, metric, fallback, label, big, trend }: Props) {
 
 export function Pressure({ bed }: { bed: Bed }) {
   const view = useMemo(() => {
-    const of = (metric: string) =>
-      computed(() =>
-        shown(bed.value(metric).value, nowMs.value, metrics.value.get(metric)?.expiry_s ?? 900, 0),
-      );
-    const upper = of("systolic_bp");
-    const lower = of("diastolic_bp");
+    const of = (metric: string) => {
+      const info = metrics.value.get(metric);
+      return shown(bed.value(metric).value, nowMs.value, info?.expiry_s ?? 900, 0);
+    };
+    const upper = looking(() => {
+      const state = of("systolic_bp");
+      return lookOf(state, outside(state, metrics.value.get("systolic_bp")?.limits));
+    });
     return {
       kind: computed(() => upper.value.kind),
-      out: computed(() => outside(upper.value, metrics.value.get("systolic_bp")?.limits)),
-      text: computed(() => number(upper.value)),
-      lower: computed(() => `/${number(lower.value)}`),
-      note: computed(() => note(upper.value)),
+      out: computed(() => upper.value.out),
+      text: computed(() => upper.value.text),
+      lower: computed(() => `/${number(of("diastolic_bp"))}`),
+      note: computed(() => upper.value.note),
     };
   }, [bed]);
   return (
@@ -86,6 +94,34 @@ export function Pressure({ bed }: { bed: Bed }) {
       <small>{view.lower}</small>
     </Frame>
   );
+}
+
+interface Look {
+  kind: Shown["kind"];
+  out: boolean;
+  text: string;
+  note: string;
+}
+
+function lookOf(state: Shown, out: boolean): Look {
+  return { kind: state.kind, out, text: number(state), note: note(state) };
+}
+
+// The same object while nothing looks different: the clock passes over a ward of current values and wakes nothing.
+function looking(make: () => Look): ReadonlySignal<Look> {
+  let before: Look | null = null;
+  return computed(() => {
+    const now = make();
+    if (
+      before === null ||
+      now.kind !== before.kind ||
+      now.out !== before.out ||
+      now.text !== before.text ||
+      now.note !== before.note
+    )
+      before = now;
+    return before;
+  });
 }
 
 interface FrameProps {

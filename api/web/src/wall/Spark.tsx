@@ -10,7 +10,7 @@ import { forget, paint } from "./paint";
 const NONE = { low: null, high: null, critical_low: null, critical_high: null };
 // Half height of the axis at least: noise of one digit must not look like a storm.
 const LEAST: Record<string, number> = { heart_rate: 8, pulse_rate: 8, spo2: 3, respiratory_rate: 4 };
-const EVERY_MS = 2_500;
+const EVERY_MS = 5_000;
 
 export function Spark({ bed, metric, fallback }: { bed: Bed; metric: string; fallback?: string }) {
   const canvas = useRef<HTMLCanvasElement>(null);
