@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 from types import ModuleType
 from typing import Annotated, Final
@@ -36,6 +37,9 @@ def bench(
     parser = argparse.ArgumentParser(prog=f"vigil bench {name}", description=BENCHMARKS[name])
     module.add_options(parser)
     given = parser.parse_args(context.args)
+    # Whoever ends it, however it was started: the broker and the rooms it started end with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     result = module.run(given, lambda line: sys.stderr.write(line + "\n"))
     if as_json:
         typer.echo(json.dumps(result.document()))

@@ -25,10 +25,12 @@ _SLICE_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`slices`: how many tenths of a second one block may take. `failures` one after the other before the model rests;
+    """`slices`: how many tenths of a second one block may take. It takes milliseconds; on a machine with eighteen processes for
+    two cores one took more than a second and was given up, so three, and all shipped models hanging at once are still found
+    before the watchdog ends the process. `failures` one after the other before the model rests;
     `rest_s`: how long, doubled each time, at most `longest_rest_s`."""
 
-    slices: int = 10
+    slices: int = 30
     failures: int = 3
     rest_s: float = 15.0
     longest_rest_s: float = 600.0

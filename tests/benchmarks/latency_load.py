@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from confluent_kafka import Producer
 
 from contracts.frames import Labels
 from contracts.readings import Readings, encode_readings
@@ -74,10 +75,19 @@ def feed(settings: Settings, patients: int) -> None:
     while True:
         for partition, some in enumerate(slices[number % _SLICES]):
             for frame in some.frames(number // _SLICES, time.time_ns() // 1_000_000):
-                client.produce(topic, value=frame, partition=partition, headers=_HEADERS)
+                _put(client, topic, partition, frame)
         client.poll(0)
         number += 1
         time.sleep(max(0.0, began + number / _SLICES - time.time()))
+
+
+def _put(client: Producer, topic: str, partition: int, frame: bytes) -> None:
+    while True:
+        try:
+            client.produce(topic, value=frame, partition=partition, headers=_HEADERS)
+            return
+        except BufferError:  # the broker is slower than the load: what waits is bounded, and sent later
+            client.poll(0.1)
 
 
 def main() -> None:

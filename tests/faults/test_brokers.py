@@ -92,6 +92,7 @@ def rest(seconds: float) -> None:
 def finish(row: str, site: Site, resumed_s: list[float], bar: str, *, long: bool = False, **more: Any) -> None:
     """Count, keep the figures, judge. A `long` outage may end a worker whose outputs are not taken (it stops rather than
     moving past them); a short one may not, and none may be found stalled."""
+    site.rooms.wait("windows to compare", lambda: site.ledger.comparable)
     ended = site.supervise()
     count = site.count()
     whole = not ended or (long and EXIT_STALLED not in ended.values())

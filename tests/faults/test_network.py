@@ -84,6 +84,7 @@ def test_t18_a_bad_network_costs_time_only(wire: Wire, name: str) -> None:
     began, answered = time.monotonic(), len(wire.ledger.events())
     wire.rooms.wait("answers", lambda: len(wire.ledger.events()) > answered and wire.sender.waiting < 5, 120)
     resumed_s = time.monotonic() - began
+    wire.rooms.wait("windows to compare", lambda: wire.ledger.comparable)
     wire.sender.drain()
     events = wire.ledger.events()
     count = reconcile(wire.rooms, wire.ledger)

@@ -18,6 +18,7 @@ EVENT = np.dtype(
         ("value", "<f4"), ("time_ms", "<i8"), ("sent_ms", "<i8"), ("acked_ms", "<i8"),
     ]
 )  # fmt: skip
+COMPARABLE_MS = 40_000
 Events = npt.NDArray[np.void]
 
 
@@ -58,6 +59,12 @@ class Ledger:
         with self._lock:
             found = np.concatenate(self._blocks) if self._blocks else np.zeros(0, dtype=EVENT)
         return found[found["acked_ms"] > 0] if acked else found
+
+    @property
+    def comparable(self) -> bool:
+        """Whether so much was promised that windows of it have closed: a short fault would leave none to compare."""
+        acked_ms = self.events()["acked_ms"]
+        return bool(len(acked_ms)) and bool(acked_ms.max() - acked_ms.min() >= COMPARABLE_MS)
 
     @property
     def patients(self) -> tuple[str, ...]:
