@@ -156,6 +156,8 @@ def test_a_phone_by_touch_and_a_quiet_screen_for_those_who_ask_for_one(browser: 
             ".map(b => b.textContent)"
         )
         assert small == [], "every button can be hit by a thumb"
+        expect(fresh.get_by_test_id("quality")).to_be_visible()
+        expect(fresh.get_by_test_id("story")).to_be_visible()
         picture(page, "phone")
         fresh.get_by_test_id("snooze").tap()
         fresh.get_by_test_id("snooze-now").tap()
