@@ -97,7 +97,7 @@ def test_an_alarm_from_first_sight_to_label_by_keyboard_alone(browser: Browser, 
         expect(ill.get_by_test_id("shares")).to_contain_text("−18 % from own usual")
         expect(ill.get_by_test_id("shares")).to_contain_text("personal baseline v1")
         expect(ill.get_by_test_id("because")).to_contain_text("Rule spo2_low, version 0")
-        expect(ill.get_by_test_id("trend").locator("canvas")).to_be_visible()
+        expect(ill.get_by_test_id("trend").locator("canvas")).to_be_visible(timeout=15_000)
         expect(ill.get_by_test_id("quality")).to_contain_text("100 % good")
         picture(page, "inbox")
 

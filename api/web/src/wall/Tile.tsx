@@ -11,6 +11,7 @@ import { AlarmBar } from "./AlarmBar";
 import { Numeric, Pressure } from "./Numeric";
 import { RiskChip } from "./Risk";
 import { Spark } from "./Spark";
+import { inTurn } from "./turns";
 import { initials, kiosk } from "./view";
 
 export function Tile({ bed }: { bed: Bed }) {
@@ -81,22 +82,19 @@ function person(who: Omit<Patient, "latest" | "risk" | "alarms">): string {
 function seedTraces(bed: Bed): void {
   if (bed.seeded) return;
   bed.seeded = true;
-  const to = nowMs.peek();
-  getSeries(
-    bed.id,
-    ["heart_rate", "pulse_rate", "spo2", "respiratory_rate"],
-    to - TRACE_SECONDS * 1000,
-    to,
-    200,
-  )
-    .then((all) => {
+  inTurn(async () => {
+    const to = nowMs.peek();
+    try {
+      const all = await getSeries(bed.id, SEEDED, to - TRACE_SECONDS * 1000, to, 200);
       for (const series of all)
         bed.seed(
           series.metric,
           series.points.flatMap((p) => (p.v === null ? [] : [{ t: p.t, v: p.v }])),
         );
-    })
-    .catch(() => {
+    } catch {
       bed.seeded = false; // the live feed fills the trace; the next view may try again
-    });
+    }
+  });
 }
+
+const SEEDED = ["heart_rate", "pulse_rate", "spo2", "respiratory_rate"] as const;
