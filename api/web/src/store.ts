@@ -31,6 +31,7 @@ export class Bed {
   readonly risk = signal<Risk | null>(null);
   readonly measured = signal(false); // whether anything was ever measured
   readonly traces = new Map<string, TracePoint[]>();
+  readonly past = signal(0); // rises when what was before this page is known
   seeded = false;
   private readonly values = new Map<string, Signal<Measured | undefined>>();
   readonly alarms = computed(() => alarmsOf.value.get(this.id) ?? NO_ALARMS);
@@ -73,6 +74,7 @@ export class Bed {
     const live = this.traces.get(metric) ?? [];
     const first = live[0]?.t ?? Number.POSITIVE_INFINITY;
     this.traces.set(metric, [...points.filter((p) => p.t < first), ...live]);
+    this.past.value += 1;
   }
 }
 

@@ -54,6 +54,7 @@ export function Spark({ bed, metric, fallback }: { bed: Bed; metric: string; fal
       look.limit = style.getPropertyValue("--limit");
       again();
     });
+    const stopPast = bed.past.subscribe(again);
     const stop = nowMs.subscribe(() => {
       if (visible && !document.hidden && performance.now() - drawnMs >= EVERY_MS) again();
     });
@@ -61,6 +62,7 @@ export function Spark({ bed, metric, fallback }: { bed: Bed; metric: string; fal
       seen.disconnect();
       sized.disconnect();
       stopTheme();
+      stopPast();
       stop();
       forget(job);
     };
