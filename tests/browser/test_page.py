@@ -119,6 +119,7 @@ def test_an_alarm_from_first_sight_to_label_by_keyboard_alone(browser: Browser, 
         press("Escape")
         expect(breathing.get_by_test_id("form-snooze")).to_have_count(0)
         press("s")
+        expect(breathing.get_by_test_id("form-snooze").locator("input").first).to_be_focused()
         press("ArrowRight")
         press("Enter")
         said = breathing.get_by_test_id("said")
