@@ -7,7 +7,7 @@ EXTRAS ?=
 # Compiled modules are kept: a process starts in a third of the time, and the system is a dozen of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo up test check faults bench web lock clean
+.PHONY: help demo up test check faults bench screens profile web lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
@@ -19,7 +19,7 @@ up: .venv/.ready ## Start the whole stack for your own devices
 	@exec .venv/bin/vigil up
 
 test: .venv/.synced .venv/.browser ## Run the test suite (real Kafka, real PostgreSQL, real browser)
-	@$(RUN) pytest -n 4 --dist loadfile -m "not faults and not docker"
+	@$(RUN) pytest -n 4 --dist loadfile -m "not faults and not docker and not screens and not profile"
 
 check: .venv/.synced .venv/.browser ## Everything CI runs: lint, types, the page, tests
 	@$(RUN) ruff check .
@@ -32,6 +32,12 @@ faults: .venv/.synced ## Long runs that kill real processes
 
 bench: .venv/.synced ## Measure throughput, latency and cost on this machine, rivals beside it
 	@for name in engine latency gateway series models growth; do echo "== $$name"; $(RUN) vigil bench $$name || exit 1; done
+
+screens: .venv/.synced .venv/.browser ## Every journey through the page on every screen, and axe
+	@$(RUN) pytest -m screens -p no:xdist tests/browser
+
+profile: .venv/.synced .venv/.browser ## Measure what a wall of 64 beds costs a browser
+	@$(RUN) pytest -m profile -p no:xdist -s tests/browser
 
 web: ## Build the page (needs Node; the built page is committed)
 	@cd api/web && npm install --no-save --no-audit --no-fund && npm run build

@@ -1,11 +1,29 @@
 // Can what is on the screen be believed? Always visible.
 
-import { computed } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import { helpOpen } from "./Help";
+import { actor } from "./kept";
 import { age } from "./stale";
-import { canary, connection, dataAsOfMs, demo, kafka, notice, nowMs } from "./store";
-import { OrderSwitch } from "./wall/Wall";
+import {
+  arrange,
+  canary,
+  connection,
+  dataAsOfMs,
+  demo,
+  heldBack,
+  kafka,
+  me,
+  notice,
+  nowMs,
+  serverOffsetMs,
+} from "./store";
+import { switchTheme } from "./theme";
+import { clock, utc } from "./times";
+import { kiosk, leaveKiosk } from "./wall/view";
+import { WallTools } from "./wall/Wall";
 
 const DATA_OLD_S = 15;
+const CLOCK_OFF_S = 5;
 
 export const trouble = computed<string | null>(() => {
   const link = connection.value.link;
@@ -28,19 +46,30 @@ export const caution = computed<string | null>(() =>
     : null,
 );
 
+const toolsOpen = signal(false); // on a phone, where they would take half the screen
+
 export function Header() {
   const asOf = dataAsOfMs.value;
+  const offset = Math.round(serverOffsetMs.value / 1000);
   return (
     <header class="top">
-      <span class="brand">
+      <h1 class="brand">
         <img src="/favicon.svg" alt="" width="22" height="22" /> Vigil
-      </span>
+      </h1>
       {demo.value && (
         <strong class="demo" data-testid="demo-mark">
           DEMO
         </strong>
       )}
-      <OrderSwitch />
+      {!kiosk.value && (
+        <div class={`tools-of-page ${toolsOpen.value ? "open" : ""}`}>
+          <WallTools />
+          <Me />
+          <button type="button" class="small theme-too" onClick={switchTheme}>
+            Dark or light
+          </button>
+        </div>
+      )}
       <span class="space" />
       <span
         class={`link ${trouble.value === null ? connection.value.link : "lost"}`}
@@ -53,11 +82,65 @@ export function Header() {
             ? "Connecting"
             : "Not live"}
       </span>
-      <span class="as-of" data-testid="as-of">
-        data as of {asOf === null ? "–" : clock(asOf)}
+      <span class="as-of" data-testid="as-of" title={asOf === null ? "" : utc(asOf)}>
+        <span class="as-of-words">data as of </span>
+        {asOf === null ? "–" : clock(asOf)}
       </span>
-      <ThemeSwitch />
+      {Math.abs(offset) >= CLOCK_OFF_S && (
+        <span class="clock-off" data-testid="clock-off">
+          this device's clock is {age(Math.abs(offset))} {offset > 0 ? "behind" : "ahead"}
+        </span>
+      )}
+      {!kiosk.value && (
+        <button
+          type="button"
+          class="small tools-switch"
+          aria-expanded={toolsOpen.value}
+          onClick={() => (toolsOpen.value = !toolsOpen.value)}
+          data-testid="tools"
+        >
+          Tools
+        </button>
+      )}
+      {kiosk.value ? (
+        <button type="button" class="small" onClick={leaveKiosk} data-testid="leave-kiosk">
+          Leave kiosk
+        </button>
+      ) : (
+        <button type="button" class="plain" onClick={switchTheme} aria-label="Switch between dark and light">
+          ◐
+        </button>
+      )}
     </header>
+  );
+}
+
+// A name as a header can carry it: accents are dropped, "Zoë" is "Zoe".
+export function plain(name: string): string {
+  return name
+    .normalize("NFD")
+    .replaceAll(/[^\x20-\x7e]/g, "")
+    .trim();
+}
+
+// Who acts on this screen. There are no accounts yet: the name is taken on trust, and stands beside everything that is done.
+function Me() {
+  return (
+    <label class="me">
+      You
+      <input
+        maxLength={64}
+        size={12}
+        value={actor.value}
+        placeholder={me.value}
+        aria-label="Your name, written beside what you do"
+        data-testid="me"
+        onChange={(event) => {
+          actor.value = plain(event.currentTarget.value);
+          event.currentTarget.value = actor.value;
+        }}
+      />
+    </label>
   );
 }
 
@@ -76,29 +159,31 @@ export function Banner() {
 export function Footer() {
   return (
     <footer>
-      {notice.value || "Not a certified alarm system. Secondary display: confirm at the bedside."}
+      {heldBack.value && (
+        <button
+          type="button"
+          class="small held"
+          onClick={() => arrange(performance.now(), true)}
+          data-testid="held"
+        >
+          Order held while you point: sort now
+        </button>
+      )}
+      <span>
+        {notice.value || "Not a certified alarm system. Secondary display: confirm at the bedside."}
+      </span>
       <span class="space" />
-      <kbd>j</kbd>
-      <kbd>k</kbd> move <kbd>a</kbd> acknowledge <kbd>Esc</kbd> close
+      {!kiosk.value && (
+        <>
+          <span class="hints">
+            <kbd>j</kbd>
+            <kbd>k</kbd> move <kbd>a</kbd> acknowledge <kbd>s</kbd> snooze <kbd>/</kbd> find
+          </span>
+          <button type="button" class="small" onClick={() => (helpOpen.value = true)} data-testid="help-open">
+            <kbd>?</kbd> help
+          </button>
+        </>
+      )}
     </footer>
   );
-}
-
-function ThemeSwitch() {
-  const toggle = () => {
-    const root = document.documentElement;
-    const dark = root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : !window.matchMedia("(prefers-color-scheme: light)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-  };
-  return (
-    <button type="button" class="plain" onClick={toggle} aria-label="Switch between dark and light">
-      ◐
-    </button>
-  );
-}
-
-export function clock(ms: number): string {
-  return new Date(ms).toLocaleTimeString("en-GB");
 }

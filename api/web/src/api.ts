@@ -1,6 +1,7 @@
 // REST calls. An error carries the words the API gave for a person.
 
-import type { Alarm, Metric, Score, Series } from "./types";
+import { actor } from "./kept";
+import type { Alarm, AlarmDetail, AlarmState, LabelName, Metric, Policy, Score, Series } from "./types";
 
 const BASE = "/api/v1";
 
@@ -53,24 +54,68 @@ export async function getSeries(
   return "series" in answer ? answer.series : [answer];
 }
 
-export async function getScores(patient: string, fromMs: number, toMs: number): Promise<Score[]> {
+export async function getScores(
+  patient: string,
+  fromMs: number,
+  toMs: number,
+  model: string | null = null,
+): Promise<Score[]> {
   const query = new URLSearchParams({
     from: new Date(fromMs).toISOString(),
     to: new Date(toMs).toISOString(),
   });
+  if (model !== null) query.set("model", model);
   return (await call<{ items: Score[] }>(`/patients/${encodeURIComponent(patient)}/scores?${query}`)).items;
 }
 
-// What calls nobody: alarms that another one stands for, and findings in data that came late.
-export async function getAside(patient: string): Promise<Alarm[]> {
-  const query = new URLSearchParams({ patient, state: "inhibited,retrospective", limit: "20" });
+const path = (alarm: Alarm, verb: string): string => `/alarms/${encodeURIComponent(alarm.id)}/${verb}`;
+
+// Every alarm of a patient, newest first; `states` empty: in any state.
+export async function getAlarms(
+  patient: string,
+  states: readonly AlarmState[],
+  limit: number,
+): Promise<Alarm[]> {
+  const query = new URLSearchParams({ patient, limit: String(limit) });
+  if (states.length > 0) query.set("state", states.join(","));
   return (await call<{ items: Alarm[] }>(`/alarms?${query}`)).items;
 }
 
-export function acknowledge(alarm: Alarm): Promise<Alarm> {
-  return call<Alarm>(`/alarms/${alarm.id}/acknowledge`, {
-    method: "POST",
-    headers: { "content-type": "application/json", "idempotency-key": crypto.randomUUID() },
-    body: "{}",
-  });
+export function getAlarm(id: string): Promise<AlarmDetail> {
+  return call<AlarmDetail>(`/alarms/${encodeURIComponent(id)}`);
+}
+
+// A change by a person. `seen`: only if the alarm is still as this person saw it.
+function change(alarm: Alarm, verb: string, body: object, seen: boolean = false): Promise<Alarm> {
+  return send<Alarm>(path(alarm, verb), body, seen ? { "if-match": `"v${alarm.version}"` } : {});
+}
+
+function send<T>(to: string, body: object, more: Record<string, string>): Promise<T> {
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    "idempotency-key": crypto.randomUUID(),
+    ...more,
+  };
+  if (actor.peek() !== "") headers["x-vigil-actor"] = actor.peek();
+  return call<T>(to, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+export const acknowledge = (alarm: Alarm, seen: boolean = false): Promise<Alarm> =>
+  change(alarm, "acknowledge", {}, seen);
+export const snooze = (alarm: Alarm, minutes: number, reason: string): Promise<Alarm> =>
+  change(alarm, "snooze", { minutes, reason });
+export const assign = (alarm: Alarm, to: string): Promise<Alarm> => change(alarm, "assign", { to });
+export const label = (alarm: Alarm, name: LabelName): Promise<Alarm> =>
+  change(alarm, "label", { label: name });
+export const resolve = (alarm: Alarm, note: string): Promise<Alarm> => change(alarm, "resolve", { note });
+export const note = (alarm: Alarm, text: string): Promise<Alarm> => change(alarm, "note", { note: text });
+
+export function getPolicy(): Promise<Policy> {
+  return call<Policy>("/alarms/policy");
+}
+
+// All open alarms assigned to one person become another's, in one action.
+export async function handOver(from: string, to: string, reason: string): Promise<Alarm[]> {
+  const body = reason === "" ? { from, to } : { from, to, reason };
+  return (await send<{ items: Alarm[] }>("/alarms/handover", body, {})).items;
 }

@@ -35,8 +35,22 @@ export function TrendIcon({ direction }: { direction: "up" | "down" | "level" })
     direction
   ];
   return (
-    <svg viewBox="0 0 16 16" class="trend" role="img" aria-label={`trend ${direction}`}>
+    <svg viewBox="0 0 16 16" class={`trend ${direction}`} role="img" aria-label={`trend ${direction}`}>
       <path d={path} fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" />
+    </svg>
+  );
+}
+
+export function LinkIcon() {
+  return (
+    <svg viewBox="0 0 16 16" class="icon" role="img" aria-label="device silent">
+      <path
+        d="M2 6a9 9 0 0 1 12 0M4.5 9a5 5 0 0 1 7 0M8 12.5v.5M2 14 14 2"
+        fill="none"
+        stroke="currentColor"
+        stroke-width="1.8"
+        stroke-linecap="round"
+      />
     </svg>
   );
 }

@@ -1,22 +1,99 @@
-// The keyboard: j and k move through the alarms, a acknowledges the chosen one.
+// The keyboard: everything of the inbox without a mouse. Keys do nothing while somebody types, nor behind an open dialog.
 
-import { acknowledgeAlarm } from "./alarms/AlarmList";
-import { alarmList, selectedAlarm } from "./store";
+import { acknowledge, openForm } from "./alarms/actions";
+import { step } from "./alarms/inbox";
+import { helpOpen } from "./Help";
+import { alarms, arrangeInbox, openPatient, selectedAlarm, shownAlarms, words } from "./store";
+import { kiosk, leaveKiosk } from "./wall/view";
+
+export const KEYS: readonly [string, string][] = [
+  ["j", "next alarm"],
+  ["k", "alarm before"],
+  ["a", "acknowledge the chosen alarm"],
+  ["s", "snooze it"],
+  ["m", "assign it"],
+  ["p", "open its patient"],
+  ["/", "find an alarm"],
+  ["?", "this help"],
+  ["Esc", "close what is open"],
+];
 
 export function listen(): void {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
-    const list = alarmList.peek();
-    const at = list.findIndex((a) => a.id === selectedAlarm.peek());
-    if (event.key === "j" || event.key === "k") {
-      const next = list[event.key === "j" ? Math.min(at + 1, list.length - 1) : Math.max(at - 1, 0)];
-      selectedAlarm.value = next?.id ?? null;
-      document.querySelector(`[data-alarm="${next?.id}"]`)?.scrollIntoView({ block: "nearest" });
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") {
+      close();
+      return;
     }
-    const chosen = list[at];
-    if (event.key === "a" && chosen !== undefined && chosen.state !== "acknowledged")
-      acknowledgeAlarm(chosen).catch(() => {
-        document.querySelector<HTMLButtonElement>(`[data-alarm="${chosen.id}"] .ack`)?.focus();
-      });
+    if (writes(event.target) || document.querySelector("dialog[open]") !== null) return;
+    const used = press(event.key);
+    if (used) event.preventDefault();
   });
+}
+
+function writes(target: EventTarget | null): boolean {
+  return (
+    (target instanceof HTMLInputElement && target.type !== "checkbox" && target.type !== "radio") ||
+    target instanceof HTMLSelectElement ||
+    target instanceof HTMLTextAreaElement
+  );
+}
+
+function press(key: string): boolean {
+  const id = selectedAlarm.peek();
+  const chosen = id === null ? undefined : alarms.peek().get(id);
+  switch (key) {
+    case "j":
+    case "k":
+      choose(step(shownAlarms.peek(), id, key === "j" ? 1 : -1));
+      return true;
+    case "/":
+      document.querySelector<HTMLInputElement>(".find")?.focus();
+      return true;
+    case "?":
+      helpOpen.value = true;
+      return true;
+  }
+  if (chosen === undefined) return false;
+  switch (key) {
+    case "a":
+      if (chosen.state !== "acknowledged") void acknowledge(chosen);
+      return true;
+    case "s":
+      openForm.value = { alarm: chosen.id, form: "snooze" };
+      return true;
+    case "m":
+      openForm.value = { alarm: chosen.id, form: "assign" };
+      return true;
+    case "p":
+      if (chosen.subject !== "group") openPatient.value = chosen.patient;
+      return true;
+  }
+  return false;
+}
+
+function choose(id: string | null): void {
+  selectedAlarm.value = id;
+  openForm.value = null;
+  if (id === null) return;
+  requestAnimationFrame(() => {
+    const card = document.querySelector(`[data-alarm="${CSS.escape(id)}"]`);
+    card?.scrollIntoView({ block: "nearest" });
+    card?.querySelector<HTMLButtonElement>(".what")?.focus({ preventScroll: true });
+  });
+}
+
+// The innermost open thing first: a form, words that are looked for, the chosen alarm, the kiosk. Dialogs close by themselves.
+function close(): void {
+  if (document.querySelector("dialog[open]") !== null) return;
+  if (openForm.peek() !== null) {
+    const { alarm } = openForm.peek() ?? { alarm: "" };
+    openForm.value = null;
+    document.querySelector<HTMLElement>(`[data-alarm="${CSS.escape(alarm)}"] .what`)?.focus();
+  } else if (words.peek() !== "") {
+    words.value = "";
+    arrangeInbox(performance.now(), true);
+  } else if (document.activeElement instanceof HTMLInputElement) document.activeElement.blur();
+  else if (selectedAlarm.peek() !== null) selectedAlarm.value = null;
+  else if (kiosk.peek()) leaveKiosk();
 }

@@ -1,7 +1,8 @@
 // The socket: one connection for the whole page, opened again by itself, never trusted when it is silent.
 
+import { tickSound } from "./alarms/sound";
 import { backoffMs, closed, heard, opened, passed } from "./connection";
-import { arrange, connection, fold, nowMs, serverOffsetMs } from "./store";
+import { arrange, arrangeInbox, connection, fold, nowMs, serverOffsetMs, waiting } from "./store";
 import type { Frame } from "./types";
 
 let socket: WebSocket | null = null;
@@ -33,6 +34,10 @@ export function connect(): void {
     connection.value = next;
     fold(frame);
     if (frame.type === "snapshot") arrange(performance.now(), true);
+    if (frame.type === "snapshot" || frame.type === "alarm") {
+      arrangeInbox(performance.now(), frame.type === "snapshot");
+      tickSound(waiting.peek(), nowMs.peek(), performance.now()); // an alarm is heard when it comes, not at the next second
+    }
   };
   ws.onclose = () => {
     if (socket !== ws) return;
@@ -52,4 +57,6 @@ export function tick(): void {
     socket?.close(4001, "no heartbeat");
   }
   arrange(performance.now());
+  arrangeInbox(performance.now());
+  tickSound(waiting.peek(), nowMs.peek(), performance.now());
 }

@@ -1,26 +1,41 @@
-import { effect } from "@preact/signals";
 import { render } from "preact";
-import { AlarmList } from "./alarms/AlarmList";
-import { getMetrics } from "./api";
+import { Inbox } from "./alarms/Inbox";
+import { ApiError, getMetrics, getPolicy } from "./api";
+import { Help } from "./Help";
 import { listen } from "./keyboard";
 import { connect, tick } from "./live";
-import { PatientPanel } from "./patient/PatientPanel";
-import { alarmList, metrics, unacknowledged } from "./store";
+import { PatientView } from "./patient/PatientView";
+import { alarmList, metrics, openPatient, policy, unacknowledged } from "./store";
 import { Banner, Footer, Header, trouble } from "./Trust";
+import { applyTheme } from "./theme";
+import { showCount } from "./title";
+import { kiosk } from "./wall/view";
 import { Wall } from "./wall/Wall";
-import "./style.css";
+import "./style/base.css";
+import "./style/wall.css";
+import "./style/inbox.css";
+import "./style/patient.css";
+import "./style/print.css";
 
 function App() {
   return (
-    <div class={`app ${trouble.value === null ? "" : "untrusted"}`} data-testid="app">
+    <div
+      class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""}`}
+      data-testid="app"
+      data-patient-open={openPatient.value !== null}
+    >
       <Header />
       <Banner />
       <div class="body">
         <Wall />
-        <AlarmList />
+        {!kiosk.value && <Inbox />}
       </div>
-      <PatientPanel />
+      <PatientView />
+      <Help />
       <Footer />
+      <div class="visually-hidden" role="status">
+        {unacknowledged.value === 0 ? "No alarm waits." : `${unacknowledged.value} alarms wait.`}
+      </div>
       <div class="visually-hidden" aria-live="assertive">
         {alarmList.value.find(
           (a) => a.priority === "high" && a.state === "active" && a.lane === "physiological",
@@ -30,23 +45,36 @@ function App() {
   );
 }
 
+const AGAIN_MS = 2_000;
+
 function loadMetrics(): void {
   getMetrics()
     .then((items) => {
       metrics.value = new Map(items.map((m) => [m.name, m]));
     })
-    .catch(() => window.setTimeout(loadMetrics, 2000));
+    .catch(() => window.setTimeout(loadMetrics, AGAIN_MS));
 }
 
-effect(() => {
-  document.title = unacknowledged.value > 0 ? `(${unacknowledged.value}) Vigil` : "Vigil";
-});
+function loadPolicy(): void {
+  getPolicy()
+    .then((found) => {
+      policy.value = found;
+    })
+    .catch((error: unknown) => {
+      // A server that does not know the question has no policy; one that cannot answer now is asked again.
+      if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500)
+        window.setTimeout(loadPolicy, AGAIN_MS);
+    });
+}
 
 const root = document.getElementById("app");
 if (root !== null) {
+  applyTheme();
   render(<App />, root);
   loadMetrics();
+  loadPolicy();
   connect();
   listen();
+  showCount();
   window.setInterval(tick, 1000);
 }

@@ -7,6 +7,7 @@ export interface Placed {
   bed: string;
   worst: Priority | null; // of its open physiological and technical alarms, acknowledged ones left out
   acknowledged: boolean; // has open alarms, all of them acknowledged
+  sinceMs?: number | null; // when the first of the most urgent ones began
   score: number | null;
 }
 
@@ -29,7 +30,10 @@ export function order(patients: readonly Placed[], mode: Mode): string[] {
     mode === "bed"
       ? byBed
       : (a: Placed, b: Placed) =>
-          urgency(b) - urgency(a) || Math.round(b.score ?? 0) - Math.round(a.score ?? 0) || byBed(a, b);
+          urgency(b) - urgency(a) ||
+          Math.round(b.score ?? 0) - Math.round(a.score ?? 0) ||
+          (a.sinceMs ?? 0) - (b.sinceMs ?? 0) ||
+          byBed(a, b);
   return [...patients].sort(compare).map((p) => p.id);
 }
 
@@ -43,15 +47,16 @@ function byBed(a: Placed, b: Placed): number {
 
 export const HOLD_MS = 10_000;
 
-// While someone points at the wall nothing may jump: the old order stays until the pointer has rested for HOLD_MS.
+// While someone points at the wall nothing may jump: the old order stays until the pointer has rested for `holdMs`.
 // Beds that are new come last, beds that are gone leave at once.
 export function held(
   current: readonly string[],
   wanted: readonly string[],
   pointerMs: number,
   nowMs: number,
+  holdMs: number = HOLD_MS,
 ): readonly string[] {
-  if (nowMs - pointerMs >= HOLD_MS) return same(current, wanted) ? current : wanted;
+  if (nowMs - pointerMs >= holdMs) return same(current, wanted) ? current : wanted;
   const here = new Set(wanted);
   const kept = current.filter((id) => here.has(id));
   const known = new Set(kept);

@@ -52,6 +52,7 @@ export function bounds(points: readonly TracePoint[], limits: Limits, least: num
 
 export function draw(
   canvas: HTMLCanvasElement,
+  size: { width: number; height: number }, // of the canvas on the page; asking for it here would cost a layout
   points: readonly TracePoint[],
   limits: Limits,
   least: number,
@@ -59,8 +60,7 @@ export function draw(
   look: Look,
 ): void {
   const ratio = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
+  const { width, height } = size;
   if (width === 0 || height === 0) return;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
     canvas.width = Math.round(width * ratio);
@@ -90,12 +90,20 @@ export function draw(
   context.lineJoin = "round";
   context.beginPath();
   let before = Number.NEGATIVE_INFINITY;
+  let drawnX = Number.NEGATIVE_INFINITY;
+  let drawnY = Number.NEGATIVE_INFINITY;
   for (const p of points) {
     const px = x(p.t);
     if (px < -2) continue;
-    if (p.t - before > GAP_MS) context.moveTo(px, y(p.v));
-    else context.lineTo(px, y(p.v));
+    const py = y(p.v);
+    if (p.t - before > GAP_MS) context.moveTo(px, py);
+    else if (px - drawnX < 0.5 && Math.abs(py - drawnY) < 0.5) {
+      before = p.t; // nobody could see it
+      continue;
+    } else context.lineTo(px, py);
     before = p.t;
+    drawnX = px;
+    drawnY = py;
   }
   context.stroke();
 }

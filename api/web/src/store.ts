@@ -1,12 +1,17 @@
 // What the page knows, as signals: a tile subscribes to its own values and nothing else is drawn again.
 
-import { batch, computed, type Signal, signal } from "@preact/signals";
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { asked, type Shelf, sorted, waits } from "./alarms/inbox";
 import { type Connection, start } from "./connection";
+import { actor } from "./kept";
 import { byPriority, held, type Mode, order, type Placed } from "./order";
 import type { Measured } from "./stale";
-import type { Alarm, Canary, Frame, Metric, Patient, Priority, Risk, Value } from "./types";
+import type { Alarm, Canary, Frame, Metric, Patient, Policy, Priority, Risk, Value } from "./types";
 
 export const TRACE_SECONDS = 600;
+
+// What has a sparkline or an arrow; ten minutes of everything else would be kept for nobody.
+const TRACED = new Set(["heart_rate", "pulse_rate", "spo2", "respiratory_rate"]);
 
 export interface TracePoint {
   t: number; // ms
@@ -26,6 +31,7 @@ export class Bed {
   readonly risk = signal<Risk | null>(null);
   readonly measured = signal(false); // whether anything was ever measured
   readonly traces = new Map<string, TracePoint[]>();
+  readonly past = signal(0); // rises when what was before this page is known
   seeded = false;
   private readonly values = new Map<string, Signal<Measured | undefined>>();
   readonly alarms = computed(() => alarmsOf.value.get(this.id) ?? NO_ALARMS);
@@ -50,7 +56,7 @@ export class Bed {
     current.value = { value: value.value, timeMs, quality: value.quality };
     this.measured.value = true;
     if (value.value === null || value.quality === "bad" || value.quality === "not_worn") return;
-    this.trace(metric, timeMs, value.value);
+    if (TRACED.has(metric)) this.trace(metric, timeMs, value.value);
   }
 
   private trace(metric: string, t: number, v: number): void {
@@ -68,10 +74,21 @@ export class Bed {
     const live = this.traces.get(metric) ?? [];
     const first = live[0]?.t ?? Number.POSITIVE_INFINITY;
     this.traces.set(metric, [...points.filter((p) => p.t < first), ...live]);
+    this.past.value += 1;
   }
 }
 
 const NO_ALARMS: readonly Alarm[] = [];
+
+// A computed list that stays the same object while its elements do.
+export function steady<T>(make: () => readonly T[]): ReadonlySignal<readonly T[]> {
+  let before: readonly T[] = [];
+  return computed(() => {
+    const now = make();
+    if (now.length !== before.length || now.some((x, i) => x !== before[i])) before = now;
+    return before;
+  });
+}
 
 export const metrics = signal<ReadonlyMap<string, Metric>>(new Map());
 export const beds = signal<ReadonlyMap<string, Bed>>(new Map());
@@ -84,8 +101,14 @@ export const canary = signal<Canary>(null);
 export const dataAsOfMs = signal<number | null>(null);
 export const serverOffsetMs = signal(0);
 export const nowMs = signal(Date.now()); // server time, once a second
+export const tenSeconds = computed(() => Math.floor(nowMs.value / 10_000));
 export const mode = signal<Mode>("risk");
 export const selectedAlarm = signal<string | null>(null);
+export const shelf = signal<Shelf>("all");
+export const words = signal("");
+export const policy = signal<Policy | null>(null); // null: not known, or this server has none
+// Who acts here: the name given on this screen, else what the server calls an unnamed person.
+export const me = computed(() => actor.value || (demo.value ? "demo nurse" : "local user"));
 export const openPatient = signal<string | null>(null);
 
 const alarmsOf = computed(() => {
@@ -99,26 +122,69 @@ const alarmsOf = computed(() => {
   return grouped;
 });
 
-export const alarmList = computed(() => [...alarms.value.values()].sort(byPriority));
-export const unacknowledged = computed(
-  () => alarmList.value.filter((a) => a.state !== "acknowledged").length,
-);
+// The most urgent first; the same list again while nothing changes, so that the clock alone draws nothing.
+export const alarmList = steady(() => sorted(alarms.value.values(), nowMs.value));
+export const waiting = steady(() => alarmList.value.filter((a) => waits(a, nowMs.value)));
+export const unacknowledged = computed(() => waiting.value.length);
+
+// What the inbox is asked for, in the order it would have now.
+export const askedAlarms = steady(() => {
+  const question = { shelf: shelf.value, words: words.value, me: me.value };
+  return alarmList.value.filter((a) => asked(a, question, whereWords(a), nowMs.value));
+});
+
+function whereWords(alarm: Alarm): string {
+  if (alarm.subject === "group") return "many patients";
+  const who = beds.value.get(alarm.patient)?.who.value;
+  return `${who?.bed ?? ""} ${who?.name ?? alarm.patient} ${who?.unit ?? ""}`;
+}
+
+// The inbox holds still under the pointer: a click must not land on an alarm that has just moved there.
+export const shownAlarms = signal<readonly string[]>([]);
+const INBOX_HOLD_MS = 4_000;
+let inboxPointedMs = Number.NEGATIVE_INFINITY;
+
+export function inboxPointed(atMs: number): void {
+  inboxPointedMs = atMs;
+}
+
+export function arrangeInbox(atMs: number, now: boolean = false): void {
+  const wanted = askedAlarms.value.map((a) => a.id);
+  shownAlarms.value = held(
+    shownAlarms.peek(),
+    wanted,
+    now ? Number.NEGATIVE_INFINITY : inboxPointedMs,
+    atMs,
+    INBOX_HOLD_MS,
+  );
+}
+
+// New alarms that stand out of place while the inbox holds still.
+export const outOfPlace = computed(() => {
+  const shown = shownAlarms.value;
+  const wanted = askedAlarms.value;
+  return wanted.filter((a, i) => shown[i] !== a.id && shown.indexOf(a.id) > i && waits(a, nowMs.value))
+    .length;
+});
 
 export const placed = computed<Placed[]>(() =>
   [...beds.value.values()].map((bed) => {
     const open = bed.alarms.value;
-    const waiting = open.filter((a) => a.state !== "acknowledged");
+    const now = nowMs.value;
+    const waiting = open.filter((a) => waits(a, now));
     return {
       id: bed.id,
       bed: bed.who.value.bed ?? "",
       worst: worst(waiting),
       acknowledged: open.length > 0 && waiting.length === 0,
+      sinceMs: earliest(waiting),
       score: bed.risk.value?.status === "ok" ? bed.risk.value.score : null,
     };
   }),
 );
 
 export const shownOrder = signal<readonly string[]>([]);
+export const heldBack = signal(false); // the order would be another one if nobody pointed
 let pointerAtMs = Number.NEGATIVE_INFINITY;
 
 export function pointed(atMs: number): void {
@@ -127,13 +193,22 @@ export function pointed(atMs: number): void {
 
 export function arrange(atMs: number, now: boolean = false): void {
   const wanted = order(placed.value, mode.value);
-  shownOrder.value = now ? wanted : held(shownOrder.peek(), wanted, pointerAtMs, atMs);
+  const next = now ? wanted : held(shownOrder.peek(), wanted, pointerAtMs, atMs);
+  shownOrder.value = next;
+  heldBack.value = next.some((id, i) => id !== wanted[i]);
 }
 
 export function worst(list: readonly Alarm[]): Priority | null {
   for (const priority of ["high", "medium", "low"] as const)
     if (list.some((a) => a.priority === priority)) return priority;
   return null;
+}
+
+// When the first of the most urgent ones began: who has waited longest comes first.
+function earliest(list: readonly Alarm[]): number | null {
+  const top = worst(list);
+  const times = list.filter((a) => a.priority === top).map((a) => Date.parse(a.onset));
+  return times.length === 0 ? null : Math.min(...times);
 }
 
 export function bedOf(id: string): Bed {

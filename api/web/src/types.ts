@@ -2,7 +2,14 @@
 
 export type Priority = "high" | "medium" | "low";
 export type Quality = "good" | "questionable" | "bad" | "not_worn";
-export type AlarmState = "active" | "acknowledged" | "latched" | "resolved" | "inhibited" | "retrospective";
+export type AlarmState =
+  | "active"
+  | "acknowledged"
+  | "latched"
+  | "resolved"
+  | "closed"
+  | "inhibited"
+  | "retrospective";
 
 export interface Limits {
   low: number | null;
@@ -47,6 +54,8 @@ export interface Score {
   version: string;
   score: number | null;
   status: Risk["status"];
+  contributions?: Record<string, number>;
+  deviations?: Record<string, number>;
 }
 
 export interface Patient {
@@ -63,8 +72,15 @@ export interface Patient {
 
 export interface Reason {
   kind: string;
+  metric: string | null;
+  value: number | null;
+  limit: number | null;
+  unit: string | null;
+  since: string | null;
   text: string;
 }
+
+export type LabelName = "actionable" | "false_alarm" | "artefact";
 
 export interface Alarm {
   id: string;
@@ -72,6 +88,7 @@ export interface Alarm {
   subject: "patient" | "group";
   device: string | null;
   condition: string;
+  rule_version: number;
   lane: "physiological" | "technical";
   priority: Priority;
   metric: string | null;
@@ -82,9 +99,41 @@ export interface Alarm {
   onset: string;
   raised: string;
   cleared: string | null;
+  resolved: string | null;
   acknowledged_by: string | null;
   acknowledged_at: string | null;
+  assigned_to: string | null;
+  acknowledged_until?: string | null;
+  acknowledged_reason?: string | null;
   snoozed_until: string | null;
+  snoozed_by?: string | null;
+  snoozed_reason?: string | null;
+  label: LabelName | null;
+  labelled_by?: string | null;
+}
+
+// How long an acknowledgement holds and a snooze may last, by priority.
+export interface Policy {
+  acknowledge_minutes: Record<Priority, number>;
+  snooze_minutes: Record<Priority, number>;
+}
+
+// One change of an alarm, as it was recorded.
+export interface AlarmEvent {
+  event_id: string;
+  change: string;
+  state: AlarmState;
+  version: number;
+  at: string;
+  text: string;
+  actor: string | null;
+  note: string | null;
+  until: string | null;
+  to?: string | null;
+}
+
+export interface AlarmDetail extends Alarm {
+  events: AlarmEvent[];
 }
 
 // Whether made-up readings come through the whole stream. null: nothing watches it.
@@ -111,9 +160,10 @@ export type Frame = Numbered &
 
 export interface SeriesPoint {
   t: number;
-  v: number;
-  min: number;
-  max: number;
+  v: number | null;
+  min: number | null;
+  max: number | null;
+  q: number; // 0 good, 1 questionable, 2 bad, 3 not worn
 }
 export interface Series {
   metric: string;

@@ -1,28 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { alarmList, alarms, beds, fold, takeAlarm } from "../src/store";
-import type { Alarm } from "../src/types";
+import { alarm as filled } from "./alarm";
 
-const alarm = (more: Partial<Alarm> = {}): Alarm => ({
-  id: "a",
-  patient: "p-1",
-  subject: "patient",
-  device: "d-1",
-  condition: "device_silent:d-1",
-  lane: "technical",
-  priority: "medium",
-  metric: null,
-  text: "Device d-1 silent for 30 s",
-  reasons: [],
-  state: "active",
-  version: 1,
-  onset: "2026-03-01T10:00:00.000Z",
-  raised: "2026-03-01T10:00:30.000Z",
-  cleared: null,
-  acknowledged_by: null,
-  acknowledged_at: null,
-  snoozed_until: null,
-  ...more,
-});
+const alarm = (more: Parameters<typeof filled>[0] = {}) =>
+  filled({ condition: "device_silent:d-1", lane: "technical", metric: null, ...more });
 
 describe("alarms on the screen", () => {
   beforeEach(() => {

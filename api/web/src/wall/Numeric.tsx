@@ -1,10 +1,13 @@
-// One number of a tile: the value, its age, or the words why there is none.
+// One number of a tile: the value, its age, or the words why there is none. Numbers and ages are bound to their text nodes: a new
+// value draws nothing else.
 
-import { computed } from "@preact/signals";
+import { computed, type ReadonlySignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
-import { age, shown } from "../stale";
+import { age, type Shown, shown } from "../stale";
 import { type Bed, metrics, nowMs } from "../store";
+import type { Limits } from "../types";
 import { Trend } from "./Spark";
+import { unitText } from "./units";
 
 interface Props {
   bed: Bed;
@@ -16,100 +19,162 @@ interface Props {
 }
 
 export function Numeric({ bed, metric, fallback, label, big, trend }: Props) {
-  const view = useMemo(
-    () =>
-      computed(() => {
-        const first = bed.value(metric).value;
-        const name = first === undefined && fallback !== undefined ? fallback : metric;
-        const info = metrics.value.get(name);
-        const state = shown(bed.value(name).value, nowMs.value, info?.expiry_s ?? 15, info?.decimals ?? 0);
-        const limits = info?.limits;
-        const number = state.kind === "value" ? Number(state.text) : null;
-        const out =
-          number !== null &&
-          limits !== undefined &&
-          ((limits.low !== null && number < limits.low) || (limits.high !== null && number > limits.high));
-        return { state, out, label: label ?? info?.label ?? name, unit: info?.unit ?? "", name };
-      }),
-    [bed, metric, fallback, label],
+  const view = useMemo(() => {
+    const name = computed(() =>
+      fallback !== undefined && bed.value(metric).value === undefined ? fallback : metric,
+    );
+    const info = computed(() => metrics.value.get(name.value));
+    const look = looking(() => {
+      const found = info.value;
+      const state = shown(
+        bed.value(name.value).value,
+        nowMs.value,
+        found?.expiry_s ?? 15,
+        found?.decimals ?? 0,
+      );
+      return lookOf(state, outside(state, found?.limits));
+    });
+    return {
+      name,
+      info,
+      kind: computed(() => look.value.kind),
+      out: computed(() => look.value.out),
+      text: computed(() => look.value.text),
+      note: computed(() => look.value.note),
+    };
+  }, [bed, metric, fallback]);
+  const kind = view.kind.value;
+  return (
+    <Frame
+      metric={metric}
+      name={view.name.value}
+      kind={kind}
+      out={view.out.value}
+      big={big === true}
+      label={label ?? view.info.value?.label ?? metric}
+      unit={unitText(view.info.value?.unit ?? "")}
+      note={view.note}
+    >
+      {view.text}
+      {kind === "value" && trend !== undefined && <Trend bed={bed} metric={view.name.value} spread={trend} />}
+    </Frame>
   );
-  const { state, out, label: text, unit, name } = view.value;
+}
+
+export function Pressure({ bed }: { bed: Bed }) {
+  const view = useMemo(() => {
+    const of = (metric: string) => {
+      const info = metrics.value.get(metric);
+      return shown(bed.value(metric).value, nowMs.value, info?.expiry_s ?? 900, 0);
+    };
+    const upper = looking(() => {
+      const state = of("systolic_bp");
+      return lookOf(state, outside(state, metrics.value.get("systolic_bp")?.limits));
+    });
+    return {
+      kind: computed(() => upper.value.kind),
+      out: computed(() => upper.value.out),
+      text: computed(() => upper.value.text),
+      lower: computed(() => `/${number(of("diastolic_bp"))}`),
+      note: computed(() => upper.value.note),
+    };
+  }, [bed]);
+  return (
+    <Frame
+      metric="systolic_bp"
+      name="blood_pressure"
+      kind={view.kind.value}
+      out={view.out.value}
+      big={false}
+      label="BP"
+      unit="mmHg"
+      note={view.note}
+    >
+      {view.text}
+      <small>{view.lower}</small>
+    </Frame>
+  );
+}
+
+interface Look {
+  kind: Shown["kind"];
+  out: boolean;
+  text: string;
+  note: string;
+}
+
+function lookOf(state: Shown, out: boolean): Look {
+  return { kind: state.kind, out, text: number(state), note: note(state) };
+}
+
+// The same object while nothing looks different: the clock passes over a ward of current values and wakes nothing.
+function looking(make: () => Look): ReadonlySignal<Look> {
+  let before: Look | null = null;
+  return computed(() => {
+    const now = make();
+    if (
+      before === null ||
+      now.kind !== before.kind ||
+      now.out !== before.out ||
+      now.text !== before.text ||
+      now.note !== before.note
+    )
+      before = now;
+    return before;
+  });
+}
+
+interface FrameProps {
+  metric: string;
+  name: string;
+  kind: Shown["kind"];
+  out: boolean;
+  big: boolean;
+  label: string;
+  unit: string;
+  note: ReadonlySignal<string>;
+  children: preact.ComponentChildren;
+}
+
+function Frame({ metric, name, kind, out, big, label, unit, note, children }: FrameProps) {
   return (
     <div
       class={`numeric m-${metric} ${big ? "big" : ""}`}
       data-testid="value"
       data-metric={name}
-      data-state={state.kind}
+      data-state={kind}
       data-out={out}
     >
       <span class="label">
-        {text} <span class="unit">{unitText(unit)}</span>
+        {label} <span class="unit">{unit}</span>
       </span>
-      <span class="number">
-        {state.kind === "value" ? state.text : "--"}
-        {state.kind === "value" && trend !== undefined && <Trend bed={bed} metric={name} spread={trend} />}
-      </span>
-      <span class="note">
-        {state.kind === "value" && state.ageS > 2 && age(state.ageS)}
-        {state.kind === "value" && state.questionable && " ?"}
-        {state.kind === "stale" && `${age(state.ageS)} old`}
-        {state.kind === "invalid" && state.words}
-        {state.kind === "none" && "no data"}
+      <span class="number">{children}</span>
+      <span class="note" title={note}>
+        {note}
       </span>
     </div>
   );
 }
 
-const UNITS: Record<string, string> = { Cel: "°C", "mm[Hg]": "mmHg" };
-
-export function unitText(unit: string): string {
-  return UNITS[unit] ?? unit;
+function number(state: Shown): string {
+  return state.kind === "value" ? state.text : "--";
 }
 
-export function Pressure({ bed }: { bed: Bed }) {
-  const view = useMemo(
-    () =>
-      computed(() => {
-        const info = metrics.value.get("systolic_bp");
-        const state = shown(bed.value("systolic_bp").value, nowMs.value, info?.expiry_s ?? 900, 0);
-        const lower = shown(
-          bed.value("diastolic_bp").value,
-          nowMs.value,
-          metrics.value.get("diastolic_bp")?.expiry_s ?? 900,
-          0,
-        );
-        const number = state.kind === "value" ? Number(state.text) : null;
-        const limits = info?.limits;
-        const out =
-          number !== null &&
-          limits !== undefined &&
-          ((limits.low !== null && number < limits.low) || (limits.high !== null && number > limits.high));
-        return { state, lower, out };
-      }),
-    [bed],
-  );
-  const { state, lower, out } = view.value;
-  return (
-    <div
-      class="numeric m-systolic_bp"
-      data-testid="value"
-      data-metric="blood_pressure"
-      data-state={state.kind}
-      data-out={out}
-    >
-      <span class="label">
-        BP <span class="unit">mmHg</span>
-      </span>
-      <span class="number">
-        {state.kind === "value" ? state.text : "--"}
-        <small>/{lower.kind === "value" ? lower.text : "--"}</small>
-      </span>
-      <span class="note">
-        {state.kind === "value" && state.ageS > 2 && age(state.ageS)}
-        {state.kind === "stale" && `${age(state.ageS)} old`}
-        {state.kind === "invalid" && state.words}
-        {state.kind === "none" && "no data"}
-      </span>
-    </div>
-  );
+function note(state: Shown): string {
+  switch (state.kind) {
+    case "value":
+      return `${state.ageS > 2 ? age(state.ageS) : ""}${state.questionable ? " ?" : ""}`;
+    case "stale":
+      return `${age(state.ageS)} old`;
+    case "invalid":
+      return state.words;
+    case "none":
+      return "no data";
+  }
+}
+
+function outside(state: Shown, limits: Limits | undefined): boolean {
+  if (state.kind !== "value" || limits === undefined) return false;
+  const value = Number(state.text);
+  return (limits.low !== null && value < limits.low) || (limits.high !== null && value > limits.high);
 }

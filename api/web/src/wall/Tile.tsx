@@ -1,44 +1,44 @@
 // One bed on the wall.
 
-import { useEffect } from "preact/hooks";
+import { computed } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { sorted, waits } from "../alarms/inbox";
 import { getSeries } from "../api";
-import { PriorityIcon } from "../icons";
+import { LinkIcon } from "../icons";
 import { type Bed, nowMs, openPatient, TRACE_SECONDS, worst } from "../store";
-import type { Alarm, Patient, Risk } from "../types";
+import type { Alarm, Patient } from "../types";
+import { AlarmBar } from "./AlarmBar";
 import { Numeric, Pressure } from "./Numeric";
+import { RiskChip } from "./Risk";
 import { Spark } from "./Spark";
+import { inTurn } from "./turns";
+import { initials, kiosk } from "./view";
 
 export function Tile({ bed }: { bed: Bed }) {
   const who = bed.who.value;
   useEffect(() => {
     seedTraces(bed);
   }, [bed]);
-  const name = who.name ?? who.id;
+  const priority = useMemo(() => computed(() => tilePriority(bed.alarms.value, nowMs.value)), [bed]);
+  const name = who.name === null ? who.id : kiosk.value ? initials(who.name) : who.name;
   return (
-    <article
-      class="tile"
-      data-testid="tile"
-      data-patient={who.id}
-      data-priority={tilePriority(bed.alarms.value)}
-    >
-      <button
-        type="button"
-        class="open"
-        onClick={() => (openPatient.value = who.id)}
-        aria-label={`${who.bed ?? ""} ${name}, details`}
-      >
+    <article class="tile" data-testid="tile" data-patient={who.id} data-priority={priority.value}>
+      <button type="button" class="open" onClick={() => (openPatient.value = who.id)}>
         <span class="bed">{who.bed ?? "–"}</span>
         <span class="name">{name}</span>
         <span class="person">{person(who)}</span>
       </button>
-      <RiskChip bed={bed} />
-      <AlarmBar alarms={bed.alarms.value} />
+      <span class="chips">
+        {silent(bed.alarms.value) && <LinkIcon />}
+        <RiskChip bed={bed} />
+      </span>
+      <Bar bed={bed} />
       {bed.measured.value ? (
         <>
           <div class="numerics">
             <Numeric bed={bed} metric="heart_rate" fallback="pulse_rate" label="HR" big trend={6} />
             <Numeric bed={bed} metric="spo2" big trend={2} />
-            <Numeric bed={bed} metric="respiratory_rate" />
+            <Numeric bed={bed} metric="respiratory_rate" trend={4} />
             <Pressure bed={bed} />
             <Numeric bed={bed} metric="temperature" />
           </div>
@@ -54,57 +54,24 @@ export function Tile({ bed }: { bed: Bed }) {
   );
 }
 
-function tilePriority(list: readonly Alarm[]): string {
-  const waiting = list.filter((a) => a.state !== "acknowledged");
+// Only a bed with alarms follows the clock: a snooze counts down.
+function Bar({ bed }: { bed: Bed }) {
+  const list = bed.alarms.value;
+  if (list.length === 0) return <div class="bar none" />;
+  const now = nowMs.value;
+  return <AlarmBar alarms={sorted(list, now)} now={now} />;
+}
+
+export function tilePriority(list: readonly Alarm[], now: number): string {
+  const waiting = list.filter((a) => waits(a, now));
   const physiological = worst(waiting.filter((a) => a.lane === "physiological"));
   if (physiological !== null) return physiological;
   if (waiting.length > 0) return "technical";
   return list.length > 0 ? "acknowledged" : "none";
 }
 
-export function AlarmBar({ alarms }: { alarms: readonly Alarm[] }) {
-  const first = alarms[0];
-  if (first === undefined) return <div class="bar none" />;
-  const technical = first.lane === "technical";
-  return (
-    <div
-      class={`bar ${technical ? "technical" : first.priority} ${first.state}`}
-      data-testid="alarm-bar"
-      data-priority={first.priority}
-      data-state={first.state}
-    >
-      <PriorityIcon priority={first.priority} technical={technical} />
-      <span class="text">{first.text}</span>
-      {alarms.length > 1 && <span class="more">+{alarms.length - 1}</span>}
-    </div>
-  );
-}
-
-export function RiskChip({ bed }: { bed: Bed }) {
-  const risk = bed.risk.value;
-  if (risk === null) return <span class="risk" title="No score yet" />;
-  return (
-    <span class={`risk ${level(risk)}`} title={riskTitle(risk)} data-testid="risk" data-status={risk.status}>
-      {risk.status === "ok" && risk.score !== null
-        ? `Δ ${risk.score.toFixed(1)}`
-        : risk.status === "not_ready"
-          ? "learning"
-          : "–"}
-    </span>
-  );
-}
-
-function level(risk: Risk): string {
-  if (risk.status !== "ok" || risk.score === null) return "unknown";
-  return risk.score >= 8 ? "high" : risk.score >= 4 ? "medium" : "low";
-}
-
-export function riskTitle(risk: Risk): string {
-  const model = `${risk.model.replaceAll("_", " ")} v${risk.version}`;
-  if (risk.status === "not_ready") return `${model}: has not seen enough of this patient yet`;
-  if (risk.status === "insufficient") return `${model}: too little usable data`;
-  if (risk.status === "failed") return `${model}: gave no valid answer`;
-  return `${model}: deviation from the patient's own baseline`;
+function silent(list: readonly Alarm[]): boolean {
+  return list.some((a) => a.condition.startsWith("device_silent"));
 }
 
 function person(who: Omit<Patient, "latest" | "risk" | "alarms">): string {
@@ -115,16 +82,19 @@ function person(who: Omit<Patient, "latest" | "risk" | "alarms">): string {
 function seedTraces(bed: Bed): void {
   if (bed.seeded) return;
   bed.seeded = true;
-  const to = nowMs.peek();
-  getSeries(bed.id, ["heart_rate", "spo2"], to - TRACE_SECONDS * 1000, to, 200)
-    .then((all) => {
+  inTurn(async () => {
+    const to = nowMs.peek();
+    try {
+      const all = await getSeries(bed.id, SEEDED, to - TRACE_SECONDS * 1000, to, 200);
       for (const series of all)
         bed.seed(
           series.metric,
-          series.points.filter((p) => p.v !== null).map((p) => ({ t: p.t, v: p.v })),
+          series.points.flatMap((p) => (p.v === null ? [] : [{ t: p.t, v: p.v }])),
         );
-    })
-    .catch(() => {
+    } catch {
       bed.seeded = false; // the live feed fills the trace; the next view may try again
-    });
+    }
+  });
 }
+
+const SEEDED = ["heart_rate", "pulse_rate", "spo2", "respiratory_rate"] as const;

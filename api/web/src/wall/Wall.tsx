@@ -1,53 +1,59 @@
 // The ward wall: beds by risk, held still under the pointer, as dense as the screen needs.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { arrange, beds, connection, mode, pointed, shownOrder } from "../store";
+import { arrange, beds, connection, mode, pointed } from "../store";
 import { Tile } from "./Tile";
-
-type Density = "l" | "m" | "s";
-const SIZES: Record<Density, [number, number]> = { l: [252, 240], m: [226, 206], s: [156, 152] };
-
-export function density(width: number, height: number, count: number): Density {
-  for (const size of ["l", "m"] as const) {
-    const [w, h] = SIZES[size];
-    const columns = Math.max(1, Math.floor(width / w));
-    if (Math.ceil(count / columns) * h <= height) return size;
-  }
-  return "s";
-}
+import {
+  type Chosen,
+  type Density,
+  density,
+  enterKiosk,
+  fitting,
+  hiddenCalling,
+  kiosk,
+  showAll,
+  unit,
+  units,
+  visible,
+  type Which,
+  which,
+} from "./view";
 
 export function Wall() {
   const element = useRef<HTMLElement>(null);
   const [size, setSize] = useState<Density>("m");
-  const count = beds.value.size;
+  const ids = visible.value;
+  const count = ids.length;
+  const chosen = density.value;
   useEffect(() => {
     const wall = element.current;
     if (wall === null) return;
-    const measure = () => setSize(density(wall.clientWidth, wall.clientHeight, count));
+    const measure = () =>
+      setSize(chosen === "auto" ? fitting(wall.clientWidth, wall.clientHeight, count) : chosen);
     const observer = new ResizeObserver(measure);
     observer.observe(wall);
     measure();
     return () => observer.disconnect();
-  }, [count]);
-  const link = connection.value.link;
-  const ids = shownOrder.value;
+  }, [count, chosen]);
+  const point = () => pointed(performance.now());
   return (
     <main
       ref={element}
       class="wall"
+      aria-label="Ward"
       data-testid="wall"
       data-density={size}
-      data-feed={link}
-      onPointerMove={() => pointed(performance.now())}
-      onFocusCapture={() => pointed(performance.now())}
+      data-feed={connection.value.link}
+      onPointerMove={point}
+      onPointerDown={point}
+      onFocusCapture={point}
     >
-      {count === 0 && (
-        <p class="empty-ward">
-          {link === "connecting"
-            ? "Connecting to the ward…"
-            : "No patients yet. Send readings to the gateway and they appear here."}
-        </p>
+      {hiddenCalling.value > 0 && (
+        <button type="button" class="hidden-calling" onClick={showAll} data-testid="hidden-calling">
+          {hiddenCalling.value} {hiddenCalling.value === 1 ? "bed" : "beds"} with alarms not shown: show all
+        </button>
       )}
+      {count === 0 && <p class="empty-ward">{nobody()}</p>}
       <div class="grid">
         {ids.map((id) => {
           const bed = beds.value.get(id);
@@ -58,29 +64,95 @@ export function Wall() {
   );
 }
 
-export function OrderSwitch() {
-  const change = (next: "risk" | "bed") => () => {
+function nobody(): string {
+  if (connection.value.link === "connecting") return "Connecting to the ward…";
+  if (beds.value.size > 0) return "No bed fits what is asked for.";
+  return "No patients yet. Send readings to the gateway and they appear here.";
+}
+
+const DENSITIES: readonly [Chosen, string][] = [
+  ["auto", "Auto"],
+  ["s", "S"],
+  ["m", "M"],
+  ["l", "L"],
+];
+const WHICH: readonly [Which, string][] = [
+  ["all", "All beds"],
+  ["alarms", "With alarms"],
+  ["mine", "Mine"],
+];
+
+export function WallTools() {
+  const order = (next: "risk" | "bed") => () => {
     mode.value = next;
     arrange(performance.now(), true);
   };
   return (
-    <fieldset class="switch" aria-label="Order of beds">
-      <button
-        type="button"
-        aria-pressed={mode.value === "risk"}
-        onClick={change("risk")}
-        data-testid="order-risk"
-      >
-        By risk
-      </button>
-      <button
-        type="button"
-        aria-pressed={mode.value === "bed"}
-        onClick={change("bed")}
-        data-testid="order-bed"
-      >
-        By bed
-      </button>
-    </fieldset>
+    <>
+      <fieldset class="switch" aria-label="Order of beds">
+        <button
+          type="button"
+          aria-pressed={mode.value === "risk"}
+          onClick={order("risk")}
+          data-testid="order-risk"
+        >
+          By risk
+        </button>
+        <button
+          type="button"
+          aria-pressed={mode.value === "bed"}
+          onClick={order("bed")}
+          data-testid="order-bed"
+        >
+          By bed
+        </button>
+      </fieldset>
+      <fieldset class="switch" aria-label="Which beds">
+        {WHICH.map(([name, text]) => (
+          <button
+            key={name}
+            type="button"
+            aria-pressed={which.value === name}
+            onClick={() => (which.value = name)}
+            data-testid={`which-${name}`}
+          >
+            {text}
+          </button>
+        ))}
+      </fieldset>
+      {units.value.length > 1 && (
+        <select
+          aria-label="Unit"
+          value={unit.value}
+          data-testid="unit"
+          onChange={(event) => (unit.value = event.currentTarget.value)}
+        >
+          <option value="">All units</option>
+          {units.value.map((name) => (
+            <option key={name} value={name}>
+              {name}
+            </option>
+          ))}
+        </select>
+      )}
+      <fieldset class="switch sizes" aria-label="Size of tiles">
+        {DENSITIES.map(([name, text]) => (
+          <button
+            key={name}
+            type="button"
+            aria-pressed={density.value === name}
+            onClick={() => (density.value = name)}
+            data-testid={`density-${name}`}
+          >
+            {text}
+          </button>
+        ))}
+      </fieldset>
+      {!kiosk.value && (
+        <button type="button" class="small" onClick={enterKiosk} data-testid="kiosk">
+          Kiosk
+        </button>
+      )}
+    </>
   );
 }

@@ -1,0 +1,110 @@
+// Acknowledging several alarms with care: every one is listed with its patient, none of high priority is ticked for anybody, and an
+// alarm that has changed since it was listed is not acknowledged.
+
+import { signal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { PriorityIcon } from "../icons";
+import { alarms, waiting } from "../store";
+import type { Alarm } from "../types";
+import { acknowledge, failures } from "./actions";
+import { where } from "./Card";
+import { ticked } from "./inbox";
+
+export const bulkOpen = signal(false);
+
+export function Bulk() {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = bulkOpen.value;
+  useEffect(() => {
+    const element = dialog.current;
+    if (open && element !== null && !element.open) element.showModal();
+    if (!open && element?.open) element.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={dialog}
+      class="ask"
+      aria-labelledby="bulk-title"
+      data-testid="bulk-dialog"
+      onClose={() => (bulkOpen.value = false)}
+    >
+      {open && <Listed />}
+    </dialog>
+  );
+}
+
+function Listed() {
+  // As they were when the dialog opened: what a person has read is what they acknowledge.
+  const [listed, setListed] = useState<readonly Alarm[]>(() => waiting.peek());
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(
+    () => new Set(listed.filter(ticked).map((a) => a.id)),
+  );
+  const [result, setResult] = useState<string | null>(null);
+  const [working, setWorking] = useState(false);
+  const toggle = (id: string) => {
+    const next = new Set(chosen);
+    if (!next.delete(id)) next.add(id);
+    setChosen(next);
+  };
+  const send = async () => {
+    setWorking(true);
+    let done = 0;
+    let refused = 0;
+    for (const alarm of listed)
+      if (chosen.has(alarm.id)) {
+        if (await acknowledge(alarm, true)) done += 1;
+        else refused += 1;
+      }
+    setWorking(false);
+    if (refused === 0) {
+      bulkOpen.value = false;
+      return;
+    }
+    // What is left is listed as it is now, and nothing of it is ticked: it must be read again.
+    setListed(waiting.peek());
+    setChosen(new Set());
+    setResult(`${done} acknowledged, ${refused} not: changed since, or refused. Look at them again.`);
+  };
+  return (
+    <form
+      method="dialog"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void send();
+      }}
+    >
+      <h2 id="bulk-title">Acknowledge several alarms</h2>
+      <p>Only those you have looked at. Alarms of high priority are never ticked for you.</p>
+      {result !== null && (
+        <p class="error" role="alert">
+          {result}
+        </p>
+      )}
+      <ul class="listed">
+        {listed.map((alarm) => (
+          <li key={alarm.id} class={alarm.lane === "technical" ? "technical" : alarm.priority}>
+            <label>
+              <input
+                type="checkbox"
+                checked={chosen.has(alarm.id)}
+                disabled={working || alarms.value.get(alarm.id)?.state === "acknowledged"}
+                onChange={() => toggle(alarm.id)}
+              />
+              <PriorityIcon priority={alarm.priority} technical={alarm.lane === "technical"} />
+              <strong>{where(alarm)}</strong> {alarm.text}
+              {failures.value.has(alarm.id) && <small> {failures.value.get(alarm.id)}</small>}
+            </label>
+          </li>
+        ))}
+      </ul>
+      <div class="row">
+        <button type="submit" class="main" disabled={working || chosen.size === 0} data-testid="bulk-now">
+          Acknowledge {chosen.size} {chosen.size === 1 ? "alarm" : "alarms"}
+        </button>
+        <button type="button" onClick={() => (bulkOpen.value = false)}>
+          Cancel
+        </button>
+      </div>
+    </form>
+  );
+}

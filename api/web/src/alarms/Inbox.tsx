@@ -1,0 +1,128 @@
+// The alarm inbox: everything that calls somebody, most urgent first, held still under the pointer.
+
+import { useRef } from "preact/hooks";
+import {
+  alarmList,
+  alarms,
+  arrangeInbox,
+  connection,
+  inboxPointed,
+  outOfPlace,
+  policy,
+  shelf,
+  shownAlarms,
+  unacknowledged,
+  words,
+} from "../store";
+import { Bulk, bulkOpen } from "./Bulk";
+import { Card } from "./Card";
+import { HandOver } from "./HandOver";
+import type { Shelf } from "./inbox";
+import { SoundBar } from "./SoundBar";
+
+const SHELVES: readonly [Shelf, string][] = [
+  ["all", "All"],
+  ["waiting", "Waiting"],
+  ["mine", "Mine"],
+];
+
+export function Inbox() {
+  const list = shownAlarms.value;
+  const known = alarms.value;
+  const point = () => inboxPointed(performance.now());
+  return (
+    <aside
+      class="inbox"
+      aria-label="Alarms"
+      data-testid="alarm-list"
+      onPointerMove={point}
+      onPointerDown={point}
+      onWheel={point}
+    >
+      <div class="inbox-head">
+        <h2>
+          Alarms{" "}
+          <span class={`count ${unacknowledged.value > 0 ? "some" : ""}`} data-testid="unread">
+            {unacknowledged.value}
+          </span>
+        </h2>
+        <SoundBar />
+        <Find />
+        <div class="row">
+          <fieldset class="switch" aria-label="Which alarms">
+            {SHELVES.map(([name, text]) => (
+              <button
+                key={name}
+                type="button"
+                aria-pressed={shelf.value === name}
+                data-testid={`shelf-${name}`}
+                onClick={() => {
+                  shelf.value = name;
+                  arrangeInbox(performance.now(), true);
+                }}
+              >
+                {text}
+              </button>
+            ))}
+          </fieldset>
+          <button
+            type="button"
+            class="small"
+            disabled={unacknowledged.value < 2}
+            onClick={() => (bulkOpen.value = true)}
+            data-testid="bulk"
+          >
+            Several at once…
+          </button>
+        </div>
+        {shelf.value === "mine" && policy.value !== null && <HandOver />}
+        {outOfPlace.value > 0 && (
+          <button
+            type="button"
+            class="moved"
+            data-testid="moved"
+            onClick={() => arrangeInbox(performance.now(), true)}
+          >
+            ↑ {outOfPlace.value} more urgent: show in order
+          </button>
+        )}
+      </div>
+      {list.length === 0 ? (
+        <Nothing />
+      ) : (
+        <ul class="cards">
+          {list.map((id) => {
+            const alarm = known.get(id);
+            return alarm === undefined ? null : <Card key={id} alarm={alarm} />;
+          })}
+        </ul>
+      )}
+      <Bulk />
+    </aside>
+  );
+}
+
+function Nothing() {
+  if (connection.value.link !== "live") return <p class="quiet">Alarms are not known: not connected.</p>;
+  if (alarmList.value.length === 0) return <p class="quiet">No open alarms.</p>;
+  return <p class="quiet">None of the {alarmList.value.length} open alarms fits.</p>;
+}
+
+function Find() {
+  const field = useRef<HTMLInputElement>(null);
+  return (
+    <input
+      ref={field}
+      type="search"
+      class="find"
+      data-testid="find"
+      placeholder="Find bed, name or words  ( / )"
+      aria-label="Find alarms by bed, name or words"
+      value={words.value}
+      onInput={(event) => {
+        words.value = event.currentTarget.value;
+        arrangeInbox(performance.now(), true);
+      }}
+    />
+  );
+}

@@ -1,0 +1,74 @@
+// Everything that happened to an alarm: who, when, and in their words.
+
+import { useEffect, useState } from "preact/hooks";
+import { getAlarm } from "../api";
+import { nowMs } from "../store";
+import { moment, utc } from "../times";
+import type { Alarm, AlarmEvent } from "../types";
+
+const CHANGES: Record<string, string> = {
+  raised: "Raised",
+  worsened: "Worse",
+  cleared: "Condition ended",
+  acknowledged: "Acknowledged",
+  resolved: "Resolved",
+  snoozed: "Snoozed",
+  assigned: "Assigned",
+  labelled: "Labelled",
+  inhibited: "Held back behind another alarm",
+  released: "No longer held back",
+  found: "Found in late data",
+  lapsed: "Acknowledgement ran out",
+  resumed: "Snooze ran out",
+  broken: "Now beyond the opposite limit",
+  handed_over: "Handed over",
+  noted: "Note",
+  closed: "Closed",
+};
+const LABELS: Record<string, string> = {
+  actionable: "was right",
+  false_alarm: "false alarm",
+  artefact: "artefact",
+};
+
+export function Story({ alarm }: { alarm: Alarm }) {
+  const [events, setEvents] = useState<AlarmEvent[] | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  useEffect(() => {
+    let gone = false;
+    getAlarm(alarm.id)
+      .then((detail) => {
+        if (gone) return;
+        setEvents(detail.events);
+        setError(null);
+      })
+      .catch((e: Error) => !gone && setError(e.message));
+    return () => {
+      gone = true;
+    };
+  }, [alarm.id, alarm.version]);
+  if (error !== null) return <p class="quiet">What happened before cannot be read: {error}</p>;
+  if (events === null) return <p class="quiet">Loading what happened…</p>;
+  return (
+    <ol class="story" data-testid="story" aria-label="What happened to this alarm">
+      {events.map((event) => (
+        <li key={event.event_id} data-change={event.change}>
+          <time dateTime={event.at} title={utc(Date.parse(event.at))}>
+            {moment(Date.parse(event.at), nowMs.peek())}
+          </time>{" "}
+          {told(event)}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+export function told(event: AlarmEvent): string {
+  const what = CHANGES[event.change] ?? event.change;
+  const by = event.actor === null ? "" : ` by ${event.actor}`;
+  const to = event.to ?? (event.change === "assigned" ? event.note : null);
+  const toWhom = to === null ? "" : ` to ${to}`;
+  const until = event.until === null ? "" : ` until ${moment(Date.parse(event.until), Date.parse(event.at))}`;
+  const words = event.note === null || event.note === to ? "" : `: ${LABELS[event.note] ?? event.note}`;
+  return `${what}${toWhom}${by}${until}${words}`;
+}

@@ -1,0 +1,134 @@
+// Why there is this alarm: its facts, the patient's own baseline, the stretch of time it was found in, and what all that rests on.
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { getSeries } from "../api";
+import { Chart } from "../patient/Chart";
+import { metricInfo, parts } from "../patient/Models";
+import { column, gapS, valueRange } from "../patient/trends";
+import { beds, metrics, nowMs } from "../store";
+import { moment, utc } from "../times";
+import type { Alarm, Series } from "../types";
+import { unitText } from "../wall/units";
+
+const BEFORE_MS = 10 * 60_000;
+const LONGEST_MS = 2 * 3_600_000;
+const REFRESH_MS = 10_000;
+const TOP = 4;
+
+export function Why({ alarm }: { alarm: Alarm }) {
+  const bed = alarm.subject === "group" ? undefined : beds.value.get(alarm.patient);
+  const risk = bed?.risk.value ?? null;
+  const found = risk === null ? [] : parts(risk, metricInfo).slice(0, TOP);
+  return (
+    <div class="because" data-testid="because">
+      <ul class="reasons">
+        {alarm.reasons.map((r) => (
+          <li key={r.text}>
+            {r.text}
+            {r.since !== null && r.since !== undefined && (
+              <time class="fine" dateTime={r.since} title={utc(Date.parse(r.since))}>
+                {" "}
+                since {moment(Date.parse(r.since), nowMs.value)}
+              </time>
+            )}
+          </li>
+        ))}
+      </ul>
+      {alarm.metric !== null && bed !== undefined && <Window alarm={alarm} metric={alarm.metric} />}
+      {risk !== null && found.length > 0 && (
+        <div class="shares" data-testid="shares">
+          <p class="fine">
+            What is unusual for this patient now ({risk.model.replaceAll("_", " ")} v{risk.version})
+          </p>
+          {found.map((p) => (
+            <div class="share" key={p.metric}>
+              <span>{p.label}</span>
+              <meter min="0" max="1" value={p.share} aria-label={`share of ${p.label}`} />
+              <span>{p.off === null ? `${Math.round(p.share * 100)} %` : `${p.off} from own usual`}</span>
+            </div>
+          ))}
+        </div>
+      )}
+      <p class="fine">
+        Rule {alarm.condition}, version {alarm.rule_version}
+        {alarm.device !== null && ` · device ${alarm.device}`}
+      </p>
+    </div>
+  );
+}
+
+function Window({ alarm, metric }: { alarm: Alarm; metric: string }) {
+  const [series, setSeries] = useState<Series | null>(null);
+  const [range, setRange] = useState<readonly [number, number]>([0, 0]);
+  const [error, setError] = useState<string | null>(null);
+  useEffect(() => {
+    let gone = false;
+    const load = () => {
+      const to = nowMs.peek();
+      const from = Math.max(Date.parse(alarm.onset) - BEFORE_MS, to - LONGEST_MS);
+      getSeries(alarm.patient, [metric], from, to, 400)
+        .then(([first]) => {
+          if (gone) return;
+          setRange([from, to]);
+          setSeries(first ?? null);
+          setError(null);
+        })
+        .catch((e: Error) => !gone && setError(e.message));
+    };
+    load();
+    const timer = window.setInterval(load, REFRESH_MS);
+    return () => {
+      gone = true;
+      window.clearInterval(timer);
+    };
+  }, [alarm.patient, alarm.onset, metric]);
+  const info = metrics.value.get(metric);
+  const drawn = useMemo(() => {
+    if (series === null) return null;
+    const c = column(series, gapS(range[1] - range[0], info?.cadence_s ?? 1));
+    return { columns: [c], values: valueRange(c, info?.limits, 3) };
+  }, [series, info]);
+  const marks = useMemo(() => [alarm], [alarm]);
+  const lines = useMemo(() => [{ color: `--m-${metric}`, band: false }], [metric]);
+  if (error !== null) return <p class="fine">The values cannot be read: {error}</p>;
+  if (drawn === null || series === null) return <p class="fine">Loading the values…</p>;
+  if (series.points.length === 0) return <p class="fine">No values are stored of this time.</p>;
+  return (
+    <>
+      <Chart
+        name={metric}
+        label={info?.label ?? metric}
+        unit={unitText(series.unit)}
+        columns={drawn.columns}
+        lines={lines}
+        decimals={info?.decimals ?? 0}
+        limits={info?.limits}
+        range={range}
+        values={drawn.values}
+        marks={marks}
+        height={120}
+        labelled={true}
+        sync={null}
+        onZoom={() => undefined}
+      />
+      <p class="fine" data-testid="quality">
+        {quality(series)}
+      </p>
+    </>
+  );
+}
+
+// How much of what was measured can be used.
+export function quality(series: Series): string {
+  const count = series.points.length;
+  const share = (q: number): string =>
+    `${Math.round((series.points.filter((p) => p.q === q).length / count) * 100)} %`;
+  const words = [`${share(0)} good`];
+  for (const [q, text] of [
+    [1, "questionable"],
+    [2, "not plausible"],
+    [3, "sensor off"],
+  ] as const)
+    if (series.points.some((p) => p.q === q)) words.push(`${share(q)} ${text}`);
+  return `Data of this time: ${words.join(", ")}`;
+}

@@ -1,0 +1,159 @@
+// One patient in detail: values now, open alarms, courses, NEWS2 part by part, and what every model says.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { acknowledge, busy, failures } from "../alarms/actions";
+import { getAlarms } from "../api";
+import { type Bed, beds, nowMs, openPatient } from "../store";
+import { stamp, utc } from "../times";
+import type { Alarm } from "../types";
+import { AlarmBar } from "../wall/AlarmBar";
+import { Numeric, Pressure } from "../wall/Numeric";
+import { Handover } from "./Handover";
+import { Models, RiskLine } from "./Models";
+import { News2Table } from "./News2Table";
+import { Trends } from "./Trends";
+
+const REFRESH_MS = 5_000;
+
+export function PatientView() {
+  const id = openPatient.value;
+  const bed = id === null ? undefined : beds.value.get(id);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const open = bed !== undefined;
+  useEffect(() => {
+    const element = dialog.current;
+    if (element === null) return;
+    if (open && !element.open) element.showModal();
+    if (!open && element.open) element.close();
+  }, [open]);
+  return (
+    <dialog
+      ref={dialog}
+      class="patient"
+      aria-label="Patient"
+      data-testid="patient"
+      data-patient={id}
+      onClose={() => (openPatient.value = null)}
+    >
+      {bed !== undefined && <Detail key={bed.id} bed={bed} />}
+    </dialog>
+  );
+}
+
+function Detail({ bed }: { bed: Bed }) {
+  const who = bed.who.value;
+  const [handover, setHandover] = useState(false);
+  return (
+    <>
+      <header class="no-print">
+        <span class="bed">{who.bed ?? "–"}</span>
+        <h2>{who.name ?? who.id}</h2>
+        <span class="person">{[who.age, who.sex, who.unit].filter((x) => x !== null).join(" · ")}</span>
+        <span class="space" />
+        <button
+          type="button"
+          onClick={() => setHandover(!handover)}
+          aria-pressed={handover}
+          data-testid="handover-open"
+        >
+          Handover
+        </button>
+        <button type="button" class="close" onClick={() => (openPatient.value = null)} aria-label="Close">
+          ✕
+        </button>
+      </header>
+      {handover ? (
+        <Handover bed={bed} onClose={() => setHandover(false)} />
+      ) : (
+        <>
+          <div class="now">
+            <Numeric bed={bed} metric="heart_rate" fallback="pulse_rate" label="HR" big />
+            <Numeric bed={bed} metric="spo2" big />
+            <Numeric bed={bed} metric="respiratory_rate" big />
+            <Pressure bed={bed} />
+            <Numeric bed={bed} metric="temperature" />
+          </div>
+          <div class="columns">
+            <Trends bed={bed} height={height()} />
+            <div class="beside">
+              <OpenAlarms bed={bed} />
+              <RiskLine bed={bed} />
+              <News2Table bed={bed} />
+              <Models id={bed.id} />
+              <Aside id={bed.id} />
+            </div>
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+// Six charts share the height of a screen; on a phone one scrolls.
+function height(): number {
+  return Math.max(84, Math.min(150, Math.floor((window.innerHeight - 260) / 6) - 20));
+}
+
+function OpenAlarms({ bed }: { bed: Bed }) {
+  const list = bed.alarms.value;
+  return (
+    <section class="open-alarms" aria-label="Open alarms">
+      {list.length === 0 ? <p class="quiet">No open alarms.</p> : null}
+      {list.map((alarm) => (
+        <div key={alarm.id} class="open-alarm">
+          <AlarmBar alarms={[alarm]} now={nowMs.value} />
+          <p class="why">{alarm.reasons.map((r) => r.text).join(" · ")}</p>
+          {alarm.state === "acknowledged" ? (
+            <p class="fine">Acknowledged by {alarm.acknowledged_by ?? "somebody"}</p>
+          ) : (
+            <button
+              type="button"
+              class="main"
+              disabled={busy.value.has(alarm.id)}
+              onClick={() => void acknowledge(alarm)}
+            >
+              Acknowledge
+            </button>
+          )}
+          {failures.value.has(alarm.id) && (
+            <p class="error" role="alert">
+              {failures.value.get(alarm.id)}
+            </p>
+          )}
+        </div>
+      ))}
+    </section>
+  );
+}
+
+// Kept to be looked up: alarms held back behind another one, and what was found in late data.
+function Aside({ id }: { id: string }) {
+  const [kept, setKept] = useState<Alarm[]>([]);
+  useEffect(() => {
+    let gone = false;
+    const load = () => {
+      getAlarms(id, ["inhibited", "retrospective"], 20)
+        .then((found) => !gone && setKept(found))
+        .catch(() => undefined); // the trends say that the server does not answer
+    };
+    load();
+    const timer = window.setInterval(load, REFRESH_MS);
+    return () => {
+      gone = true;
+      window.clearInterval(timer);
+    };
+  }, [id]);
+  if (kept.length === 0) return null;
+  return (
+    <section class="aside" aria-label="Held back, and found in late data" data-testid="aside">
+      {kept.map((alarm) => (
+        <p key={alarm.id} class="why" data-state={alarm.state} data-condition={alarm.condition}>
+          {alarm.state === "inhibited" ? `Held back: ${alarm.text}` : alarm.text}{" "}
+          <time dateTime={alarm.onset} title={utc(Date.parse(alarm.onset))}>
+            {stamp(Date.parse(alarm.onset))}
+          </time>
+        </p>
+      ))}
+    </section>
+  );
+}

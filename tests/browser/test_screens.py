@@ -1,0 +1,191 @@
+"""Every other journey, to its end, and every screen before axe, on a wall, a desk and a phone. `make screens`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from contracts.alarms import Priority
+from tests.browser.journeys import ILL, a_ward, card, post, ready, tile
+from tests.browser.screen import accessible, picture, window
+from tests.browser.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.screens]
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with a_ward(tmp_path_factory.mktemp("screens")) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(1920, 1080, "dark"), (1366, 768, "light"), (390, 844, "dark"), (390, 844, "light")]
+)
+def test_axe_finds_nothing_on_any_screen(browser: Browser, ward: Stage, width: int, height: int, scheme: str) -> None:
+    with window(browser, ward.url, width, height, scheme) as page:
+        ready(page)
+        accessible(page, "wall and inbox")
+        page.get_by_test_id("sound-volumes").click()
+        chosen = card(page, "device_silent:d")
+        chosen.locator(".what").click()
+        chosen.get_by_test_id("snooze").click()
+        expect(chosen.get_by_test_id("story")).to_be_visible()
+        accessible(page, "a chosen alarm with a form")
+        page.get_by_test_id("bulk").click()
+        accessible(page, "acknowledging several")
+        page.keyboard.press("Escape")
+        page.get_by_test_id("help-open").click()
+        accessible(page, "help")
+        page.keyboard.press("Escape")
+        tile(page, ward, ILL).locator(".open").click()
+        view = page.get_by_test_id("patient")
+        expect(view.get_by_test_id("trend")).to_have_count(6)
+        accessible(page, "patient")
+        view.get_by_test_id("as-table").click()
+        expect(view.get_by_test_id("table")).to_be_visible()
+        accessible(page, "table")
+        view.get_by_test_id("handover-open").click()
+        expect(view.get_by_test_id("sheet")).to_be_visible()
+        accessible(page, "handover")
+
+
+def test_several_at_once_are_acknowledged_with_care(browser: Browser, ward: Stage) -> None:
+    with window(browser, ward.url, 1366, 768, "light") as page:
+        ready(page)
+        ward.alarm(20, "spo2_low", Priority.HIGH, "SpO2 75 < 80", "SpO2 75 % is below 80 %", metric="spo2")
+        expect(card(page, "spo2_low").filter(has_text="SpO2 75")).to_be_visible()
+        page.get_by_test_id("bulk").click()
+        dialog = page.get_by_test_id("bulk-dialog")
+        expect(dialog.locator("li", has_text="SpO2 75").locator("input")).not_to_be_checked()
+        chosen = dialog.locator("input:checked").count()
+        assert chosen >= 2
+        changed = dialog.locator("li", has_text="Device silent").locator("input")
+        expect(changed).to_be_checked()
+        # Somebody else changes one of them meanwhile: it is not acknowledged by a person who has not seen that.
+        post(page, card(page, "device_silent:d").get_attribute("data-alarm") or "", "assign", {"to": "Dr Other"})
+        page.get_by_test_id("bulk-now").click()
+        expect(dialog.get_by_role("alert")).to_contain_text(f"{chosen - 1} acknowledged, 1 not")
+        page.keyboard.press("Escape")
+        expect(card(page, "device_silent:d")).to_have_attribute("data-state", "active")
+        expect(card(page, "device_silent:d").get_by_test_id("said")).to_contain_text("Assigned to Dr Other")
+        expect(card(page, "sensor_off:spo2")).to_have_attribute("data-state", "acknowledged")
+        picture(page, "inbox-1366")
+
+
+def test_the_patient_view_goes_from_an_hour_to_a_week_and_onto_paper(
+    browser: Browser, ward: Stage, tmp_path: Path
+) -> None:
+    with window(browser, ward.url, 1920, 1080) as page:
+        ready(page)
+        tile(page, ward, ILL).locator(".open").click()
+        view = page.get_by_test_id("patient")
+        expect(view).to_be_visible()
+        expect(view.get_by_test_id("trend")).to_have_count(6)
+        expect(view.locator("figure[data-metric=score]")).to_be_visible()
+        news = view.get_by_test_id("news2")
+        expect(news.get_by_test_id("news2-total")).to_have_text(re.compile(r"^≥ \d+$"))
+        expect(news).to_contain_text("5 of 7 parts known")
+        expect(news.locator("[data-part=spo2] .points")).to_have_text("3")
+        expect(news.locator("[data-part=consciousness]")).to_contain_text("not measured")
+        expect(news.locator("[data-part=heart_rate] .age")).to_have_text(re.compile(r"^\d s$"))
+        picture(page, "patient")
+        for span in ("4h", "24h", "7d"):
+            view.get_by_test_id(f"span-{span}").click()
+            expect(view.get_by_test_id("trends")).to_have_attribute("data-span", span)
+            expect(view.get_by_test_id("trends")).to_have_attribute("data-loaded", "true")
+        picture(page, "patient-7d")
+        # Zoom by dragging over any chart: all follow; back by one click.
+        view.get_by_test_id("span-4h").click()
+        box = view.locator("figure[data-metric=spo2] .u-over").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 30)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 30, steps=4)
+        page.mouse.up()
+        expect(view.get_by_test_id("trends")).to_have_attribute("data-span", "zoom")
+        view.get_by_test_id("unzoom").click()
+        expect(view.get_by_test_id("trends")).to_have_attribute("data-span", "4h")
+
+        with page.expect_download() as saved:
+            view.get_by_test_id("csv").click()
+        text = Path(saved.value.path()).read_bytes().decode()
+        assert text.startswith("patient,metric,unit,time,value,min,max,quality\r\n")
+        assert len(re.findall(rf"^{ward.patient(ILL)},spo2,%,\d{{4}}-\d\d-\d\dT", text, re.M)) > 100
+        with page.expect_download() as drawn:
+            view.get_by_test_id("png").click()
+        assert Path(drawn.value.path()).read_bytes().startswith(b"\x89PNG")
+
+        view.get_by_test_id("as-table").click()
+        expect(view.get_by_test_id("table").locator("tbody tr").nth(40)).to_be_attached()
+        when = view.get_by_test_id("table").locator("tbody th").first.inner_text()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", when), f"24 hours, year first: {when}"
+        view.get_by_test_id("handover-open").click()
+        sheet = view.get_by_test_id("sheet")
+        expect(sheet).to_contain_text("Alarms of the last 12 hours")
+        expect(sheet).to_contain_text("SpO2 78 < 80")
+        picture(page, "handover")
+        paper = page.pdf(format="A4", prefer_css_page_size=True)
+        (tmp_path / "handover.pdf").write_bytes(paper)
+        assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 1, "one page"
+        assert not re.search(r"\b\d\d?/\d\d?/\d\d|\d(am|pm)\b", page.inner_text("body")), "no US-style date or time"
+        page.keyboard.press("Escape")
+        expect(view).not_to_be_visible()
+
+
+def test_a_phone_by_touch_and_a_quiet_screen_for_those_who_ask_for_one(browser: Browser, ward: Stage) -> None:
+    with window(browser, ward.url, 390, 844, "dark", has_touch=True, is_mobile=True, reduced_motion="reduce") as page:
+        ready(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, "no sideways scrolling"
+        ward.alarm(33, "spo2_low", Priority.HIGH, "SpO2 71 < 80", "SpO2 71 % is below 80 %", metric="spo2")
+        fresh = card(page, "spo2_low").filter(has_text="SpO2 71")
+        expect(fresh).to_be_visible()
+        moving = (
+            "[...document.querySelectorAll('.bar')].filter(e => getComputedStyle(e).animationName !== 'none').length"
+        )
+        assert page.evaluate(moving) == 0, "nothing flashes"
+        border = tile(page, ward, 33).evaluate("e => getComputedStyle(e).boxShadow")
+        assert "5px" in border, "a broad border stands in for flashing"
+        fresh.locator(".what").tap()
+        small = page.evaluate(
+            "[...document.querySelectorAll('.alarm[data-selected=true] button')].filter(b => b.offsetHeight < 40)"
+            ".map(b => b.textContent)"
+        )
+        assert small == [], "every button can be hit by a thumb"
+        expect(fresh.get_by_test_id("quality")).to_be_visible()
+        expect(fresh.get_by_test_id("story")).to_be_visible()
+        picture(page, "phone")
+        fresh.get_by_test_id("snooze").tap()
+        fresh.get_by_test_id("snooze-now").tap()
+        expect(fresh.get_by_test_id("said")).to_contain_text(re.compile(r"Snoozed.*left"))
+        fresh.get_by_test_id("resolve").tap()
+        fresh.get_by_test_id("form-resolve").locator("input").fill("Probe back on")
+        fresh.get_by_test_id("words-send").tap()
+        expect(fresh).to_have_count(0)
+        tile(page, ward, ILL).locator(".open").tap()
+        expect(page.get_by_test_id("patient").get_by_test_id("trend").first).to_be_visible()
+        assert page.get_by_test_id("patient").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+        picture(page, "patient-390")
+
+
+def test_sound_is_off_until_somebody_clicks_and_says_when_it_is_paused(browser: Browser, ward: Stage) -> None:
+    with window(browser, ward.url, 1366, 768, "light") as page:
+        ready(page)
+        sound = page.get_by_test_id("sound")
+        expect(sound).to_have_attribute("data-sound", "off")
+        page.get_by_test_id("sound-volumes").click()
+        page.get_by_test_id("sound-test-medium").click()
+        expect(sound).to_have_attribute("data-heard", "medium")
+        expect(sound).to_have_attribute("data-sound", "off")
+        page.get_by_test_id("sound-enable").click()
+        ward.alarm(50, "spo2_low", Priority.HIGH, "SpO2 70 < 80", "SpO2 70 % is below 80 %", metric="spo2")
+        expect(sound).to_have_attribute("data-heard", "high")
+        page.get_by_test_id("sound-pause").click()
+        expect(sound).to_have_attribute("data-sound", "paused")
+        expect(page.get_by_test_id("sound-resume")).to_contain_text(re.compile(r"1:5\d left"))
+        page.get_by_test_id("sound-resume").click()
+        expect(sound).to_have_attribute("data-sound", "on")
