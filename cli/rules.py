@@ -13,8 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from alerting.rules.check import check as check_text
-from alerting.rules.explain import explain as sentences
-from alerting.rules.explain import names
 from alerting.rules.load import parse, shipped
 from alerting.rules.model import RuleSet
 from contracts.errors import InvalidInput, Retryable, VigilError
@@ -41,6 +39,8 @@ def read_file(path: Path) -> RuleSet:
 @app.command()
 def check(file: File, as_json: AsJson = False) -> None:
     """Read a rule file as the live system would; say what is wrong with it, line by line. Ends with 1 if anything is."""
+    from alerting.rules.explain import names
+
     found = check_text(file.read_text(encoding="utf-8", errors="replace"))
     problems = [] if isinstance(found, RuleSet) else found
     if as_json:
@@ -60,6 +60,9 @@ def explain(
     file: Annotated[Path | None, typer.Option(help="Of this rule file instead of the rules in force.", exists=True)] = None,
 ) -> None:
     """Say in words what a rule does: of the rules in force, or of a file."""
+    from alerting.rules.explain import explain as sentences
+    from alerting.rules.explain import names
+
     rules = read_file(file) if file is not None else in_force()
     for name in [rule] if rule else names(rules):
         typer.echo(f"{name} (version {rules.version})" if file is None else name)
