@@ -27,6 +27,9 @@ DEMO_HOURS: Final = 72
 # The demo must not reach anything real, whatever the environment or a settings file names.
 _NEVER_IN_DEMO: Final = ("database_url", "series_url", "influx_token")
 
+# glibc would keep free memory apart for eight times as many threads as there are cores.
+_ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "2"}
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
@@ -106,7 +109,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
             "canary_url": settings.canary_url or canary_url(settings),
         }
     )
-    values = environment(child)
+    values = environment(child) | _ALLOCATOR
     if settings.demo:
         values |= {variable(name): "" for name in _NEVER_IN_DEMO}
     return values
