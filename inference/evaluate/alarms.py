@@ -2,13 +2,13 @@
 
 One policy for every score, so that scores are compared and not policies: an alarm at a score at or above the threshold, then
 six hours of silence for that patient. An event is found when an alarm came in the twelve hours before it, or with it. Alarms
-after an event count as alarms that found nothing.
+after an event count as alarms that found nothing. `Policy` holds the stages that can be added to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,24 @@ BUDGETS: Final = (0.1, 0.25, 0.5, 1.0)
 REFRACTORY_H: Final = 6
 WINDOW_H: Final = 12
 _HALVINGS: Final = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Stages between a score and an alarm. `silence_h`: after an alarm of the patient. `mean_h`: what is compared is the mean of so
+    many hours. `sustained_h`: so many hours in a row at or above the threshold. `rearm`: the next alarm waits until the score has
+    been below this share of the threshold, at most `remind_h` hours; 0 is off. `rise`: a score above that of the last alarm by
+    this share alarms within the silence too; 0 is off."""
+
+    silence_h: int = REFRACTORY_H
+    mean_h: int = 1
+    sustained_h: int = 1
+    rearm: float = 0.0
+    remind_h: int = WINDOW_H
+    rise: float = 0.0
+
+
+PLAIN: Final = Policy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +91,41 @@ def grid(recording: Recording, score: Doubles) -> Grid:
     return Grid(score=found, event_h=np.where(np.isfinite(event), event, np.nan), days=len(moments) / 24)
 
 
-def raise_alarms(of: Grid, threshold: float) -> Alarms:
-    """Hour by hour, as the policy says."""
+def averaged(of: Grid, hours: int) -> Grid:
+    """Each score with the mean of the known ones of the last `hours`, its own among them; no score stays none."""
+    total, known = np.zeros(of.score.shape), np.zeros(of.score.shape)
+    there = ~np.isnan(of.score)
+    filled = np.where(there, of.score, 0)
+    for back in range(min(hours, len(filled))):
+        total[back:] += filled[: len(filled) - back]
+        known[back:] += there[: len(filled) - back]
+    return replace(of, score=np.where(there, total / np.maximum(known, 1), np.nan))
+
+
+def raise_alarms(of: Grid, threshold: float, policy: Policy = PLAIN) -> Alarms:
+    """Hour by hour, as the policy says. `of` is averaged already where the policy asks for a mean."""
     patients = of.score.shape[1]
-    quiet_until = np.full(patients, -1, dtype=np.int64)
+    last_h = np.full(patients, -(1 << 30), dtype=np.int64)
+    last_score, run_h = np.full(patients, np.inf), np.zeros(patients, dtype=np.int64)
+    armed = np.ones(patients, dtype=np.bool_)
     alarms, true = np.zeros(patients), np.zeros(patients)
     lead_h = np.full(patients, np.nan)
     over = of.score >= threshold  # NaN is never over
-    for hour in np.flatnonzero(over.any(axis=1)).tolist():
-        at = np.flatnonzero(over[hour] & (quiet_until <= hour))
-        quiet_until[at] = hour + REFRACTORY_H
+    for hour, now in enumerate(over):
+        score = of.score[hour]
+        if policy.rearm:
+            armed |= (score < policy.rearm * threshold) | (hour - last_h >= policy.remind_h)
+        if policy.sustained_h > 1:
+            run_h = np.where(now, run_h + 1, 0)
+            now = run_h >= policy.sustained_h
+        at = np.flatnonzero(now)
+        due = armed[at] & (hour - last_h[at] >= policy.silence_h)
+        if policy.rise:
+            due |= score[at] >= last_score[at] * (1 + policy.rise)
+        at = at[due]
+        if not len(at):
+            continue
+        last_h[at], last_score[at], armed[at] = hour, score[at], not policy.rearm
         alarms[at] += 1
         left = of.event_h[at] - hour
         hit = at[(left >= 0) & (left <= WINDOW_H)]

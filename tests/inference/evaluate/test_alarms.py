@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.evaluate.alarms import Grid, at_budgets, raise_alarms, threshold_for
+from inference.evaluate.alarms import Grid, Policy, at_budgets, averaged, raise_alarms, threshold_for
 
 NAN = float("nan")
 
@@ -76,3 +76,31 @@ def test_a_random_score_finds_what_chance_finds() -> None:
     at = at_budgets(of, draws=0, seed=1, budgets=(1.0,))["1"]
     assert at.alarms_per_patient_day == pytest.approx(1, abs=0.02)
     assert at.sensitivity == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("policy", "scores", "at"),
+    [
+        # hour 0 1 2 3 4 5 6 7 8 9
+        (Policy(silence_h=4), "9999999999", [0, 4, 8]),
+        (Policy(sustained_h=3), "0990999909", [6]),
+        (Policy(silence_h=2, rearm=0.5, remind_h=7), "9998939999", [0, 6]),  # 3 is below half of 8: armed again
+        (Policy(silence_h=2, rearm=0.5, remind_h=7), "9999999999", [0, 7]),
+        (Policy(silence_h=9, rise=0.5), "0455566888", [1, 5]),  # 6 is half as much again as 4
+    ],
+    ids=["silence", "sustained", "armed again", "reminded", "risen"],
+)
+def test_a_stage_of_the_policy_moves_the_alarms(policy: Policy, scores: str, at: list[int]) -> None:
+    """Alarms are told from the events that they come with."""
+    threshold = 4.0 if policy.rise else 8.0
+    column = [float(digit) for digit in scores]
+    found = raise_alarms(ward([column] * 10, [float(hour) for hour in range(10)]), threshold, policy)
+    with_it = [sum(raise_alarms(ward([column[: hour + 1]], [NAN]), threshold, policy).alarms) for hour in range(10)]
+    assert [hour for hour in range(10) if with_it[hour] > (with_it[hour - 1] if hour else 0)] == at
+    assert found.alarms.tolist() == [len(at)] * 10
+    assert found.true.tolist() == [sum(hour <= event for hour in at) for event in range(10)]
+
+
+def test_a_mean_of_hours_looks_back_and_leaves_gaps_as_they_are() -> None:
+    of = averaged(ward([[1.0, 3.0, NAN, 5.0, 7.0]], [NAN]), 3)
+    np.testing.assert_array_equal(of.score[:, 0], [1.0, 2.0, NAN, 4.0, 6.0])
