@@ -14,9 +14,10 @@ from typing import Final
 from alerting.rules.model import RuleSet, ScoreRule
 from contracts.errors import InvalidInput
 from contracts.scores import BASELINE
-from inference.bundles import Bundle, Manifest, load_bundle
+from inference.bundles import Bundle, load_bundle
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.personal_baseline import PersonalBaseline, Policy
+from inference.manifest import Manifest
 from inference.scorer import Scorer
 from inference.serving.backend import Backend, Floats, ModelFailed
 from inference.serving.choice import order

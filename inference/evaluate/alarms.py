@@ -27,10 +27,10 @@ _HALVINGS: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Stages between a score and an alarm. `silence_h`: after an alarm of the patient. `mean_h`: what is compared is the mean of so
-    many hours. `sustained_h`: so many hours in a row at or above the threshold. `rearm`: the next alarm waits until the score has
-    been below this share of the threshold, at most `remind_h` hours; 0 is off. `rise`: a score above that of the last alarm by
-    this share alarms within the silence too; 0 is off."""
+    """Stages between a score and an alarm. `silence_h`: after an alarm of the patient. `mean_h`: what is compared is the mean of
+    so many hours. `sustained_h`: so many hours in a row at or above the threshold. `rearm`: the next alarm waits until the score
+    has been below this share of the threshold, at most `remind_h` hours; 0 is off. `rise`: a score above that of the last alarm
+    by this share alarms within the silence too; 0 is off."""
 
     silence_h: int = REFRACTORY_H
     mean_h: int = 1

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from inference.bundles import Manifest
 from inference.features import METRICS
+from inference.manifest import Manifest
 from inference.serving.backend import INPUT, MEAN, NEXT_STATE, SCALE, STATE, Call, Floats, in_blocks
 from inference.serving.inputs import Inputs, places_of
 

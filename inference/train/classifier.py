@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from inference.bundles import Bundle, Calibration, Input, Manifest, Training, write_bundle
+from inference.bundles import Bundle, write_bundle
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members, share
 from inference.evaluate.ranking import auprc, auroc
 from inference.features import FEATURE_SET, HOURS
+from inference.manifest import Calibration, Input, Manifest, Training
 from inference.nets import NETS, Floats, Learner, Loss, Plan, load, native
 from inference.train import held_out, loop
 from inference.train.calibration import platt, probability

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from inference.bundles import Bundle, Calibration, Input, Manifest, load_bundle, write_bundle
+from inference.bundles import Bundle, load_bundle, write_bundle
 from inference.evaluate.ranking import auprc, auroc
+from inference.manifest import Calibration, Input, Manifest
 from inference.train import held_out
 from inference.train.calibration import platt, probability
 from inference.train.card import ensemble_card

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from inference.bundles import Bundle, Forecast, Input, Manifest, Training, write_bundle
+from inference.bundles import Bundle, write_bundle
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members, share
 from inference.features import FEATURE_SET, METRICS
 from inference.features.layout import CENTRES, SPREADS
+from inference.manifest import Forecast, Input, Manifest, Training
 from inference.nets import NETS, Floats, load, native
 from inference.train import checkpoint
 from inference.train.card import forecaster_card

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from contracts.errors import InvalidInput
-from inference.bundles import NATIVE, Bundle, Manifest, Training, write_bundle
+from inference.bundles import NATIVE, Bundle, write_bundle
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members
 from inference.features import FEATURE_SET
+from inference.manifest import Manifest, Training
 from inference.train import held_out
 from inference.train.calibration import probability
 from inference.train.card import classifier_card

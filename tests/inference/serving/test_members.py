@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.scores import SHADOW, STATUSES, Scores, Status
-from inference.bundles import Bundle, Calibration, Input, load_bundle, write_bundle
+from inference.bundles import Bundle, load_bundle, write_bundle
+from inference.manifest import Calibration, Input
 from inference.serving.lineup import Loaded
 from inference.serving.members import logits
 from inference.serving.onnx_runtime import OnnxBackend
