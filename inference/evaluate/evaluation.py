@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inference.datasets.recording import HOUR_MS, Recording
+from inference.datasets.recording import Recording
 from inference.evaluate import utility
 from inference.evaluate.alarms import AtBudget, at_budgets, grid
 from inference.evaluate.calibration import Calibration, calibration
@@ -174,9 +174,7 @@ def _judge(recording: Recording, score: Score, plan: Plan, name: str, say: Say) 
 
 def _utility(recording: Recording, found: Scored) -> float:
     moments = recording.moments
-    begin = np.full(len(recording.patients), np.iinfo(np.int64).max, dtype=np.int64)
-    np.minimum.at(begin, moments.patient, moments.time_ms)
-    hour = (moments.time_ms - begin[moments.patient]) // HOUR_MS
+    hour = np.floor(recording.stay_h()).astype(np.int64)
     of = utility.worth(moments.patient, hour, moments.label, len(recording.patients))
     return utility.crossed(found.score, of, moments.patient, recording.patients)
 
