@@ -83,12 +83,19 @@ class AtBudget:
 def grid(recording: Recording, score: Doubles) -> Grid:
     """Lay out scores at `recording.moments` by whole hours. Patient-days are scored hours / 24."""
     moments = recording.moments
-    start_ms = int(moments.time_ms.min(initial=NEVER_MS))
-    hour = (moments.time_ms - start_ms) // HOUR_MS
-    found = np.full((int(hour.max(initial=0)) + 1, len(recording.patients)), np.nan)
-    found[hour, moments.patient] = score
-    event = np.where(recording.event_ms == NEVER_MS, np.inf, (recording.event_ms - start_ms) / HOUR_MS)
-    return Grid(score=found, event_h=np.where(np.isfinite(event), event, np.nan), days=len(moments) / 24)
+    return laid_out(score, moments.patient, moments.time_ms, recording.event_ms)
+
+
+def laid_out(
+    score: Doubles, patient: npt.NDArray[np.int32], time_ms: npt.NDArray[np.int64], event_ms: npt.NDArray[np.int64]
+) -> Grid:
+    """As `grid`, from columns; `event_ms`: of each patient, `NEVER_MS` without an event."""
+    start_ms = int(time_ms.min(initial=NEVER_MS))
+    hour = (time_ms - start_ms) // HOUR_MS
+    found = np.full((int(hour.max(initial=0)) + 1, len(event_ms)), np.nan)
+    found[hour, patient] = score
+    event_h = np.where(event_ms == NEVER_MS, np.nan, (event_ms - start_ms) / HOUR_MS)
+    return Grid(score=found, event_h=event_h, days=len(time_ms) / 24)
 
 
 def averaged(of: Grid, hours: int) -> Grid:
