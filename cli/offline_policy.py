@@ -1,9 +1,10 @@
 """Alarm policies at the same sensitivity: how many alarms a ward hears to find as many events as plain thresholds find.
 
-The policy of a score is that of `vigil evaluate`: an alarm at a threshold, then six hours of silence for that patient. The
-threshold is chosen on validation patients, at the sensitivity that plain thresholds have there; figures are those of the
-patients judged. Thresholds are those of vital signs: laboratory values alarm nobody at a bedside.
-Chance and NEWS2 go through the same policy, and so do the plain thresholds themselves, to tell what the silence alone does.
+The policies of a score (`STAGES`) begin with that of `vigil evaluate`, an alarm at a threshold and then six hours of silence for
+that patient, and add a stage each. The threshold is chosen on validation patients, at the sensitivity that plain thresholds
+have there; figures are those of the patients judged. Thresholds are those of vital signs: laboratory values alarm nobody at a
+bedside. Chance and NEWS2 go through the same policies, and the plain thresholds through the silences, to tell what a silence
+alone does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from cli.offline_outcome import Alarm
 from cli.offline_sources import of_recording
 from contracts.errors import InvalidInput
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
-from inference.evaluate.alarms import REFRACTORY_H, WINDOW_H, Grid, grid, raise_alarms
+from inference.evaluate.alarms import PLAIN, WINDOW_H, Grid, Stages, averaged, grid, raise_alarms
 from inference.evaluate.ranking import drawn, interval
 from inference.evaluate.scorers import Score
 from inference.features import METRICS
@@ -30,6 +31,12 @@ Say = Callable[[str], None]
 Doubles = npt.NDArray[np.float64]
 
 _HALVINGS: Final = 40
+
+STAGES: Final[Mapping[str, Stages]] = {
+    "6 h silence": PLAIN,
+    "12 h silence": Stages(silence_h=12),
+}
+"""Chosen on validation patients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +96,20 @@ def policies(
     make = _Table(judged, days, base, draws, seed)
     rows = [
         make.row("plain thresholds", base),
-        make.row(f"plain thresholds, {REFRACTORY_H} h silence", _of_alarms(_silenced(plain["raw"]), judged)),
+        *(
+            make.row(f"plain thresholds, {hours} h silence", _of_alarms(_silenced(plain["raw"], hours), judged))
+            for hours in sorted({stages.silence_h for stages in STAGES.values()})
+        ),
         make.row("today's rules, live", _of_alarms(plain["today"], judged)),
     ]
     for name, score in scores.items():
         say(f"scoring {name}")
-        threshold, reached = _threshold(grid(validation, score(validation).score), asked)
-        alarms = raise_alarms(grid(judged, score(judged).score), threshold)
-        rows.append(make.row(name, _Counted(alarms.alarms, alarms.true), threshold=threshold, reached=reached))
+        chosen_on, of = grid(validation, score(validation).score), grid(judged, score(judged).score)
+        for called, stages in STAGES.items():
+            threshold, reached = _threshold(averaged(chosen_on, stages.mean_h), asked, stages)
+            alarms = raise_alarms(averaged(of, stages.mean_h), threshold, stages)
+            counted = _Counted(alarms.alarms, alarms.true)
+            rows.append(make.row(f"{name}, {called}", counted, threshold=threshold, reached=reached))
     return rows
 
 
@@ -137,13 +150,13 @@ def _of_alarms(alarms: Sequence[Alarm], recording: Recording) -> _Counted:
     return _Counted(count, true)
 
 
-def _silenced(alarms: Sequence[Alarm]) -> list[Alarm]:
+def _silenced(alarms: Sequence[Alarm], hours: int) -> list[Alarm]:
     """One alarm of whatever kind, then the silence."""
     until: dict[str, int] = {}
     kept = []
     for alarm in sorted(alarms, key=lambda a: a.at_ms):
         if alarm.at_ms >= until.get(alarm.patient, -1):
-            until[alarm.patient] = alarm.at_ms + REFRACTORY_H * HOUR_MS
+            until[alarm.patient] = alarm.at_ms + hours * HOUR_MS
             kept.append(alarm)
     return kept
 
@@ -157,7 +170,7 @@ def _sensitivity(found: _Counted, recording: Recording) -> float:
     return float(((found.true > 0) & events).sum() / events.sum())
 
 
-def _threshold(of: Grid, asked: float) -> tuple[float, bool]:
+def _threshold(of: Grid, asked: float, stages: Stages) -> tuple[float, bool]:
     """The highest threshold that finds the share `asked` of the events, and whether there is one: else the lowest there is. With
     a silence after each alarm a lower threshold may find fewer, so the search goes over the levels that occur."""
     levels = np.unique(of.score[~np.isnan(of.score)])
@@ -165,7 +178,7 @@ def _threshold(of: Grid, asked: float) -> tuple[float, bool]:
         levels = np.unique(np.quantile(levels, np.linspace(0, 1, 2000)))
 
     def finds(level: float) -> bool:
-        alarms = raise_alarms(of, level)
+        alarms = raise_alarms(of, level, stages)
         return float((alarms.true > 0).sum() / of.events.sum()) >= asked
 
     low, high = 0, len(levels) - 1

@@ -69,6 +69,10 @@ class Policy:
     spread_floor: float = 0.35  # of the population's spread: a very steady patient must not alarm at one beat more
 
 
+HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
+"""For a value an hour: a baseline that waits for 30 windows would say nothing for a day."""
+
+
 class PersonalBaseline:
     """See the module. State: per metric and patient median, MAD and number of windows, shape (metrics, patients)."""
 

@@ -2,7 +2,7 @@
 
 One policy for every score, so that scores are compared and not policies: an alarm at a score at or above the threshold, then
 six hours of silence for that patient. An event is found when an alarm came in the twelve hours before it, or with it. Alarms
-after an event count as alarms that found nothing. `Policy` holds the stages that can be added to it.
+after an event count as alarms that found nothing. `Stages` are what can be added to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HALVINGS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Stages:
     """Stages between a score and an alarm. `silence_h`: after an alarm of the patient. `mean_h`: what is compared is the mean of
     so many hours. `sustained_h`: so many hours in a row at or above the threshold. `rearm`: the next alarm waits until the score
     has been below this share of the threshold, at most `remind_h` hours; 0 is off. `rise`: a score above that of the last alarm
@@ -40,7 +40,7 @@ class Policy:
     rise: float = 0.0
 
 
-PLAIN: Final = Policy()
+PLAIN: Final = Stages()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def averaged(of: Grid, hours: int) -> Grid:
     return replace(of, score=np.where(there, total / np.maximum(known, 1), np.nan))
 
 
-def raise_alarms(of: Grid, threshold: float, policy: Policy = PLAIN) -> Alarms:
+def raise_alarms(of: Grid, threshold: float, stages: Stages = PLAIN) -> Alarms:
     """Hour by hour, as the policy says. `of` is averaged already where the policy asks for a mean."""
     patients = of.score.shape[1]
     last_h = np.full(patients, -(1 << 30), dtype=np.int64)
@@ -120,19 +120,19 @@ def raise_alarms(of: Grid, threshold: float, policy: Policy = PLAIN) -> Alarms:
     over = of.score >= threshold  # NaN is never over
     for hour, now in enumerate(over):
         score = of.score[hour]
-        if policy.rearm:
-            armed |= (score < policy.rearm * threshold) | (hour - last_h >= policy.remind_h)
-        if policy.sustained_h > 1:
+        if stages.rearm:
+            armed |= (score < stages.rearm * threshold) | (hour - last_h >= stages.remind_h)
+        if stages.sustained_h > 1:
             run_h = np.where(now, run_h + 1, 0)
-            now = run_h >= policy.sustained_h
+            now = run_h >= stages.sustained_h
         at = np.flatnonzero(now)
-        due = armed[at] & (hour - last_h[at] >= policy.silence_h)
-        if policy.rise:
-            due |= score[at] >= last_score[at] * (1 + policy.rise)
+        due = armed[at] & (hour - last_h[at] >= stages.silence_h)
+        if stages.rise:
+            due |= score[at] >= last_score[at] * (1 + stages.rise)
         at = at[due]
         if not len(at):
             continue
-        last_h[at], last_score[at], armed[at] = hour, score[at], not policy.rearm
+        last_h[at], last_score[at], armed[at] = hour, score[at], not stages.rearm
         alarms[at] += 1
         left = of.event_h[at] - hour
         hit = at[(left >= 0) & (left <= WINDOW_H)]

@@ -19,7 +19,7 @@ from inference.datasets.replay import feature_table, feed, steps
 from inference.datasets.split import Part, folds, members
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
-from inference.detectors.personal_baseline import PersonalBaseline, Policy
+from inference.detectors.personal_baseline import HOURLY, PersonalBaseline
 from inference.evaluate.frames import stream_scores
 from inference.features import DAY, FEATURES, METRICS, STAY, HourFeatures
 from inference.serving.classifier import Classifier
@@ -35,9 +35,6 @@ VARIANTS: Final = ("stream", "vitals", "context", "all")
 """Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; `hours/2`, which knows
 the whole stay too; with age, sex, unit and the hour of the stay; with everything else
 that was measured."""
-
-# Hourly charting: a baseline that waits for 30 windows would say nothing for a day.
-_HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +63,7 @@ def news2(recording: Recording) -> Scored:
 
 def personal_baseline(recording: Recording) -> Scored:
     """Distance from the patient's own usual, with a policy for hourly values."""
-    return Scored(score=stream_scores(recording, PersonalBaseline(_HOURLY)))
+    return Scored(score=stream_scores(recording, PersonalBaseline(HOURLY)))
 
 
 def pca_residual(count: int) -> Score:

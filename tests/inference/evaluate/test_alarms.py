@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.evaluate.alarms import Grid, Policy, at_budgets, averaged, raise_alarms, threshold_for
+from inference.evaluate.alarms import Grid, Stages, at_budgets, averaged, raise_alarms, threshold_for
 
 NAN = float("nan")
 
@@ -79,23 +79,23 @@ def test_a_random_score_finds_what_chance_finds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "scores", "at"),
+    ("stages", "scores", "at"),
     [
         # hour 0 1 2 3 4 5 6 7 8 9
-        (Policy(silence_h=4), "9999999999", [0, 4, 8]),
-        (Policy(sustained_h=3), "0990999909", [6]),
-        (Policy(silence_h=2, rearm=0.5, remind_h=7), "9998939999", [0, 6]),  # 3 is below half of 8: armed again
-        (Policy(silence_h=2, rearm=0.5, remind_h=7), "9999999999", [0, 7]),
-        (Policy(silence_h=9, rise=0.5), "0455566888", [1, 5]),  # 6 is half as much again as 4
+        (Stages(silence_h=4), "9999999999", [0, 4, 8]),
+        (Stages(sustained_h=3), "0990999909", [6]),
+        (Stages(silence_h=2, rearm=0.5, remind_h=7), "9998939999", [0, 6]),  # 3 is below half of 8: armed again
+        (Stages(silence_h=2, rearm=0.5, remind_h=7), "9999999999", [0, 7]),
+        (Stages(silence_h=9, rise=0.5), "0455566888", [1, 5]),  # 6 is half as much again as 4
     ],
     ids=["silence", "sustained", "armed again", "reminded", "risen"],
 )
-def test_a_stage_of_the_policy_moves_the_alarms(policy: Policy, scores: str, at: list[int]) -> None:
+def test_a_stage_of_the_policy_moves_the_alarms(stages: Stages, scores: str, at: list[int]) -> None:
     """Alarms are told from the events that they come with."""
-    threshold = 4.0 if policy.rise else 8.0
+    threshold = 4.0 if stages.rise else 8.0
     column = [float(digit) for digit in scores]
-    found = raise_alarms(ward([column] * 10, [float(hour) for hour in range(10)]), threshold, policy)
-    with_it = [sum(raise_alarms(ward([column[: hour + 1]], [NAN]), threshold, policy).alarms) for hour in range(10)]
+    found = raise_alarms(ward([column] * 10, [float(hour) for hour in range(10)]), threshold, stages)
+    with_it = [sum(raise_alarms(ward([column[: hour + 1]], [NAN]), threshold, stages).alarms) for hour in range(10)]
     assert [hour for hour in range(10) if with_it[hour] > (with_it[hour - 1] if hour else 0)] == at
     assert found.alarms.tolist() == [len(at)] * 10
     assert found.true.tolist() == [sum(hour <= event for hour in at) for event in range(10)]
