@@ -46,7 +46,7 @@ def evaluate(
         ),
     ] = "",
     inputs: Annotated[
-        str, typer.Option(help="What lightgbm is trained on in folds: stream, vitals, context or all.")
+        str, typer.Option(help="What lightgbm is trained on in folds: device, stream, vitals, context or all.")
     ] = "vitals",
     folds: Annotated[int, typer.Option(min=2, help="Folds by patient, for scores that are fitted here.")] = 5,
     train_set: Annotated[

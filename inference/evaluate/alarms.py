@@ -58,17 +58,20 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarms:
-    """Of each patient: alarms, those in the window before the event, and the hours from the first of those to the event (NaN
-    where none)."""
+    """Of each patient: alarms, those in the window before the event, the hours from the first of those to the event, and the hour
+    of the grid of the first alarm (NaN where none)."""
 
     alarms: Doubles
     true: Doubles
     lead_h: Doubles
+    first_h: Doubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtBudget:
-    """At one number of alarms per patient-day. `ppv`: share of the alarms that came in the window before an event."""
+    """At one number of alarms per patient-day. `ppv`: share of the alarms that came in the window before an event.
+    `time_in_alarm`: share of the scored hours at or above the threshold. `alarmed`: share of the patients with any alarm, and
+    `first_alarm_h_quartiles`: after how many hours of the stay the first one came to them."""
 
     threshold: float
     alarms_per_patient_day: float
@@ -78,6 +81,9 @@ class AtBudget:
     lead_hours_median: float
     lead_hours_quartiles: tuple[float, float]
     alarms_per_found_event: float
+    time_in_alarm: float
+    alarmed: float
+    first_alarm_h_quartiles: tuple[float, float, float]
 
 
 def grid(recording: Recording, score: Doubles) -> Grid:
@@ -116,7 +122,7 @@ def raise_alarms(of: Grid, threshold: float, stages: Stages = PLAIN) -> Alarms:
     last_score, run_h = np.full(patients, np.inf), np.zeros(patients, dtype=np.int64)
     armed = np.ones(patients, dtype=np.bool_)
     alarms, true = np.zeros(patients), np.zeros(patients)
-    lead_h = np.full(patients, np.nan)
+    lead_h, first_h = np.full(patients, np.nan), np.full(patients, np.nan)
     over = of.score >= threshold  # NaN is never over
     for hour, now in enumerate(over):
         score = of.score[hour]
@@ -133,13 +139,14 @@ def raise_alarms(of: Grid, threshold: float, stages: Stages = PLAIN) -> Alarms:
         if not len(at):
             continue
         last_h[at], last_score[at], armed[at] = hour, score[at], not stages.rearm
+        first_h[at] = np.where(alarms[at] == 0, hour, first_h[at])
         alarms[at] += 1
         left = of.event_h[at] - hour
         hit = at[(left >= 0) & (left <= WINDOW_H)]
         true[hit] += 1
         first = hit[np.isnan(lead_h[hit])]
         lead_h[first] = of.event_h[first] - hour
-    return Alarms(alarms=alarms, true=true, lead_h=lead_h)
+    return Alarms(alarms=alarms, true=true, lead_h=lead_h, first_h=first_h)
 
 
 def threshold_for(of: Grid, budget: float) -> float:
@@ -169,6 +176,8 @@ def _judged(of: Grid, threshold: float, draws: int, seed: int) -> AtBudget:
     nan = float("nan")
     total, true = float(alarms.alarms.sum()), float(alarms.true.sum())
     leads = alarms.lead_h[found]
+    scored = ~np.isnan(of.score)
+    firsts = (alarms.first_h - scored.argmax(axis=0))[alarms.alarms > 0]
     count = drawn(len(events), draws, seed) if draws else np.empty((0, len(events)))
     had, caught = count @ events.astype(float), count @ (found & events).astype(float)
     drawn_sensitivity = np.divide(caught, had, out=np.full(len(had), nan), where=had > 0)
@@ -181,4 +190,7 @@ def _judged(of: Grid, threshold: float, draws: int, seed: int) -> AtBudget:
         lead_hours_median=float(np.median(leads)) if len(leads) else nan,
         lead_hours_quartiles=tuple(np.quantile(leads, [0.25, 0.75]).tolist()) if len(leads) else (nan, nan),
         alarms_per_found_event=total / float(found.sum()) if found.any() else nan,
+        time_in_alarm=float((of.score[scored] >= threshold).mean()) if scored.any() else nan,
+        alarmed=float((alarms.alarms > 0).mean()),
+        first_alarm_h_quartiles=tuple(np.quantile(firsts, [0.25, 0.5, 0.75]).tolist()) if len(firsts) else (nan, nan, nan),
     )

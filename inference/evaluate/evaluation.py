@@ -13,6 +13,7 @@ import numpy.typing as npt
 from inference.datasets.recording import Recording
 from inference.evaluate import utility
 from inference.evaluate.alarms import AtBudget, at_budgets, grid
+from inference.evaluate.benefit import Benefit, decision_curve
 from inference.evaluate.calibration import Calibration, calibration
 from inference.evaluate.ranking import auprc, auroc, bootstrap, ranked
 from inference.evaluate.scorers import Score, Scored
@@ -53,7 +54,8 @@ class Curve:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What is said of one score. `scored`: share of the moments that had one. `event_1`: the measure of the 2012 challenge, the
-    greater minimum of sensitivity and PPV over thresholds, where patients are scored once."""
+    greater minimum of sensitivity and PPV over thresholds, where patients are scored once. `benefit`: net, of a probability, by
+    the threshold from which one acts."""
 
     auroc: float
     auroc_interval: tuple[float, float]
@@ -64,6 +66,7 @@ class Judged:
     utility: float | None
     event_1: float | None
     calibration: Calibration | None
+    benefit: Mapping[str, Benefit]
     subgroups: Mapping[str, Group]
     stress: Mapping[str, tuple[float, float]]
     note: str
@@ -156,6 +159,7 @@ def _judge(recording: Recording, score: Score, plan: Plan, name: str, say: Say) 
         utility=_utility(recording, found) if recording.by_hour else None,
         event_1=None if recording.timed else event_1,
         calibration=calibration(found.score, label) if found.probability else None,
+        benefit=decision_curve(found.score, label) if found.probability else {},
         subgroups={
             group: Group(
                 rows=int(rows.sum()),

@@ -21,7 +21,7 @@ from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
 from inference.detectors.personal_baseline import HOURLY, PersonalBaseline
 from inference.evaluate.frames import stream_scores
-from inference.features import DAY, FEATURES, METRICS, STAY, HourFeatures
+from inference.features import DAY, FEATURE_SETS, FEATURES, METRICS, PRESENCE, STAY, HourFeatures
 from inference.serving.classifier import Classifier
 from inference.serving.folders import SHIPPED
 from inference.serving.members import columns
@@ -31,10 +31,10 @@ Doubles = npt.NDArray[np.float64]
 Say = Callable[[str], None]
 Logits = Callable[[npt.NDArray[np.float32]], Doubles]
 
-VARIANTS: Final = ("stream", "vitals", "context", "all")
-"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; `hours/2`, which knows
-the whole stay too; with age, sex, unit and the hour of the stay; with everything else
-that was measured."""
+VARIANTS: Final = ("device", "stream", "vitals", "context", "all")
+"""Inputs of the trees that are trained in folds: `hours/2` without when and how often staff measured (`PRESENCE`); the feature
+set `hours/1`, which looks back 24 hours; `hours/2`, which knows the whole stay too; with age, sex, unit and the hour of the stay;
+with everything else that was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +214,8 @@ def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     from inference.train.series import context_table, series_table
 
     parts = [feature_table(recording, DAY if variant == "stream" else STAY)]
+    if variant == "device":
+        return parts[0][:, [name not in PRESENCE for name in FEATURE_SETS[STAY]]]
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
         vitals = [m for m in recording.metrics if m in METRICS]

@@ -67,6 +67,9 @@ def test_the_threshold_is_the_lowest_within_the_budget() -> None:
     assert at["0.5"].lead_hours_median == 7
     assert at["1.5"].ppv == pytest.approx(1 / 3)
     assert at["1.5"].alarms_per_patient_day == 1.5
+    assert at["1.5"].time_in_alarm == 3 / 48
+    assert at["1.5"].alarmed == 1
+    assert at["1.5"].first_alarm_h_quartiles == (3.5, 4, 4.5)  # hours 3 and 5
 
 
 def test_a_random_score_finds_what_chance_finds() -> None:
