@@ -142,6 +142,17 @@ def fitted(
     return learner, made, found
 
 
+def judge(net: str, recipe: Recipe, recording: Recording, seed: int) -> Callable[[Mapping[str, int | float]], float]:
+    """For a search: what validation patients say of `net` with some numbers of the recipe changed."""
+    of = material(recording, net)
+
+    def judged_by(numbers: Mapping[str, int | float]) -> float:
+        made = fitted(net, recipe.changed(numbers), of, seed=seed, keep=None, resume=False, say=lambda _: None)
+        return made[2].best
+
+    return judged_by
+
+
 def train(
     name: str,
     net: str,

@@ -8,6 +8,7 @@ moved back by the logarithm of that share, so that they mean the prevalence of t
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -45,10 +46,19 @@ class Recipe:
 def read_recipe(path: Path = _RECIPE) -> Recipe:
     """The recipe in a file. Raises `InvalidInput` for an entry that is missing or unknown."""
     found = tomllib.loads(path.read_text(encoding="utf-8"))
+    found.pop("search", None)
     names = {f.name for f in fields(Recipe)}
     if set(found) != names:
         raise InvalidInput(path.name, f"must hold exactly {', '.join(sorted(names))}")
     return Recipe(**found)
+
+
+def read_search(path: Path) -> Mapping[str, Sequence[int | float]]:
+    """The numbers of a recipe that a search may try. Raises `InvalidInput` for a name of none."""
+    found: dict[str, list[int | float]] = tomllib.loads(path.read_text(encoding="utf-8")).get("search", {})
+    if unknown := sorted(set(found) - {f.name for f in fields(Recipe)}):
+        raise InvalidInput(f"{path.name} search.{unknown[0]}", "is no number of the recipe")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
