@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import lightgbm
 import numpy as np
@@ -41,6 +41,11 @@ class Recipe:
     patience: int
     negatives: float
     held_back: float
+
+    def changed(self, numbers: Mapping[str, int | float]) -> Recipe:
+        """With some numbers replaced."""
+        values: dict[str, Any] = {**asdict(self), **numbers}
+        return Recipe(**values)
 
 
 def read_recipe(path: Path = _RECIPE) -> Recipe:

@@ -47,7 +47,7 @@ def judge(recording: Recording, seed: int) -> Callable[[Mapping[str, int | float
     label = checked.targets[:, 0].astype(np.uint8)
 
     def judged_by(numbers: Mapping[str, int | float]) -> float:
-        recipe = replace(read_recipe(RECIPE), **numbers)
+        recipe = read_recipe(RECIPE).changed(numbers)
         trees, _ = train_trees(
             training.inputs, training.targets[:, 0].astype(np.uint8), training.patient, seed, recipe=recipe
         )

@@ -24,7 +24,7 @@ from inference.windows import rows_where
 from tests.inference.bundle_builder import files, manifest
 from tests.inference.serving.graphs import classifier, opened
 from tests.inference.serving.runners import Direct
-from tests.inference.serving.test_trained import at_work, bits, course, play, served
+from tests.inference.serving.courses import at_work, bits, course, play, served
 
 Floats = npt.NDArray[np.float32]
 
