@@ -114,10 +114,12 @@ class Evaluation:
 
 def evaluate(recording: Recording, scores: Mapping[str, Score], plan: Plan, *, part: str, say: Say) -> Evaluation:
     """Score `recording` with each of `scores` and judge them all in the same way."""
-    judged = {}
+    found = {}
     for name, score in scores.items():
         say(f"scoring {name}")
-        judged[name] = _judge(recording, score, plan, name, say)
+        found[name] = score(recording)
+    harmed = _harmed(recording, scores, plan, say) if plan.stress else {}
+    judged = {name: _judge(recording, each, plan, harmed.get(name, {})) for name, each in found.items()}
     moments = recording.moments
     return Evaluation(
         data=recording.name,
@@ -134,19 +136,28 @@ def evaluate(recording: Recording, scores: Mapping[str, Score], plan: Plan, *, p
     )
 
 
-def _judge(recording: Recording, score: Score, plan: Plan, name: str, say: Say) -> Judged:
+def _harmed(
+    recording: Recording, scores: Mapping[str, Score], plan: Plan, say: Say
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """AUROC and AUPRC of each score on the recording with something wrong with it, by score and by what is wrong."""
+    label = recording.moments.label
+    found: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in scores}
+    for kind, harm in stresses(recording, plan.seed).items():
+        say(f"scoring {kind}")
+        with_harm = harm(recording)
+        for name, score in scores.items():
+            if name != "random":  # nothing goes wrong with a number drawn
+                said = score(with_harm).score
+                found[name][kind] = (auroc(said, label), auprc(said, label))
+    return found
+
+
+def _judge(recording: Recording, found: Scored, plan: Plan, stress: Mapping[str, tuple[float, float]]) -> Judged:
     moments = recording.moments
-    found = score(recording)
     label = moments.label
     roc, precision = auroc(found.score, label), auprc(found.score, label)
     spread = bootstrap(found.score, label, moments.patient, len(recording.patients), draws=plan.draws, seed=plan.seed)
     roc_curve, precision_curve, event_1 = _curves(found.score, label)
-    stress = {}
-    if plan.stress and name != "random":  # nothing goes wrong with a number drawn
-        for kind, harm in stresses(recording, plan.seed).items():
-            say(f"scoring {name}, {kind}")
-            harmed = score(harm(recording)).score
-            stress[kind] = (auroc(harmed, label), auprc(harmed, label))
     return Judged(
         auroc=roc,
         auroc_interval=spread.auroc,

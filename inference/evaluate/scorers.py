@@ -15,13 +15,14 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput, VigilError
 from inference.bundles import Bundle, load_bundle
 from inference.datasets.recording import Recording
-from inference.datasets.replay import feature_table, feed, steps
+from inference.datasets.replay import feature_table
 from inference.datasets.split import Part, folds, members
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
 from inference.detectors.personal_baseline import HOURLY, PersonalBaseline
 from inference.evaluate.frames import stream_scores
-from inference.features import DAY, FEATURE_SETS, FEATURES, METRICS, PRESENCE, STAY, HourFeatures
+from inference.evaluate.replayed import Replayed
+from inference.features import DAY, FEATURE_SETS, FEATURES, METRICS, PRESENCE, STAY
 from inference.serving.classifier import Classifier
 from inference.serving.folders import SHIPPED
 from inference.serving.members import columns
@@ -30,6 +31,8 @@ from inference.serving.opening import open_backend
 Doubles = npt.NDArray[np.float64]
 Say = Callable[[str], None]
 Logits = Callable[[npt.NDArray[np.float32]], Doubles]
+
+_AT_ONCE: Final = 1 << 15  # rows scaled at a time
 
 VARIANTS: Final = ("device", "stream", "vitals", "context", "all")
 """Inputs of the trees that are trained in folds: `hours/2` without when and how often staff measured (`PRESENCE`); the feature
@@ -150,43 +153,42 @@ def _learn(
     return lambda table: np.mean([model.logits(table) for model in models], axis=0)
 
 
-def bundle(folder: Path, *, native: bool = False) -> Score:
-    """A trained classifier from its folder, at every moment at which it has any vital."""
+def bundle(folder: Path, *, native: bool = False, replayed: Replayed | None = None) -> Score:
+    """A trained classifier from its folder, at every moment at which it has any vital. `replayed`: shared by the models that are
+    judged together."""
     found = load_bundle(folder)
     if found.manifest.kind == "ensemble":
-        return _ensemble(folder, found, native)
+        return _ensemble(folder, found, native, replayed or Replayed())
     if found.manifest.kind == "forecaster":
         raise VigilError(
             f"{found.manifest.name} is a forecaster, which says what comes next and not who gets ill.",
             fix="evaluate a classifier",
         )
     backend, model = open_backend(found, "native" if native else "onnx"), Classifier(found.manifest)
+    replayed = replayed or Replayed()
 
     def score(recording: Recording) -> Scored:
-        features = HourFeatures()
-        features.fit(len(recording.patients))
+        features = replayed.features(recording, found.manifest)
         scores = np.full(len(recording.moments), np.nan)
-        for step in steps(recording):
-            feed(features, recording, step.received)
-            slots = recording.moments.patient[step.rows].astype(np.intp)
-            times = np.full(len(slots), step.t_ms, dtype=np.int64)
-            level, _ = features.newest(slots, times)
-            some = np.flatnonzero(~np.isnan(level).all(axis=0))
-            if len(some):
-                scores[step.rows[some]] = model.score(backend.run, model.features(features, slots[some], times[some]))
+        some = np.flatnonzero(replayed.known(recording, found.manifest))
+        for start in range(0, len(some), _AT_ONCE):
+            at = some[start : start + _AT_ONCE]
+            scores[at] = model.score(backend.run, features[at])
         return Scored(score=scores, probability=True, note=f"bundle {found.label}, manifest {found.digest[:12]}")
 
     return score
 
 
-def _ensemble(folder: Path, found: Bundle, native: bool) -> Score:
+def _ensemble(folder: Path, found: Bundle, native: bool, replayed: Replayed) -> Score:
     """Of the members that it was calibrated with: beside it, or as they ship."""
     manifest = found.manifest
     members: dict[str, Score] = {}
     for column in manifest.inputs:
         place = Path(column.name) / str(manifest.architecture[column.name])
         beside = folder.resolve().parents[1] / place
-        members[column.name] = bundle(beside if beside.is_dir() else SHIPPED / place, native=native)
+        members[column.name] = bundle(
+            beside if beside.is_dir() else SHIPPED / place, native=native, replayed=replayed
+        )
     backend, model = open_backend(found), Classifier(manifest)
 
     def score(recording: Recording) -> Scored:

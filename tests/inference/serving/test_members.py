@@ -22,9 +22,9 @@ from inference.serving.trained import TrainedModels
 from inference.train.ensemble_graph import ensemble_graph
 from inference.windows import rows_where
 from tests.inference.bundle_builder import files, manifest
+from tests.inference.serving.courses import at_work, bits, course, play, served
 from tests.inference.serving.graphs import classifier, opened
 from tests.inference.serving.runners import Direct
-from tests.inference.serving.courses import at_work, bits, course, play, served
 
 Floats = npt.NDArray[np.float32]
 
