@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -214,25 +214,27 @@ def saw(folder: Path, recording: Recording) -> bool:
 
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     from inference.train.series import context_table, series_table
+    from inference.train.spans import spans_table
 
     parts = [feature_table(recording, DAY if variant == "stream" else STAY)]
     if variant == "device":
         return parts[0][:, [name not in PRESENCE for name in FEATURE_SETS[STAY]]]
+    vitals = [m for m in recording.metrics if m in METRICS]
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
-        vitals = [m for m in recording.metrics if m in METRICS]
         parts.append(series_table(recording, vitals, ("first", "std", "count", "count_12h"))[1])
     if variant == "all":
-        # Where a patient is scored once there is no clock to hide: the course of the vitals counts too.
-        rest = [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
-        parts.append(series_table(recording, rest)[1])
+        parts.append(series_table(recording, [m for m in recording.metrics if m not in METRICS])[1])
+        if not recording.by_hour:  # where a patient is scored once there is no clock to hide: the course counts too
+            parts.append(series_table(recording, vitals)[1])
+            parts.append(spans_table(recording, recording.metrics)[1])
     return np.concatenate(parts, axis=1)
 
 
 def _recipe(recording: Recording) -> Any:
-    """The recipe beside the trainer; where patients are scored once, no row can be spared and leaves are small."""
-    recipe = _trees().read_recipe()
-    return recipe if recording.by_hour else replace(recipe, negatives=1.0, rows_in_leaf=20)
+    """Beside the trainer; where patients are scored once there is another."""
+    trees = _trees()
+    return trees.read_recipe() if recording.by_hour else trees.read_recipe(trees.ONCE)
 
 
 def _trees() -> ModuleType:

@@ -53,7 +53,11 @@ class Shapes(keras.layers.Layer):
         self.left.assign(edges[:, None, :-1])
         self.per_width.assign(1 / np.maximum(np.diff(edges, axis=1), np.float32(1e-3))[:, None])
 
-    def call(self, values: Any) -> Any:
+    def call(self, inputs: Any) -> Any:
+        """Of values, or of few columns and very many rows: values and what was not measured, both [rows, columns]."""
+        return self._few(*inputs) if isinstance(inputs, list) else self._many(inputs)
+
+    def _many(self, values: Any) -> Any:
         across = ops.expand_dims(ops.transpose(values), -1)
         missing = ops.isnan(across)
         known = ops.where(missing, ops.zeros_like(across), across)
@@ -61,13 +65,8 @@ class Shapes(keras.layers.Layer):
         curves = ops.where(missing, self.absent, ops.matmul(along, self.rise) + self.start)
         return ops.reshape(ops.transpose(curves, (1, 0, 2)), (-1, self._columns * self._curves))
 
-
-class FewShapes(Shapes):
-    """As `Shapes`, for few columns and very many rows: two matrix products and no transposition. Takes values and what was not
-    measured, both [rows, columns]."""
-
-    def call(self, inputs: Any) -> Any:
-        values, missing = inputs
+    def _few(self, values: Any, missing: Any) -> Any:
+        """Two matrix products and no transposition."""
         columns, bins, curves = self._columns, self._bins, self._curves
         gone = ops.cast(missing, "float32")
         # Chosen by what is NaN, not by what is missing: any other choice is exported as a product with 0, in which NaN stays.

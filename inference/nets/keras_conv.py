@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from inference.nets import Architecture, Floats, Plan, number, whole
-from inference.nets.keras_classifier import FewShapes, KerasLearner, native_classifier
+from inference.nets.keras_classifier import KerasLearner, Shapes, native_classifier
 
 
 class Presence(keras.layers.Layer):
@@ -32,9 +32,9 @@ class Presence(keras.layers.Layer):
         return values, missing, presence
 
 
-class Halved(keras.layers.Conv1D):
+class Conv1D(keras.layers.Conv1D):
     """[rows, steps, hidden] -> [rows, steps / 2, hidden]: a convolution of the step itself and the two before it, of every second
-    step, the newest among them."""
+    step, the newest among them. Called as its base is, since Keras names stored weights after classes."""
 
     def __init__(self, hidden: int, steps: int, **options: Any) -> None:
         super().__init__(hidden, 3, strides=2, **options)
@@ -59,11 +59,11 @@ def build(architecture: Architecture) -> keras.Model:
     layers = keras.layers
     sequence = layers.Input((steps, columns), name="input")
     values, missing, presence = Presence(count)(ops.reshape(sequence, (-1, columns)))  # an hour of a patient each
-    curved = FewShapes(count, whole(architecture, "bins"), curves, name="shapes")([values, missing])
+    curved = Shapes(count, whole(architecture, "bins"), curves, name="shapes")([values, missing])
     state = ops.reshape(layers.Dense(hidden)(layers.Concatenate()([curved, presence])), (-1, steps, hidden))
     day = layers.Activation("silu")(state)
     for block in range(blocks):
-        inner = Halved(hidden, steps >> block)(layers.Activation("silu")(state))
+        inner = Conv1D(hidden, steps >> block)(layers.Activation("silu")(state))
         state = layers.Add()([state[:, 1::2], layers.Dropout(dropout)(inner)])
     recent = layers.Flatten()(layers.Activation("silu")(state))
     whole_day = [layers.GlobalAveragePooling1D()(day), layers.GlobalMaxPooling1D()(day)]

@@ -24,6 +24,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 _RECIPE: Final = Path(__file__).with_suffix(".toml")
+ONCE: Final = _RECIPE.with_stem("lightgbm_once")
+"""The recipe where patients are scored once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
