@@ -22,7 +22,7 @@ from cli.offline_outcome import Alarm
 from cli.offline_sources import of_recording
 from contracts.errors import InvalidInput
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
-from inference.evaluate.alarms import PLAIN, WINDOW_H, Grid, Stages, averaged, grid, raise_alarms
+from inference.evaluate.alarms import PLAIN, WINDOW_H, Grid, Stages, grid, raise_alarms
 from inference.evaluate.ranking import drawn, interval
 from inference.evaluate.scorers import Score
 from inference.features import METRICS
@@ -35,15 +35,16 @@ _HALVINGS: Final = 40
 STAGES: Final[Mapping[str, Stages]] = {
     "6 h silence": PLAIN,
     "12 h silence": Stages(silence_h=12),
+    "4 h sustained, 12 h silence": Stages(sustained_h=4, silence_h=12),
 }
-"""Chosen on validation patients."""
+"""The last one was chosen on validation patients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """`alarms`: a patient-day. `fewer`: the share of the plain thresholds' alarms that are not there, with its interval over
-    patients drawn with replacement. `threshold`: of a score. `reached`: whether it found as many events as the plain thresholds
-    on validation patients at all."""
+    patients drawn with replacement. `lead_h`: median, of events found. `threshold`: of a score. `reached`: whether it found as
+    many events as the plain thresholds on validation patients at all."""
 
     name: str
     alarms: float
@@ -52,6 +53,7 @@ class Policy:
     fewer: float
     fewer_interval: tuple[float, float]
     ppv: float
+    lead_h: float
     threshold: float | None
     reached: bool = True
 
@@ -62,10 +64,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Of each patient: alarms, those in the time before an event, and whether an event was found."""
+    """Of each patient: alarms, those in the time before an event, and hours from the first of those to the event, NaN without."""
 
     alarms: Doubles
     true: Doubles
+    lead_h: Doubles
 
 
 def policies(
@@ -106,9 +109,9 @@ def policies(
         say(f"scoring {name}")
         chosen_on, of = grid(validation, score(validation).score), grid(judged, score(judged).score)
         for called, stages in STAGES.items():
-            threshold, reached = _threshold(averaged(chosen_on, stages.mean_h), asked, stages)
-            alarms = raise_alarms(averaged(of, stages.mean_h), threshold, stages)
-            counted = _Counted(alarms.alarms, alarms.true)
+            threshold, reached = _threshold(chosen_on, asked, stages)
+            alarms = raise_alarms(of, threshold, stages)
+            counted = _Counted(alarms.alarms, alarms.true, alarms.lead_h)
             rows.append(make.row(f"{name}, {called}", counted, threshold=threshold, reached=reached))
     return rows
 
@@ -133,6 +136,7 @@ class _Table:
             fewer=1 - total / float(self._base.alarms.sum()),
             fewer_interval=interval(np.divide(many - few, many, out=np.full(len(many), np.nan), where=many > 0)),
             ppv=float(found.true.sum()) / total if total else float("nan"),
+            lead_h=float(np.median(found.lead_h[found.true > 0])) if caught.any() else float("nan"),
             threshold=threshold,
             reached=reached,
         )
@@ -144,10 +148,11 @@ def _of_alarms(alarms: Sequence[Alarm], recording: Recording) -> _Counted:
     at_ms = np.array([a.at_ms for a in alarms], dtype=np.int64)
     left_h = (recording.event_ms[slot] - at_ms) / HOUR_MS
     hit = (left_h >= 0) & (left_h <= WINDOW_H)
-    count, true = np.zeros(len(slots)), np.zeros(len(slots))
+    count, true, lead_h = np.zeros(len(slots)), np.zeros(len(slots)), np.full(len(slots), np.nan)
     np.add.at(count, slot, 1)
     np.add.at(true, slot[hit], 1)
-    return _Counted(count, true)
+    np.fmax.at(lead_h, slot[hit], left_h[hit])
+    return _Counted(count, true, lead_h)
 
 
 def _silenced(alarms: Sequence[Alarm], hours: int) -> list[Alarm]:
@@ -195,7 +200,7 @@ def _threshold(of: Grid, asked: float, stages: Stages) -> tuple[float, bool]:
     return float(levels[low]), True
 
 
-HEAD: Final = ("policy", "alarms a patient-day", "fewer alarms (95 %)", "events found (95 %)", "PPV", "threshold")
+HEAD: Final = ("policy", "alarms a patient-day", "fewer alarms (95 %)", "events found (95 %)", "PPV", "lead h", "threshold")
 
 
 def cells(row: Policy) -> list[str]:
@@ -207,5 +212,6 @@ def cells(row: Policy) -> list[str]:
         f"{row.fewer:.1%} ({few:.1%} to {many:.1%})",
         f"{row.sensitivity:.1%} ({low:.1%} to {high:.1%})" + ("" if row.reached else ", the most it can"),
         f"{row.ppv:.3f}",
+        f"{row.lead_h:.1f}",
         "–" if row.threshold is None else f"{row.threshold:.4g}",
     ]

@@ -8,7 +8,7 @@ after an event count as alarms that found nothing. `Stages` are what can be adde
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -27,17 +27,11 @@ _HALVINGS: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
-    """Stages between a score and an alarm. `silence_h`: after an alarm of the patient. `mean_h`: what is compared is the mean of
-    so many hours. `sustained_h`: so many hours in a row at or above the threshold. `rearm`: the next alarm waits until the score
-    has been below this share of the threshold, at most `remind_h` hours; 0 is off. `rise`: a score above that of the last alarm
-    by this share alarms within the silence too; 0 is off."""
+    """Between a score and an alarm. `sustained_h`: so many hours in a row at or above the threshold. `silence_h`: after an alarm
+    of the patient."""
 
     silence_h: int = REFRACTORY_H
-    mean_h: int = 1
     sustained_h: int = 1
-    rearm: float = 0.0
-    remind_h: int = WINDOW_H
-    rise: float = 0.0
 
 
 PLAIN: Final = Stages()
@@ -104,41 +98,21 @@ def laid_out(
     return Grid(score=found, event_h=event_h, days=len(time_ms) / 24)
 
 
-def averaged(of: Grid, hours: int) -> Grid:
-    """Each score with the mean of the known ones of the last `hours`, its own among them; no score stays none."""
-    total, known = np.zeros(of.score.shape), np.zeros(of.score.shape)
-    there = ~np.isnan(of.score)
-    filled = np.where(there, of.score, 0)
-    for back in range(min(hours, len(filled))):
-        total[back:] += filled[: len(filled) - back]
-        known[back:] += there[: len(filled) - back]
-    return replace(of, score=np.where(there, total / np.maximum(known, 1), np.nan))
-
-
 def raise_alarms(of: Grid, threshold: float, stages: Stages = PLAIN) -> Alarms:
-    """Hour by hour, as the policy says. `of` is averaged already where the policy asks for a mean."""
+    """Hour by hour, as the stages say."""
     patients = of.score.shape[1]
-    last_h = np.full(patients, -(1 << 30), dtype=np.int64)
-    last_score, run_h = np.full(patients, np.inf), np.zeros(patients, dtype=np.int64)
-    armed = np.ones(patients, dtype=np.bool_)
+    quiet_until, run_h = np.full(patients, -1, dtype=np.int64), np.zeros(patients, dtype=np.int64)
     alarms, true = np.zeros(patients), np.zeros(patients)
     lead_h, first_h = np.full(patients, np.nan), np.full(patients, np.nan)
     over = of.score >= threshold  # NaN is never over
     for hour, now in enumerate(over):
-        score = of.score[hour]
-        if stages.rearm:
-            armed |= (score < stages.rearm * threshold) | (hour - last_h >= stages.remind_h)
         if stages.sustained_h > 1:
             run_h = np.where(now, run_h + 1, 0)
             now = run_h >= stages.sustained_h
-        at = np.flatnonzero(now)
-        due = armed[at] & (hour - last_h[at] >= stages.silence_h)
-        if stages.rise:
-            due |= score[at] >= last_score[at] * (1 + stages.rise)
-        at = at[due]
+        at = np.flatnonzero(now & (quiet_until <= hour))
         if not len(at):
             continue
-        last_h[at], last_score[at], armed[at] = hour, score[at], not stages.rearm
+        quiet_until[at] = hour + stages.silence_h
         first_h[at] = np.where(alarms[at] == 0, hour, first_h[at])
         alarms[at] += 1
         left = of.event_h[at] - hour
