@@ -14,6 +14,8 @@ MOST_CHARACTERS: Final = 1_000_000
 _NAME: Final = r"""(?:[A-Za-z0-9_\-]+|"[^"]*"|'[^']*')"""
 _HEADER: Final = re.compile(rf"^\s*(\[\[?)\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*\]\]?\s*(#.*)?$")
 _KEY: Final = re.compile(r"^\s*([A-Za-z0-9_\-]+)\s*=")
+_OPENS: Final = re.compile(r"=\s*\[\s*(#.*)?$")
+_INLINE: Final = re.compile(r"^\s*\{")
 _SYNTAX_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
 
 
@@ -51,15 +53,20 @@ class Lines:
         self._at: dict[Loc, int] = {}
         counts: dict[Loc, int] = {}
         table: Loc = ()
+        array: Loc | None = None  # the open array of inline tables, one a line
         for number, line in enumerate(text.splitlines(), start=1):
             if header := _HEADER.match(line):
                 table = _within([part.strip("\"'") for part in re.findall(_NAME, header[2])], counts)
                 if header[1] == "[[":
                     counts[table] = counts.get(table, -1) + 1
                     table = (*table, counts[table])
-                self._at[table] = number
+                self._at[table], array = number, None
             elif key := _KEY.match(line):
                 self._at.setdefault((*table, key[1]), number)
+                array = (*table, key[1]) if _OPENS.search(line) else None
+            elif array is not None and _INLINE.match(line):
+                counts[array] = counts.get(array, -1) + 1
+                self._at[(*array, counts[array])] = number
 
     def __contains__(self, loc: object) -> bool:
         return loc in self._at
