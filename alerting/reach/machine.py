@@ -74,7 +74,7 @@ def take(
 
 def _taken(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_ms: int | None) -> Call:
     if call is None or event.change in _BEGINNINGS:
-        return _begun(call, event, episode, told_ago_ms)
+        call = _begun(call, event, episode, told_ago_ms)
     call = replace(call, state=event.state)
     match event.change:
         case Change.SNOOZED:
@@ -84,9 +84,8 @@ def _taken(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_m
         case Change.ASSIGNED | Change.HANDED_OVER:
             call = _assigned(call, event.to or event.note)
         case Change.CLEARED if call.told:
-            call = replace(
-                call, step_ms=None
-            )  # latched: who was told is reminded, and nobody further is called for what is over
+            # Latched: who was told is reminded, and nobody further is called for what is over.
+            call = replace(call, step_ms=None)
     if call.snoozed or call.state is State.ACKNOWLEDGED:
         return replace(call, phase=Phase.QUIET, **_NO_TIMES)
     return _resumed(call) if call.phase is Phase.QUIET else call
