@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from contracts.errors import VigilError
 from contracts.notices import Channel, Notice
 
 STEP_S: Final = 8.0  # for one answer of the server
+FAREWELL_S: Final = 0.5
 _FOOTER: Final = "Vigil is not a certified alarm system. Watch the bedside monitors."
 # RFC 2156 importance and the older header that Outlook and others sort by.
 _IMPORTANCE: Final = MappingProxyType(
@@ -83,20 +85,23 @@ class EmailNotifier:
         self._server, self._sender, self._tls = server, sender, tls or ssl.create_default_context()
 
     async def send(self, notice: Notice, body: Body) -> Sent:
-        server = self._server
+        server, mail = self._server, message(notice, body, self._sender)
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.user,
+            password=server.password,
+            use_tls=server.tls,
+            start_tls=server.starttls,
+            tls_context=self._tls if server.tls or server.starttls else None,
+            local_hostname=_domain(self._sender),  # the library would ask a name server for ours, and block
+            timeout=STEP_S,
+        )
         try:
-            await aiosmtplib.send(
-                message(notice, body, self._sender),
-                hostname=server.host,
-                port=server.port,
-                username=server.user,
-                password=server.password,
-                use_tls=server.tls,
-                start_tls=server.starttls,
-                tls_context=self._tls if server.tls or server.starttls else None,
-                local_hostname=_domain(self._sender),  # the library would ask a name server for ours, and block
-                timeout=STEP_S,
-            )
+            await client.connect()
+            await client.send_message(mail)
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # the mail is taken, whatever the farewell comes to
+                await client.quit(timeout=FAREWELL_S)
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _refusal(error.recipients[0].code, "the recipient") from error
         except aiosmtplib.SMTPAuthenticationError as error:
@@ -113,6 +118,8 @@ class EmailNotifier:
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 raise Refused("the certificate of the mail server is not one that this machine trusts") from error
             raise TryAgain("the mail server cannot be reached") from error
+        finally:
+            client.close()
         return Sent(detail="the mail server has taken it")
 
     async def close(self) -> None:

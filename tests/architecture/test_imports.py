@@ -36,7 +36,7 @@ HOMES = {
     "influxdb_client": ("infra.runtime.series_influx",),
     "prometheus_client": ("infra.runtime.metrics", "infra.runtime.health"),
     "structlog": ("infra.runtime.logs",),
-    "pydantic_settings": ("infra.runtime.settings",),
+    "pydantic_settings": ("infra.runtime.settings", "infra.runtime.secret_files"),
     "fastapi": ("producers.gateway", "api"),
     "uvicorn": ("producers.gateway", "api"),
     "typer": ("cli",),
