@@ -67,7 +67,7 @@ def compose(notice: Notice, site: Site) -> Body:
     'Please look at once. Nobody has answered yet.'
     """
     subject = f"{_BEFORE[notice.kind]}{_subject(notice)}"
-    where = f", {_line(notice.unit)}" if notice.unit else ""
+    where = f", {unit}" if (unit := _line(notice.unit or "")) else ""
     asks = "" if notice.kind is NoticeKind.TEST else _ASKS[notice.priority]
     said = (asks, _WHY[notice.kind], _line(notice.text or ""), "" if site.url else "Open Vigil to see more.")
     return Body(

@@ -43,6 +43,12 @@ class Memory:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def add(self, *notices: Notice) -> None:
+        with self._lock:
+            for notice in notices:
+                self.notices[notice.notice_id] = notice
+                self._due[notice.notice_id], self._taken[notice.notice_id] = self._now_ms, 0
+
     def now_ms(self) -> int:
         return self._now_ms
 

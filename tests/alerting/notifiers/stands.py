@@ -104,7 +104,9 @@ async def web_server(
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {n.strip().lower(): v.strip() for n, _, v in (line.partition(":") for line in head[1:] if line)}
+                headers = {
+                    n.strip().lower(): v.strip() for n, _, v in (line.partition(":") for line in head[1:] if line)
+                }
                 take(headers, await reader.readexactly(int(headers.get("content-length", "0"))))
                 does = stand().next()
                 if does is Does.HANG:

@@ -9,14 +9,16 @@ import pytest
 
 from alerting.notifiers.retry import SCHEDULES
 from contracts.alarms import Priority
-from contracts.notices import Notice, ReceiptStatus
+from contracts.notices import ReceiptStatus
 from tests.alerting.notifiers.outbox import Memory, a_notice
 from tests.alerting.notifiers.stands import ROWS, Does, Row, Stand
 
 FAILED, DEAD = ReceiptStatus.FAILED, ReceiptStatus.DEAD
 EVERY = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 NETWORKED = pytest.mark.parametrize("row", [row for row in ROWS if row.networked], ids=lambda row: row.name)
-ASKS_LATER = pytest.mark.parametrize("row", [row for row in ROWS if row.networked and row.asks_later], ids=lambda row: row.name)
+ASKS_LATER = pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.networked and row.asks_later], ids=lambda row: row.name
+)
 
 
 @pytest.fixture
@@ -33,8 +35,9 @@ async def tell(stand: Stand, *does: Does, try_s: float = 10.0) -> Memory:
     return outbox
 
 
-def same(stand: Stand, notice: Notice, times: int) -> bool:
+def same(stand: Stand, outbox: Memory, times: int) -> bool:
     """Whether the other side could see that all its messages are the same notice."""
+    (notice,) = outbox.notices.values()
     return len(stand.seen) == times and all(seen and notice.notice_id.startswith(seen) for seen in stand.seen)
 
 
@@ -45,7 +48,7 @@ async def test_what_is_taken_is_over(row: Row, stand: Stand) -> None:
     assert outbox.receipts[0].attempt == 1
     assert outbox.receipts[0].detail
     if row.networked:
-        assert same(stand, *outbox.notices.values(), times=1)
+        assert same(stand, outbox, times=1)
         assert "high priority alarm, Ward 3" in stand.read[0].lower().replace("ward", "Ward")
 
 
@@ -67,7 +70,7 @@ async def test_what_may_pass_is_tried_again_with_the_same_id(row: Row, stand: St
     outbox = await tell(stand, does, Does.TAKE, try_s=0.5 if does is Does.HANG else 10.0)
     assert outbox.statuses() == [FAILED, row.taken]
     assert [receipt.attempt for receipt in outbox.receipts] == [1, 2]
-    assert same(stand, *outbox.notices.values(), times=2)
+    assert same(stand, outbox, times=2)
     first_ms = SCHEDULES[Priority.HIGH].first_ms
     assert first_ms / 2 <= outbox.retries[0] <= first_ms
 
