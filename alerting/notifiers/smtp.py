@@ -89,18 +89,18 @@ class EmailNotifier:
         client = aiosmtplib.SMTP(
             hostname=server.host,
             port=server.port,
-            username=server.user,
-            password=server.password,
             use_tls=server.tls,
-            start_tls=server.starttls,
-            tls_context=self._tls if server.tls or server.starttls else None,
+            start_tls=False,  # below, where a server that does not offer it can be told from one that is away
+            tls_context=self._tls,
             local_hostname=_domain(self._sender),  # the library would ask a name server for ours, and block
             timeout=STEP_S,
         )
         try:
             await client.connect()
+            await self._secure(client)
             await client.send_message(mail)
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError):  # the mail is taken, whatever the farewell comes to
+            # The mail is taken, whatever the farewell comes to.
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
                 await client.quit(timeout=FAREWELL_S)
         except aiosmtplib.SMTPRecipientsRefused as error:
             raise _refusal(error.recipients[0].code, "the recipient") from error
@@ -109,7 +109,7 @@ class EmailNotifier:
         except aiosmtplib.SMTPResponseException as error:
             raise _refusal(error.code, "the message") from error
         except aiosmtplib.SMTPNotSupported as error:
-            raise Refused("the mail server does not offer STARTTLS or the login; look at VIGIL_SMTP_URL") from error
+            raise Refused("the mail server does not offer a login; look at VIGIL_SMTP_URL") from error
         except aiosmtplib.SMTPTimeoutError as error:
             raise TryAgain("the mail server does not answer in time") from error
         except ssl.SSLCertVerificationError as error:
@@ -121,6 +121,16 @@ class EmailNotifier:
         finally:
             client.close()
         return Sent(detail="the mail server has taken it")
+
+    async def _secure(self, client: aiosmtplib.SMTP) -> None:
+        server = self._server
+        if server.starttls:
+            await client.ehlo()
+            if not client.supports_extension("starttls"):
+                raise Refused("the mail server does not offer STARTTLS, and nothing is said to it in the clear")
+            await client.starttls(server_hostname=server.host)
+        if server.user is not None:
+            await client.login(server.user, server.password or "")
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -65,6 +65,7 @@ class Stand:
     seen: list[str] = field(default_factory=list)
     read: list[str] = field(default_factory=list)  # all that a person or a machine could read in a message
     headers: list[dict[str, str]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     secret: str = "nothing secret here"
@@ -137,6 +138,7 @@ async def web_server(
 async def webhook() -> AsyncIterator[Stand]:
     def take(headers: dict[str, str], content: bytes) -> None:
         stand.headers.append(headers)
+        stand.bodies.append(content)
         stand.seen.append(headers["webhook-id"])
         stand.read.append(content.decode() + str(headers))
 

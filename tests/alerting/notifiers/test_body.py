@@ -18,10 +18,10 @@ from contracts.notices import Channel, Notice, NoticeKind
 WORDS = set(
     re.findall(
         r"\w+",
-        """demo test still waiting passed on to you now more urgent no alarm high medium low priority technical fault of vigil
-        message from please look at once soon for your information nobody has answered yet who was told before it become since were itself
-        needs attention alarms may not reach people somebody is trying out whether messages there nothing do open see simulated
-        patients""",
+        """demo test still waiting passed on to you now more urgent no alarm high medium low priority technical fault of
+        vigil message from please look at once soon for your information nobody has answered yet who was told
+        before it become since were itself needs attention alarms may not reach people somebody is trying out
+        whether messages there nothing do open see simulated patients""",
     )
 )
 TEXT = st.text(max_size=40)
