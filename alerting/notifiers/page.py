@@ -7,16 +7,18 @@ this one must not depend on. So such a notice is `sent`, never `delivered`; only
 
 from __future__ import annotations
 
-from alerting.notifiers.base import Body, Sent
+from alerting.notifiers.base import Body, Refused, Sent
 from contracts.notices import Channel, Notice
 
 
 class PageNotifier:
-    """Always sent, at once."""
+    """Sent at once where it is about an alarm. The page shows nothing else, so anything else must take another way."""
 
     channel = Channel.PAGE
 
     async def send(self, notice: Notice, body: Body) -> Sent:
+        if notice.alarm_id is None:
+            raise Refused("the page shows alarms, and this is about none")
         return Sent(detail="it is in the inbox of the page; whether somebody looks at it is not known")
 
     async def close(self) -> None:

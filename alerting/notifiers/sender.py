@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from traceback import extract_tb
 from typing import Final, TypeVar
 
 from alerting.notifiers.base import Delivered, Notifier, Refused, TryAgain
@@ -47,6 +48,32 @@ class Outcome:
     status: ReceiptStatus
     detail: str
     asked_ms: int | None = None
+
+
+async def send_once(notice: Notice, notifier: Notifier | None, site: Site, *, try_s: float = TRY_S) -> Outcome:
+    """One try through its notifier, None where there is none: what came of it, FAILED where it may work later. Raises nothing."""
+    if notifier is None:
+        return Outcome(status=ReceiptStatus.DEAD, detail=f"this installation has no channel {notice.channel}")
+    try:
+        async with asyncio.timeout(try_s):
+            taken = await notifier.send(notice, compose(notice, site))
+    except TimeoutError:
+        return Outcome(status=ReceiptStatus.FAILED, detail=f"no answer within {try_s:g} s")
+    except TryAgain as failed:
+        return Outcome(status=ReceiptStatus.FAILED, detail=failed.detail, asked_ms=failed.after_ms)
+    except Refused as refused:
+        return Outcome(status=ReceiptStatus.DEAD, detail=refused.detail)
+    except Exception as error:
+        # A bug in one notifier: tried again like any failure, then dead and said so, never lost.
+        _log.error("a notifier failed", channel=notice.channel, why=type(error).__name__, where=_where(error))
+        return Outcome(status=ReceiptStatus.FAILED, detail=f"our own fault: {type(error).__name__}")
+    status = ReceiptStatus.DELIVERED if isinstance(taken, Delivered) else ReceiptStatus.SENT
+    return Outcome(status=status, detail=taken.detail)
+
+
+def _where(error: BaseException) -> str:
+    """The lines of code that led to an error. Not its message, nor the values around it: those may hold an address."""
+    return " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(extract_tb(error.__traceback__)))
 
 
 class Sender:
@@ -140,33 +167,13 @@ class Sender:
 
     async def _deliver(self, notice: Notice, attempt: int) -> None:
         try:
-            outcome = await self._try(notice)
+            outcome = await send_once(notice, self._notifiers.get(notice.channel), self._site, try_s=self._try_s)
             receipt, retry_at_ms = self._judge(notice, attempt, outcome)
             self._tell(notice, receipt)
             if not await self._record(receipt, retry_at_ms):
                 self._unrecorded.append((receipt, retry_at_ms))
         finally:
             self._running[notice.channel] -= 1
-
-    async def _try(self, notice: Notice) -> Outcome:
-        notifier = self._notifiers.get(notice.channel)
-        if notifier is None:
-            return Outcome(status=ReceiptStatus.DEAD, detail=f"this installation has no channel {notice.channel}")
-        try:
-            async with asyncio.timeout(self._try_s):
-                taken = await notifier.send(notice, compose(notice, self._site))
-        except TimeoutError:
-            return Outcome(status=ReceiptStatus.FAILED, detail=f"no answer within {self._try_s:g} s")
-        except TryAgain as failed:
-            return Outcome(status=ReceiptStatus.FAILED, detail=failed.detail, asked_ms=failed.after_ms)
-        except Refused as refused:
-            return Outcome(status=ReceiptStatus.DEAD, detail=refused.detail)
-        except Exception as error:
-            # A bug in one notifier: tried again like any failure, then dead and said so, never lost.
-            _log.exception("a notifier failed", channel=notice.channel)
-            return Outcome(status=ReceiptStatus.FAILED, detail=f"our own fault: {type(error).__name__}")
-        status = ReceiptStatus.DELIVERED if isinstance(taken, Delivered) else ReceiptStatus.SENT
-        return Outcome(status=status, detail=taken.detail)
 
     def _judge(self, notice: Notice, attempt: int, outcome: Outcome) -> tuple[Receipt, int | None]:
         now_ms, status, detail, retry_at_ms = self._clock.now_ms(), outcome.status, outcome.detail, None

@@ -65,6 +65,11 @@ def signers(secrets: str) -> tuple[Webhook, ...]:
     return tuple(found)
 
 
+def new_secret(random: bytes) -> str:
+    """A secret as the specification writes it, from 24 to 64 random bytes."""
+    return "whsec_" + binascii.b2a_base64(random, newline=False).decode()
+
+
 def headers(keys: Sequence[Webhook], message_id: str, now_ms: int, content: str) -> dict[str, str]:
     """The headers of one try.
 

@@ -72,6 +72,7 @@ SHELLS = {
     "alerting.deliver",
     "alerting.notifiers.other_services",
     "alerting.notifiers.smtp",
+    "alerting.notifiers.trial",
     "alerting.notifiers.opening",
     "alerting.notifiers.posting",
     "alerting.notifiers.sender",
