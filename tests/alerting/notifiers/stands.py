@@ -194,8 +194,8 @@ async def apprise() -> AsyncIterator[Stand]:
 
     notifier = AppriseNotifier(LOOPBACK)
     async with web_server(take, lambda: stand) as port:
-        stand = Stand(notifier=notifier, address=f"json://127.0.0.1:{port}/hush?rto=0.3")
-        stand.nowhere = (notifier, f"json://127.0.0.1:{free_port()}/?cto=0.3")
+        stand = Stand(notifier=notifier, address=f"json://127.0.0.1:{port}/hush?rto=1.5")
+        stand.nowhere = (notifier, f"json://127.0.0.1:{free_port()}/?cto=1.5")
         yield stand
         await notifier.close()
 

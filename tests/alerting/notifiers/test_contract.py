@@ -67,7 +67,7 @@ async def test_a_slow_answer_is_waited_for(row: Row, stand: Stand) -> None:
 @NETWORKED
 @pytest.mark.parametrize("does", [Does.HANG, Does.DROP, Does.AWAY], ids=lambda does: does.name)
 async def test_what_may_pass_is_tried_again_with_the_same_id(row: Row, stand: Stand, does: Does) -> None:
-    outbox = await tell(stand, does, Does.TAKE, try_s=0.5 if does is Does.HANG else 10.0)
+    outbox = await tell(stand, does, Does.TAKE, try_s=1.5 if does is Does.HANG else 10.0)
     assert outbox.statuses() == [FAILED, row.taken]
     assert [receipt.attempt for receipt in outbox.receipts] == [1, 2]
     assert same(stand, outbox, times=2)
