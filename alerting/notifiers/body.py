@@ -24,6 +24,8 @@ class Site:
     demo: bool = False
 
 
+# A push message has less than 4 KB; a ward's name is the one part without a bound of its own.
+_LONGEST_UNIT: Final = 80
 # IEC 60601-1-8 has high, medium and low ask for an immediate response, a prompt one, and awareness.
 _ASKS: Final = MappingProxyType(
     {
@@ -66,8 +68,9 @@ def compose(notice: Notice, site: Site) -> Body:
     >>> body.text
     'Please look at once. Nobody has answered yet.'
     """
+    unit = _line(notice.unit or "")[:_LONGEST_UNIT]
     subject = f"{_BEFORE[notice.kind]}{_subject(notice)}"
-    where = f", {unit}" if (unit := _line(notice.unit or "")) else ""
+    where = f", {unit}" if unit else ""
     asks = "" if notice.kind is NoticeKind.TEST else _ASKS[notice.priority]
     said = (asks, _WHY[notice.kind], _line(notice.text or ""), "" if site.url else "Open Vigil to see more.")
     return Body(

@@ -14,6 +14,7 @@ from typing import Final
 from contracts.errors import InvalidInput
 
 Address = IPv4Address | IPv6Address
+PRIVATE: Final = "it leads into a private network; if that is meant, name the network in VIGIL_NOTICE_NETWORKS"
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 

@@ -19,7 +19,7 @@ import apprise
 
 from alerting.notifiers.answers import trouble
 from alerting.notifiers.base import Body, Refused, Sent, TryAgain
-from alerting.notifiers.networks import Networks
+from alerting.notifiers.networks import PRIVATE, Networks
 from contracts.alarms import Priority
 from contracts.notices import Channel, Notice
 
@@ -85,17 +85,22 @@ class AppriseNotifier:
         raise _why(said)
 
     def _check(self, service: apprise.NotifyBase) -> None:
-        """The host of an address that has one must be permitted. Most services have none: the library knows where they are."""
-        if not service.host:
+        """The host of a service that the site runs itself must be permitted."""
+        host = host_of(service)
+        if host is None:
             return
         try:
-            found = socket.getaddrinfo(service.host, service.port or 443, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(host, service.port or 443, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            return  # not a host at all for some services; for others the library will say that nobody answers
+            raise TryAgain("there is no such name") from None
         if not all(self._networks.permit(str(entry[4][0])) for entry in found):
-            raise Refused(
-                "it leads into a private network; if that is meant, name the network in VIGIL_NOTICE_NETWORKS"
-            )
+            raise Refused(PRIVATE)
+
+
+def host_of(service: apprise.NotifyBase) -> str | None:
+    """The machine that an address names, None where the library knows it by itself. Then what stands in the host's place may be a
+    token or a telephone number, and no name server is to hear of it."""
+    return str(service.host) if service.host and "host" in service.template_tokens else None
 
 
 def _why(said: list[str]) -> TryAgain | Refused:

@@ -19,7 +19,7 @@ import httpcore2
 
 from alerting.notifiers.answers import trouble
 from alerting.notifiers.base import Refused, TryAgain
-from alerting.notifiers.networks import Networks
+from alerting.notifiers.networks import PRIVATE, Networks
 from infra.runtime.clock import Clock
 
 CONNECT_S: Final = 5.0
@@ -140,9 +140,7 @@ class _PermittedOnly(httpcore2.AsyncNetworkBackend):
             raise TryAgain("there is no such name") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not all(map(self._networks.permit, addresses)):
-            raise Refused(
-                "it leads into a private network; if that is meant, name the network in VIGIL_NOTICE_NETWORKS"
-            )
+            raise Refused(PRIVATE)
         return addresses
 
     def close(self) -> None:

@@ -33,7 +33,6 @@ _URGENCY: Final = MappingProxyType({Priority.HIGH: "high", Priority.MEDIUM: "nor
 # may hold. Later the alarm calls anew, or it is over.
 _KEEP_S: Final = MappingProxyType({Priority.HIGH: 900, Priority.MEDIUM: 3600, Priority.LOW: 14_400})
 _TOKEN_S: Final = 12 * 3600  # RFC 8292: at most a day
-_MOST_BYTES: Final = 3800  # of 3993 that a push service must take (RFC 8291, 4)
 
 
 class _Keys(msgspec.Struct):
@@ -120,8 +119,9 @@ def document(notice: Notice, body: Body) -> bytes:
             "text": body.text,
             "link": notice.link,
         },
+        ensure_ascii=False,
         separators=(",", ":"),
-    ).encode()[:_MOST_BYTES]
+    ).encode()
 
 
 def encrypt(subscription: Subscription, content: bytes) -> bytes:

@@ -47,12 +47,13 @@ def test_a_body_is_made_of_known_words_the_ward_and_the_link(notice: Notice, dem
     assert ("DEMO" in body.title) is demo
 
 
-@given(NOTICES, st.text(min_size=1, max_size=200), TEXT)
+@given(NOTICES, st.text(min_size=1, max_size=300), st.text(max_size=300))
 def test_what_the_site_puts_in_stays_one_line(notice: Notice, text: str, unit: str) -> None:
     """Neither a header of a mail nor a second message can be made of it."""
     body = compose(notice.model_copy(update={"text": text, "unit": unit}), Site())
     for said in (body.title, body.text):
         assert said.isprintable()
+        assert len(said.encode()) < 1500  # what a push message can hold, twice
         assert said == " ".join(said.split())
 
 

@@ -14,6 +14,7 @@ import sys
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+import apprise
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
 from hypothesis import given
@@ -24,7 +25,7 @@ from pydantic import SecretStr
 from alerting.notifiers.base import Body, Notifier, Refused, Sent, TryAgain
 from alerting.notifiers.networks import Networks
 from alerting.notifiers.opening import open_notifiers
-from alerting.notifiers.other_services import AppriseNotifier
+from alerting.notifiers.other_services import AppriseNotifier, host_of
 from alerting.notifiers.page import PageNotifier
 from alerting.notifiers.posting import Poster
 from alerting.notifiers.smtp import EmailNotifier, SmtpServer
@@ -257,6 +258,23 @@ async def test_where_apprise_does_not_go(address: str, says: str) -> None:
     notifier = AppriseNotifier(Networks())
     assert says in await refusal(notifier, address)
     await notifier.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("gotify://gotify.ward/abcdefghijkl", "gotify.ward"),
+        ("ntfys://ntfy.example.org/topic", "ntfy.example.org"),
+        ("ntfys://hush", None),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544/", None),
+        ("pover://u1234567890123456789012345678a@a1234567890123456789012345678a", None),
+        ("twilio://AC12345678901234567890123456789012:ab123456789012345678901234567890@15551234567/15557654321", None),
+    ],
+)
+def test_no_name_server_hears_of_a_token(address: str, host: str | None) -> None:
+    service = apprise.Apprise.instantiate(address)
+    assert isinstance(service, apprise.NotifyBase)
+    assert host_of(service) == host
 
 
 async def test_a_channel_that_is_not_set_up_names_the_setting() -> None:
