@@ -82,11 +82,11 @@ def keys(
     key = _keep(folder / "web-push.key", new_key())
     _keep(folder / "webhook.secret", new_secret(secrets.token_bytes(_SECRET_BYTES)))
     typer.echo(f"\nSet {variable('web_push_key')}_FILE={folder / 'web-push.key'}")
+    typer.echo(f"Set {variable('web_push_public_key')}={public_key(key)} (for browsers)")
     typer.echo(f"Set {variable('web_push_contact')}=mailto:… (whom push services may ask)")
     typer.echo(
         f"Set {variable('webhook_secret')}_FILE={folder / 'webhook.secret'}, and give the secret to who receives webhooks"
     )
-    typer.echo(f"Public key for browsers: {public_key(key)}")
 
 
 def _keep(path: Path, made: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from traceback import extract_tb
@@ -114,7 +114,7 @@ class Sender:
                 if self._broken is not None:
                     raise self._broken
                 self._awake.clear()
-                await self._take_all()
+                await self._take_all(stop)
                 try:
                     await asyncio.wait_for(self._awake.wait(), LOOK_S)
                 except TimeoutError:
@@ -130,33 +130,34 @@ class Sender:
                 await notifier.close()
             self._sql.shutdown(wait=False, cancel_futures=True)
 
-    async def _take_all(self) -> None:
+    async def _take_all(self, stop: asyncio.Event) -> None:
         """Take what is due as long as there is something and room for it."""
         for receipt, retry_at_ms in self._unrecorded[:]:
             if not await self._record(receipt, retry_at_ms):
                 return
             self._unrecorded.remove((receipt, retry_at_ms))
-        while room := self._lanes(0, WIDTH):
-            if not await self._take(min(room.values()), room.keys(), Priority.LOW):
-                break
-        while room := self._lanes(WIDTH - HANDFUL + 1, WIDTH + KEPT_FOR_HIGH):
-            if not await self._take(min(room.values()), room.keys(), Priority.HIGH):
-                break
+        more = True
+        while more and not stop.is_set():
+            more = await self._take(self._lanes(0, WIDTH), Priority.LOW)
+            more |= await self._take(self._lanes(WIDTH - HANDFUL + 1, WIDTH + KEPT_FOR_HIGH), Priority.HIGH)
 
     def _lanes(self, least: int, most: int) -> dict[Channel, int]:
         """The lanes that run at least `least` tries and have a handful of places free below `most`, with their number."""
         running = {channel: self._running[channel] for channel in Channel}
         return {channel: most - n for channel, n in running.items() if n >= least and most - n >= HANDFUL}
 
-    async def _take(self, limit: int, channels: Collection[Channel], least: Priority) -> int:
-        now_ms = self._clock.now_ms()
-        due = await self._ask(lambda: self._outbox.due(now_ms, limit, channels=tuple(channels), least=least))
+    async def _take(self, room: Mapping[Channel, int], least: Priority) -> bool:
+        """Take what is due for the lanes in `room`, as much as the fullest has places for, and begin to send it."""
+        if not room:
+            return False
+        now_ms, limit = self._clock.now_ms(), min(room.values())
+        due = await self._ask(lambda: self._outbox.due(now_ms, limit, channels=tuple(room), least=least))
         for notice, attempt in due or ():
             self._running[notice.channel] += 1
             task = asyncio.create_task(self._deliver(notice, attempt))
             self._tries.add(task)
             task.add_done_callback(self._ended)
-        return len(due or ())
+        return bool(due)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A try that ends with an error is a bug around the outbox: the process stops, and the lease brings the notice back."""

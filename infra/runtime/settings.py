@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     )
     smtp_sender: str = Field("", pattern=r"^([^\s@]+@[^\s@]+)?$", description="Address that mails come from.")
     web_push_key: SecretStr = Field(SecretStr(""), description="Private key of web push (VAPID), from `vigil notify keys`.")
+    web_push_public_key: str = Field(
+        "", pattern=r"^([A-Za-z0-9_-]{87})?$", description="Public half of that key, for browsers that subscribe."
+    )
     web_push_contact: str = Field(
         "", pattern=r"^((mailto:|https://)\S+)?$", description="Whom push services may ask: mailto:ADDRESS or https://…"
     )
