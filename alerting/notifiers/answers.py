@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final
@@ -10,7 +11,7 @@ from alerting.notifiers.base import Refused, TryAgain
 
 # Time out, too early, too many: the same request may be taken later (RFC 9110, RFC 8470, RFC 6585).
 _LATER: Final = frozenset({408, 425, 429})
-_HINTS: Final = MappingProxyType(
+HINTS: Final = MappingProxyType(
     {
         400: "it does not understand the message",
         401: "it asks for a login",
@@ -22,8 +23,11 @@ _HINTS: Final = MappingProxyType(
 )
 
 
-def trouble(status: int, retry_after: str | None, now_ms: int) -> TryAgain | Refused | None:
+def trouble(
+    status: int, retry_after: str | None, now_ms: int, hints: Mapping[int, str] = HINTS
+) -> TryAgain | Refused | None:
     """None when the message was taken. A redirect is not followed: who may answer must not choose where our message goes.
+    `hints`: what a refusal means to this channel.
 
     >>> trouble(204, None, 0)
     >>> trouble(429, "7", 0).after_ms
@@ -37,7 +41,7 @@ def trouble(status: int, retry_after: str | None, now_ms: int) -> TryAgain | Ref
         return TryAgain(f"status {status}", after_ms=_asked_ms(retry_after, now_ms))
     if 300 <= status < 400:
         return Refused(f"status {status}: it points to another address; set that one")
-    return Refused(f"status {status}" + (f": {hint}" if (hint := _HINTS.get(status)) else ""))
+    return Refused(f"status {status}" + (f": {hint}" if (hint := hints.get(status)) else ""))
 
 
 def _asked_ms(retry_after: str | None, now_ms: int) -> int | None:

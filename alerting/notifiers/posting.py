@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from alerting.notifiers.answers import trouble
+from alerting.notifiers.answers import HINTS, trouble
 from alerting.notifiers.base import Refused, TryAgain
 from alerting.notifiers.networks import PRIVATE, Networks
 from infra.runtime.clock import Clock
@@ -41,8 +41,10 @@ class Poster:
             max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0,
         )  # fmt: skip
 
-    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> None:
-        """Returns when a server has taken it. Raises `TryAgain` or `Refused`."""
+    async def post(
+        self, url: str, headers: Mapping[str, str], content: bytes, hints: Mapping[int, str] = HINTS
+    ) -> None:
+        """Returns when a server has taken it. `hints`: what statuses mean there. Raises `TryAgain` or `Refused`."""
         check(url)
         timeout = {"connect": CONNECT_S, "read": READ_S, "write": READ_S, "pool": CONNECT_S}
         try:
@@ -59,7 +61,7 @@ class Poster:
             raise Refused("the address cannot be asked") from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             raise TryAgain("the connection broke") from error
-        found = trouble(answer.status, said.get(b"retry-after", b"").decode("latin-1"), self._clock.now_ms())
+        found = trouble(answer.status, said.get(b"retry-after", b"").decode("latin-1"), self._clock.now_ms(), hints)
         if found is not None:
             raise found
 

@@ -109,7 +109,9 @@ class EmailNotifier:
         except aiosmtplib.SMTPResponseException as error:
             raise _refusal(error.code, "the message") from error
         except aiosmtplib.SMTPNotSupported as error:
-            raise Refused("the mail server does not offer a login; look at VIGIL_SMTP_URL") from error
+            raise Refused(
+                "the mail server offers no login, or takes no address like this one; look at VIGIL_SMTP_URL"
+            ) from error
         except aiosmtplib.SMTPTimeoutError as error:
             raise TryAgain("the mail server does not answer in time") from error
         except ssl.SSLCertVerificationError as error:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02
 
+from alerting.notifiers.answers import HINTS
 from alerting.notifiers.base import Body, Refused, Sent
 from alerting.notifiers.posting import Poster, check
 from contracts.alarms import Priority, digest
@@ -32,6 +33,8 @@ _URGENCY: Final = MappingProxyType({Priority.HIGH: "high", Priority.MEDIUM: "nor
 # For how many seconds the push service keeps it for a browser that is away: as long as an acknowledgement of this priority
 # may hold. Later the alarm calls anew, or it is over.
 _KEEP_S: Final = MappingProxyType({Priority.HIGH: 900, Priority.MEDIUM: 3600, Priority.LOW: 14_400})
+_GONE: Final = "the browser no longer takes messages; subscribe again in it"
+_HINTS: Final = HINTS | {401: "it does not know our key", 403: "it does not know our key", 404: _GONE, 410: _GONE}
 _TOKEN_S: Final = 12 * 3600  # RFC 8292: at most a day
 
 
@@ -79,12 +82,8 @@ class WebPushNotifier:
     async def send(self, notice: Notice, body: Body) -> Sent:
         subscription = Subscription.of(notice.address)
         content = encrypt(subscription, document(notice, body))
-        try:
-            await self._poster.post(subscription.endpoint, self.headers(notice, subscription.endpoint), content)
-        except Refused as refused:
-            if refused.detail.startswith(("status 404", "status 410")):
-                raise Refused("the browser no longer takes messages; subscribe again in it") from refused
-            raise
+        headers = self.headers(notice, subscription.endpoint)
+        await self._poster.post(subscription.endpoint, headers, content, _HINTS)
         return Sent(detail="the push service has taken it")
 
     def headers(self, notice: Notice, endpoint: str) -> dict[str, str]:

@@ -52,11 +52,11 @@ async function begin() {
   else show("This browser takes no messages.");
 }
 
-function or_say_why(work) {
+function orSayWhy(work) {
   return () => work().catch((error) => show(`That did not work: ${error.message}`));
 }
 
-take.addEventListener("click", or_say_why(subscribe));
-stop.addEventListener("click", or_say_why(unsubscribe));
-copy.addEventListener("click", or_say_why(() => navigator.clipboard.writeText(address.value)));
-or_say_why(begin)();
+take.addEventListener("click", orSayWhy(subscribe));
+stop.addEventListener("click", orSayWhy(unsubscribe));
+copy.addEventListener("click", orSayWhy(() => navigator.clipboard.writeText(address.value)));
+orSayWhy(begin)();

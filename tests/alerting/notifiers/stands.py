@@ -51,6 +51,7 @@ class Does(Enum):
     AWAY = auto()  # 503, 451
     LATER = auto()  # 429 with Retry-After: 7
     ELSEWHERE = auto()  # 302
+    GONE = auto()  # 410
 
 
 @dataclass(kw_only=True)
@@ -88,7 +89,7 @@ class Row:
 
 _STATUS = {Does.TAKE: "204 No Content", Does.WAIT: "204 No Content", Does.REFUSE: "400 Bad Request",
            Does.AWAY: "503 Service Unavailable", Does.LATER: "429 Too Many Requests\r\nRetry-After: 7",
-           Does.ELSEWHERE: "302 Found\r\nLocation: /elsewhere"}  # fmt: skip
+           Does.ELSEWHERE: "302 Found\r\nLocation: /elsewhere", Does.GONE: "410 Gone"}  # fmt: skip
 
 
 @asynccontextmanager

@@ -176,6 +176,14 @@ async def test_a_push_says_who_sends_it_and_how_urgent_it_is(priority: str, keep
         assert key == public_key(stand.secret)
 
 
+async def test_a_browser_that_has_gone_is_known_as_such() -> None:
+    async with stands.web_push() as stand:
+        stand.script[:] = [Does.GONE]
+        assert await refusal(stand.notifier, stand.address) == (
+            "status 410: the browser no longer takes messages; subscribe again in it"
+        )
+
+
 @pytest.mark.parametrize(
     "address", ["mira", "{}", '{"endpoint": "https://push.example.org/1", "keys": {"p256dh": "AAAA", "auth": "AAAA"}}']
 )
