@@ -18,6 +18,7 @@ Counter = Literal[
     "vigil_live_frames_total",
     "vigil_stored_rows_total",
     "vigil_skipped_rows_total",
+    "vigil_notices_total",
 ]
 Gauge = Literal[
     "vigil_ready",
@@ -47,6 +48,7 @@ MEANING: Final = MappingProxyType(
         "vigil_live_frames_total": "Frames sent to viewers, by type.",
         "vigil_stored_rows_total": "Rows written to the series store, by kind.",
         "vigil_skipped_rows_total": "Rows the series sink left out, by the field at fault; processors make the dead letters.",
+        "vigil_notices_total": "Tries to send a notice to a person, by channel and what came of it.",
         "vigil_ready": "1 when the process takes part, 0 while it starts or rebuilds its state.",
         "vigil_partitions": "Partitions this process works on.",
         "vigil_lag_records": "Messages waiting in the partitions of this process.",

@@ -7,6 +7,7 @@ Delivery is at least once: the same notice carries the same id each time, so a r
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -91,8 +92,13 @@ class NoticeOutbox(Protocol):
     """The sender's side of the outbox. Methods block: call them in a thread. Each raises `Retryable` when the database does not
     answer; nothing was changed then. Several senders may share one outbox."""
 
-    def due(self, now_ms: int, limit: int) -> list[tuple[Notice, int]]:
+    def due(
+        self, now_ms: int, limit: int, *, channels: Collection[Channel] | None = None, least: Priority = Priority.LOW
+    ) -> list[tuple[Notice, int]]:
         """Take up to `limit` notices that are to be sent now, the most urgent first, and the number of each attempt.
+
+        Only those of `channels` (None: of all) and of priority `least` or more: a channel that has as much as it can carry must
+        not be given more, or its notices would keep those of others waiting.
 
         They are this sender's for `LEASE_MS`. What was not recorded by then is due again, with the next number: the sender
         may have died after sending.
