@@ -166,7 +166,9 @@ class _Telling:
                 self._tell_held(due)
             if self._due(self.call.remind_ms):
                 self._remind()
-            if not self._due(self.call.step_ms) or self._next is None:
+            if self._next is None:
+                self.change(step_ms=None)  # the plan has become shorter, too
+            if not self._due(self.call.step_ms):
                 return
 
     @property

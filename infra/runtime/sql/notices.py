@@ -5,7 +5,7 @@ A receipt never makes less of a notice than is known already: what came through 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,9 +64,13 @@ class SqlOutbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def due(self, now_ms: int, limit: int) -> list[tuple[Notice, int]]:
+    def due(
+        self, now_ms: int, limit: int, *, channels: Collection[Channel] | None = None, least: Priority = Priority.LOW
+    ) -> list[tuple[Notice, int]]:
         """See `NoticeOutbox`."""
-        waits = _due(now_ms)
+        waits = and_(_due(now_ms), NOTICES.c.urgency >= _URGENCY[least])
+        if channels is not None:
+            waits = and_(waits, NOTICES.c.channel.in_([channel.value for channel in channels]))
         with reading(self._engine) as connection:
             if connection.execute(select(NOTICES.c.notice_id).where(waits).limit(1)).first() is None:
                 return []  # nothing to take the lock of all writers for

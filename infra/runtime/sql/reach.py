@@ -93,7 +93,8 @@ class ReachStore:
         """Where things stand: one small question."""
         newest = select(func.coalesce(func.max(REACH_VERSIONS.c.number), 0)).scalar_subquery()
         with reading(self._engine) as connection:
-            row = connection.execute(select(REACH_STATE, FEED.c.last_seq, newest.label("policy")).where(FEED.c.id == 1)).one()
+            both = select(REACH_STATE, FEED.c.last_seq, newest.label("policy")).where(FEED.c.id == REACH_STATE.c.id)
+            row = connection.execute(both).one()
         return Seen(
             last_seq=row.last_seq, feed_seq=row.feed_seq, writes=row.writes, evidence=row.evidence, policy=row.policy,
             unreached_ms=row.unreached_ms,
