@@ -100,12 +100,12 @@ class SqlOutbox:
                 _record(connection, receipt, None)
             return True
 
-    def of_alarm(self, alarm_id: str) -> tuple[list[Told], list[Why]]:
-        """Who was told of an alarm, and why, in the order in which it came about."""
+    def of_alarm(self, alarm_id: str, limit: int = 1000) -> tuple[list[Told], list[Why]]:
+        """Who was told of an alarm (the newest `limit` notices), and why, in the order in which it came about."""
         ours = NOTICES.c.alarm_id == alarm_id
         with reading(self._engine) as connection:
-            order = [NOTICES.c[name] for name in ("number", "created_ms", "step", "reminder", "person", "channel")]
-            rows = connection.execute(select(NOTICES).where(ours).order_by(*order)).all()
+            order = [NOTICES.c[n].desc() for n in ("number", "created_ms", "step", "reminder", "person", "channel", "notice_id")]
+            rows = connection.execute(select(NOTICES).where(ours).order_by(*order).limit(limit)).all()[::-1]
             receipts: dict[str, list[Receipt]] = {}
             joined = select(NOTICE_RECEIPTS).join(NOTICES, NOTICES.c.notice_id == NOTICE_RECEIPTS.c.notice_id).where(ours)
             for row in connection.execute(joined.order_by(NOTICE_RECEIPTS.c.at_ms, NOTICE_RECEIPTS.c.attempt)):
