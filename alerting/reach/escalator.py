@@ -13,7 +13,7 @@ from typing import Final
 
 from alerting.reach.call import NOBODY_REACHED, RANK, Call, Phase, cover_of
 from alerting.reach.files import parse, shipped
-from alerting.reach.machine import Outcome, take, tell
+from alerting.reach.machine import Outcome, failed, take, tell
 from alerting.reach.stages import Directory, Facts
 from alerting.reach.stored import call_of, history, nobody_reached, notices, reached_again, stored
 from contracts.alarms import OPEN, AlarmEvent, Change, State
@@ -83,6 +83,12 @@ class Escalator:
 
     def look(self) -> int:
         """Do everything that is due; how many notices were written."""
+        while (written := self._look()) is None:
+            continue
+        return written
+
+    def _look(self) -> int | None:
+        """A page of the feed, and what is due if that is its end. None: it is not."""
         seen = self._store.seen()
         self._use(seen.policy)
         now_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
@@ -95,10 +101,12 @@ class Escalator:
         evidence = self._store.evidence() if seen.evidence != self._evidence else {}
         draft = _Draft()
         self._hear(draft, events, now_s, now_ms)
-        if len(events) < PAGE:  # all of the past first: who was answered meanwhile is not called
-            self._tell(draft, evidence, now_s, now_ms)
+        if len(events) == PAGE:  # all of the past first: who was answered meanwhile is not called
+            self._write(seen, draft, events, now_s, now_ms)
+            return None
+        self._tell(draft, evidence, now_s, now_ms)
         written = self._write(seen, draft, events, now_s, now_ms)
-        if written is not None and len(events) < PAGE:
+        if written is not None:
             self._evidence = seen.evidence
         return written or 0
 
@@ -192,10 +200,14 @@ class Escalator:
                 condition=call.condition, assigned_to=call.assigned_to,
             )  # fmt: skip
             proof = evidence.pop(alarm_id, None)
-            outcome = tell(
-                call, Directory(self._policy, facts, now_ms), cover=cover, dead=proof is not None and proof.dead,
-                reached=proof is not None and proof.through,
-            )  # fmt: skip
+            try:
+                outcome = tell(
+                    call, Directory(self._policy, facts, now_ms), cover=cover, dead=proof is not None and proof.dead,
+                    reached=proof is not None and proof.through,
+                )  # fmt: skip
+            except Exception as error:  # a bug on one alarm must not keep the others from being told
+                _log.error("whom to tell of an alarm was not found out", alarm=alarm_id, fault=type(error).__name__)
+                outcome = failed(call, f"our own code failed ({type(error).__name__})")
             if outcome.call != call or outcome.reasons:
                 changed.add(alarm_id)
                 draft.keep(outcome)

@@ -116,6 +116,12 @@ def tell(
     return Outcome(call=telling.call, sends=tuple(telling.sends), reasons=tuple(telling.reasons))
 
 
+def failed(call: Call, why: str) -> Outcome:
+    """Our own code failed on `call`: nobody is known to be told, which is said; and it is tried again."""
+    lost = replace(call, phase=Phase.CALLING, unreached=True, **(_NO_TIMES | {"remind_ms": AGAIN_MS}))
+    return Outcome(call=lost, reasons=() if call.unreached else (f"{why}; tried again every {AGAIN_MS // 1000} s",))
+
+
 class _Telling:
     """One run of `tell`; never leaves it."""
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from alerting.reach.call import NOBODY_REACHED
+from alerting.reach import escalator
+from alerting.reach.call import NOBODY_REACHED, Call
 from alerting.reach.escalator import Escalator
 from alerting.reach.files import check, dump
+from alerting.reach.machine import Outcome, tell
 from alerting.reach.policy import Policy
 from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.groups import GROUPS
@@ -238,6 +241,28 @@ def test_no_plan_for_an_alarm_is_said_and_a_new_policy_is_in_force_at_the_next_l
     site.clock.pass_(60.1)
     assert process.look() > 0
     assert site.told(alarm_id) == FIRST
+
+
+def test_a_bug_on_one_alarm_keeps_no_other_from_being_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = site.process()
+    process.look()
+
+    def broken(call: Call, *told: Any, **more: Any) -> Outcome:
+        if call.condition == "odd":
+            raise KeyError("a bug")
+        return tell(call, *told, **more)
+
+    monkeypatch.setattr(escalator, "tell", broken)
+    odd, sound = site.raise_(condition="odd", patient="p-1"), site.raise_(patient="p-2")
+    assert process.look() == 2
+    assert (site.told(odd), site.told(sound)) == ([], FIRST)
+    assert site.why(odd) == ["our own code failed (KeyError); tried again every 60 s"]
+    process.look()
+    assert [a.condition for a in site.alarms.page(patient=GROUPS[0]).items] == [NOBODY_REACHED]
+    monkeypatch.setattr(escalator, "tell", tell)
+    site.clock.pass_(60.1)
+    process.look()
+    assert site.told(odd) == FIRST
 
 
 def test_what_was_not_sent_when_somebody_answers_is_not_sent_any_more(site: Site) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from alerting.reach.files import check, doubts, dump, parse, shipped, shipped_text
@@ -49,6 +51,13 @@ def people(policy: Policy, target: str, when: str, **more: object) -> list[str]:
 def test_the_shipped_file_is_the_shipped_policy_and_outlives_json() -> None:
     assert check(TEXT) == shipped() == parse(dump(shipped()), version=0)
     assert {p.place.partition(",")[0] for p in doubts(TEXT, shipped())} == {f"people.{name}" for name in shipped().people}
+
+
+def test_the_example_of_the_page_is_a_policy() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reaching-people.md").read_text()
+    policy = read(page.partition("```toml\n")[2].partition("```")[0])
+    assert people(policy, "rota:nurse", "2026-12-24T20:00:00Z", unit="Ward 3") == ["ben"], "the shift with a date"
+    assert [s.after_ms for s in timeline(policy, routed(policy, facts(unit="Ward 3")).plans)] == [0, 120_000, 300_000]
 
 
 @pytest.mark.parametrize(
