@@ -43,7 +43,8 @@ def main(argv: list[str] | None = None) -> None:
     port = arguments.health_port or settings.metrics_port + HEALTH_PORT_OFFSET
     server = HealthServer(health, metrics, host=settings.host, port=port)
     engine = open_engine(settings.sql_url)
-    escalator = Escalator(ReachStore(engine), AlarmStore(engine), RuleStore(engine, REACH_VERSIONS), clock)
+    alarms, policies = AlarmStore(engine, settings.quiet_times), RuleStore(engine, REACH_VERSIONS)
+    escalator = Escalator(ReachStore(engine), alarms, policies, clock, settings.quiet_times)
     sender = open_sender(SqlOutbox(engine), settings, clock, metrics)
     try:
         asyncio.run(_until_told(Room(escalator, sender, metrics, health)))

@@ -81,11 +81,6 @@ class Call:
         known = [ms for ms in times if ms is not None]
         return max(min(known), 0) if known else None
 
-    @property
-    def speaks(self) -> bool:
-        """Whether it may speak for others: somebody was told, has not answered, and the condition holds."""
-        return self.phase is Phase.CALLING and self.told and not self.unreached and self.state is State.ACTIVE
-
     def aged(self, elapsed_ms: int) -> Call:
         """The same after `elapsed_ms` in which nothing happened."""
 
@@ -99,7 +94,19 @@ class Call:
 
 
 def cover_of(call: Call, others: tuple[Call, ...]) -> str | None:
-    """The alarm that speaks for `call` among the `others` of its episode: more urgent, or as urgent and told before."""
-    mine = RANK[call.priority] + (1 if call.phase is Phase.CALLING else 0)
-    speaking = [o for o in others if o.alarm_id != call.alarm_id and o.speaks and RANK[o.priority] >= mine]
+    """The alarm that speaks for `call` among the `others` of its episode: more urgent, or as urgent and told before. None: none.
+
+    What has ended unseen (latched) leaves the word to what goes on, and of several such one speaks.
+    """
+    speaking = [other for other in others if other.alarm_id != call.alarm_id and _speaks_for(other, call)]
     return max(speaking, key=lambda o: (RANK[o.priority], o.alarm_id)).alarm_id if speaking else None
+
+
+def _speaks_for(other: Call, call: Call) -> bool:
+    if other.phase is not Phase.CALLING or not other.told or other.unreached:
+        return False
+    theirs, mine = RANK[other.priority], RANK[call.priority]
+    if other.state is State.ACTIVE:
+        has_the_word = call.phase is Phase.CALLING and call.state is State.ACTIVE
+        return theirs > mine if has_the_word else theirs >= mine
+    return call.state is State.LATCHED and (theirs, other.alarm_id) > (mine, call.alarm_id)

@@ -18,14 +18,17 @@ from alerting.reach.stages import Directory, Facts
 from alerting.reach.stored import call_of, history, nobody_reached, notices, reached_again, stored
 from contracts.alarms import OPEN, AlarmEvent, Change, State
 from contracts.errors import InvalidInput
+from contracts.quiet import QuietTimes
 from infra.runtime.clock import Clock
 from infra.runtime.logs import get_logger
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.notices import Written
+from infra.runtime.sql.people_time import Deadlines
 from infra.runtime.sql.reach import Evidence, ReachStore, Reason, Seen, StoredCall, Turn
 from infra.runtime.sql.rules import RuleStore
 
 PAGE: Final = 500
+QUIET_LOOK_S: Final = 1.0
 # A clock that was set far ahead must not make a call older than any plan is long.
 _OLDEST_MS: Final = 7 * 86_400_000
 _ROUNDS: Final = 50
@@ -63,8 +66,13 @@ class _Draft:
 class Escalator:
     """One process of it. `look` is not thread-safe; it blocks on SQL and raises its `Retryable`."""
 
-    def __init__(self, store: ReachStore, alarms: AlarmStore, policies: RuleStore, clock: Clock) -> None:
+    def __init__(
+        self, store: ReachStore, alarms: AlarmStore, policies: RuleStore, clock: Clock, quiet: QuietTimes | None = None
+    ) -> None:
+        """`quiet`: for how long people may keep an alarm quiet."""
         self._store, self._alarms, self._policies, self._clock = store, alarms, policies, clock
+        self._deadlines = Deadlines(quiet or QuietTimes())
+        self._deadlines_s = float("-inf")
         self._policy = shipped()
         self._running: dict[str, _Running] = {}
         self._writes = self._evidence = -1
@@ -83,9 +91,20 @@ class Escalator:
 
     def look(self) -> int:
         """Do everything that is due; how many notices were written."""
+        self._end_quiet()
         while (written := self._look()) is None:
             continue
         return written
+
+    def _end_quiet(self) -> None:
+        """Bring back what people made quiet when its time is over, as API nodes do: there may be none. SQL lets one win."""
+        now_s = self._clock.monotonic_s()
+        quiet = any(running.call.phase is Phase.QUIET for running in self._running.values())
+        if not quiet or now_s < self._deadlines_s:
+            return
+        self._deadlines_s = now_s + QUIET_LOOK_S
+        due = self._deadlines.due(self._alarms.quiet_alarms(), now_ms=self._clock.now_ms(), now_s=now_s)
+        self._alarms.end_quiet(due, at_ms=self._clock.now_ms())
 
     def _look(self) -> int | None:
         """A page of the feed, and what is due if that is its end. None: it is not."""

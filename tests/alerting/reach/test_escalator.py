@@ -18,7 +18,8 @@ from alerting.reach.policy import Policy
 from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.groups import GROUPS
 from contracts.notices import Channel, NoticeKind, Receipt, ReceiptStatus
-from infra.runtime.sql.alarms import AlarmStore, QuietEnd
+from contracts.quiet import QuietTimes
+from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.patients import PatientStore
@@ -171,13 +172,12 @@ def test_the_first_look_calls_for_what_is_open_and_not_for_all_that_ever_was(sit
     assert process.look() == 2
     assert process.look() == 0
     assert (site.told(over), site.told(open_), site.told(seen)) == ([], FIRST, [])
-    stored = site.alarms.get(seen)
-    assert stored is not None
-    until_ms = stored.acknowledged_until_ms
-    end = QuietEnd(alarm_id=seen, change=Change.LAPSED, until_ms=until_ms)
-    lapsed = site.alarms.end_quiet([end], at_ms=site.clock.wall_ms)
-    assert [e.change for e in lapsed] == [Change.LAPSED]
-    assert process.look() == 2, "an acknowledgement that lapses calls"
+    site.act(open_, Change.RESOLVED)
+    site.clock.pass_(QuietTimes().acknowledge_ms(Priority.HIGH) / 1000 - 1)
+    assert process.look() == 0
+    site.clock.pass_(1.1)
+    assert process.look() == 2, "an acknowledgement lapses and it calls, though no node of the API runs"
+    assert [e.change for e in site.alarms.events(seen)][-1] is Change.LAPSED
 
 
 def test_what_was_answered_while_nobody_looked_is_not_called(site: Site) -> None:

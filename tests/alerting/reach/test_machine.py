@@ -383,6 +383,13 @@ def test_what_is_latched_reminds_and_calls_nobody_further() -> None:
     ward.change(alarm, Change.CLEARED)
     assert {who for _, _, who, _ in timeline(ward, alarm, 1_000_000)} <= {"ann"}
     assert len(alarm.sends) > 8
+    second = ward.raise_("heart_rate_high", Priority.HIGH)
+    assert [s.person for _, s in second.sends] == ["ann"], "what has ended speaks for nobody who goes on"
+    ward.change(second, Change.CLEARED)
+    before = len(alarm.sends) + len(second.sends)
+    ward.pass_(90_000)
+    assert len(alarm.sends) + len(second.sends) == before + 1, "of two that have ended, one reminds"
+    ward.change(second, Change.RESOLVED)
     ward.change(alarm, Change.ACKNOWLEDGED)
     assert alarm.call is not None
     assert alarm.call.phase is Phase.OVER
