@@ -19,6 +19,7 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput
 from contracts.frames import Array, Labels, constant, decode, encode
 from contracts.names import MAX_NAME as MAX_NAME
+from contracts.names import all_good as all_good
 from contracts.names import good_name as good_name
 from contracts.vitals import CATALOGUE, INDEX
 
@@ -159,7 +160,7 @@ def judge(readings: Readings) -> Judged:
             refused[rows & (refused == 0)] = code
 
     for names, code in ((readings.patient, 1), (readings.device, 2)):
-        if not all(map(good_name, names.names)):  # names that no row uses may be bad
+        if not all_good(names.names):  # names that no row uses may be bad
             refuse(~_good_names(names), code)
     refuse(readings.metric < 0, 3)
     refuse(~np.isfinite(readings.value), 4)
@@ -214,7 +215,7 @@ def concat(parts: list[Readings]) -> Readings:
 def joined_to_judge(parts: Sequence[Readings]) -> Readings:
     """All rows of `parts`, to be judged at once. Names that are good, nearly always all of them, need no joining: any will
     do, so those of the outcome mean nothing. `parts` must not be empty."""
-    if not all(all(map(good_name, p.patient.names)) and all(map(good_name, p.device.names)) for p in parts):
+    if not all(all_good(p.patient.names) and all_good(p.device.names) for p in parts):
         return concat(list(parts))
     rows = sum(len(p) for p in parts)
     return Readings(

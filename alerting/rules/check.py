@@ -27,7 +27,8 @@ from alerting.rules.model import (
     UnchangingRule,
 )
 from alerting.rules.patterns import ChangeRule, CombinedRule, Part, RelativeRule
-from alerting.toml_files import Lines, Loc, Problem, read
+from alerting.toml_files import Lines, Loc, read
+from alerting.toml_files import Problem as Problem
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME
 
