@@ -20,6 +20,7 @@ from cli import (
     metrics,
     models,
     notify,
+    reach,
     rules,
     sources,
     stack,
@@ -54,6 +55,7 @@ app.add_typer(alarms.app, name="alarms")
 app.add_typer(models.app, name="models")
 app.add_typer(rules.app, name="rules")
 app.add_typer(notify.app, name="notify")
+app.add_typer(reach.app, name="reach")
 app.add_typer(config.app, name="config")
 
 

@@ -31,6 +31,8 @@ Gauge = Literal[
     "vigil_canary_age_seconds",
     "vigil_canary_dead",
     "vigil_clock_jump_seconds",
+    "vigil_calls_running",
+    "vigil_calls_unreached",
 ]
 Histogram = Literal["vigil_batch_seconds", "vigil_recovery_seconds", "vigil_request_seconds"]
 
@@ -60,6 +62,8 @@ MEANING: Final = MappingProxyType(
         "vigil_canary_age_seconds": "Seconds since the newest canary reading that came through was sent, by stage.",
         "vigil_canary_dead": "1 while the canary does not come through: values and alarms may be missing.",
         "vigil_clock_jump_seconds": "How far the gateway machine's clock jumped from the time that devices carry; else 0.",
+        "vigil_calls_running": "Alarms that call somebody, or are acknowledged or snoozed, as the escalation knows them.",
+        "vigil_calls_unreached": "Calls of which nobody could be told.",
         "vigil_batch_seconds": "Time from taking a batch to its outputs being durable.",
         "vigil_recovery_seconds": "Time to rebuild the state of one partition.",
         "vigil_request_seconds": "Time to answer a request, by route.",

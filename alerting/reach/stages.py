@@ -4,6 +4,8 @@
     timeline    the steps of these plans, one after the other
     audience    who is meant by the targets of a step now, through which channels, and who has quiet hours
 
+`Directory` is this line for one alarm at one moment.
+
 Nobody is left out without a reason, and what cannot be answered is told, not hidden.
 """
 
@@ -197,3 +199,22 @@ def _quiet_ms(policy: Policy, person: str, at_ms: int) -> int:
             return end_ms - at_ms
         end_ms = max(ends)
     return MOST_QUIET_MS
+
+
+class Directory:
+    """Who is told of one alarm, as the policy has it at wall time `at_ms`."""
+
+    def __init__(self, policy: Policy, facts: Facts, at_ms: int) -> None:
+        self._policy, self._facts, self._at_ms = policy, facts, at_ms
+        self.routed = routed(policy, facts)
+        self.steps = timeline(policy, self.routed.plans)
+
+    def audience(self, step: TimedStep) -> Audience:
+        """Who a step tells."""
+        return audience(self._policy, step.targets, self._facts, self._at_ms)
+
+    def person(self, person: str, why: str) -> Recipient | None:
+        """Somebody who is told whatever their duty; None: the directory does not have them."""
+        if person not in self._policy.people:
+            return None
+        return _recipient(self._policy, person, why, self._facts.priority, self._at_ms)

@@ -78,6 +78,10 @@ SHELLS = {
     "alerting.notifiers.sender",
     "alerting.notifiers.web_push",
     "alerting.notifiers.webhook",
+    "alerting.reach.__main__",
+    "alerting.reach.escalator",
+    "alerting.reach.room",
+    "alerting.reach.stored",
 }
 # Commands of an analyst: they read folders and write reports, and no process of the stream loads them (tested below).
 OFFLINE = ("inference.datasets", "inference.train", "inference.evaluate")
