@@ -99,7 +99,7 @@ def open_notifiers(settings: Settings, clock: Clock) -> dict[Channel, Notifier]:
 
 def site_of(settings: Settings) -> Site:
     """What all bodies share."""
-    return Site(url=settings.public_url, demo=settings.demo)
+    return Site(url=settings.page_url, demo=settings.demo)
 
 
 def open_sender(outbox: NoticeOutbox, settings: Settings, clock: Clock, metrics: Metrics) -> Sender:

@@ -70,9 +70,7 @@ class Settings(BaseSettings):
     snooze_minutes: dict[str, int] = Field(
         default_factory=dict, description='The longest snooze, by priority: {"high": 10, "medium": 30, "low": 120}.'
     )
-    public_url: str = Field(
-        "", pattern=r"^(https?://[^\s/]+(/\S*)?)?$", description="Address of the page as people reach it, for links in messages."
-    )
+    page_url: str = Field("", description="Where people reach the page, when that is not this machine: https://ward.example.org.")
     webhook_secret: SecretStr = Field(
         SecretStr(""), description="Signs webhooks: whsec_ and base64. Two, separated by a space, while it is being changed."
     )
