@@ -7,7 +7,7 @@ Delivery is at least once: the same notice carries the same id each time, so a r
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -111,6 +111,10 @@ class NoticeOutbox(Protocol):
         SENT and DELIVERED end the sending; a later receipt of the same notice (SENT, then DELIVERED) may follow. DEAD ends it
         too, and escalation goes on at once where nobody else was told.
         """
+        ...
+
+    def record_all(self, results: Sequence[tuple[Receipt, int | None]]) -> None:
+        """As `record` for each, in one transaction: in a storm the commits are what a database has least of."""
         ...
 
     def read(self, notice_id: str, person: str, at_ms: int) -> bool:

@@ -114,13 +114,15 @@ class Sender:
                 if self._broken is not None:
                     raise self._broken
                 self._awake.clear()
-                await self._take_all(stop)
+                if await self._record():
+                    await self._take_all(stop)
                 try:
                     await asyncio.wait_for(self._awake.wait(), LOOK_S)
                 except TimeoutError:
                     continue
             if self._tries:
                 await asyncio.wait(self._tries, timeout=LEAVE_S)
+            await self._record()
         finally:
             stopping.cancel()
             for task in self._tries:
@@ -132,14 +134,11 @@ class Sender:
 
     async def _take_all(self, stop: asyncio.Event) -> None:
         """Take what is due as long as there is something and room for it."""
-        for receipt, retry_at_ms in self._unrecorded[:]:
-            if not await self._record(receipt, retry_at_ms):
-                return
-            self._unrecorded.remove((receipt, retry_at_ms))
         more = True
         while more and not stop.is_set():
             more = await self._take(self._lanes(0, WIDTH), Priority.LOW)
             more |= await self._take(self._lanes(WIDTH - HANDFUL + 1, WIDTH + KEPT_FOR_HIGH), Priority.HIGH)
+            more = more and await self._record()
 
     def _lanes(self, least: int, most: int) -> dict[Channel, int]:
         """The lanes that run at least `least` tries and have a handful of places free below `most`, with their number."""
@@ -169,10 +168,9 @@ class Sender:
     async def _deliver(self, notice: Notice, attempt: int) -> None:
         try:
             outcome = await send_once(notice, self._notifiers.get(notice.channel), self._site, try_s=self._try_s)
-            receipt, retry_at_ms = self._judge(notice, attempt, outcome)
-            self._tell(notice, receipt)
-            if not await self._record(receipt, retry_at_ms):
-                self._unrecorded.append((receipt, retry_at_ms))
+            result = self._judge(notice, attempt, outcome)
+            self._tell(notice, result[0])
+            self._unrecorded.append(result)
         finally:
             self._running[notice.channel] -= 1
 
@@ -213,12 +211,18 @@ class Sender:
             elif not state:
                 _log.info("a channel takes notices again", channel=channel)
 
-    async def _record(self, receipt: Receipt, retry_at_ms: int | None) -> bool:
+    async def _record(self) -> bool:
+        """Write the receipts that there are, all in one transaction. False where that could not be done now."""
+        results = self._unrecorded[:]
+
         def record() -> bool:
-            self._outbox.record(receipt, retry_at_ms)
+            self._outbox.record_all(results)
             return True
 
-        return await self._ask(record) is not None
+        if results and await self._ask(record) is None:
+            return False
+        del self._unrecorded[: len(results)]
+        return True
 
     async def _ask(self, question: Callable[[], _T]) -> _T | None:
         """The outbox's answer; None when its database does not answer: then nothing has changed."""

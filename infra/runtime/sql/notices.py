@@ -86,8 +86,16 @@ class SqlOutbox:
 
     def record(self, receipt: Receipt, retry_at_ms: int | None = None) -> None:
         """See `NoticeOutbox`."""
+        self.record_all([(receipt, retry_at_ms)])
+
+    def record_all(self, results: Sequence[tuple[Receipt, int | None]]) -> None:
+        """See `NoticeOutbox`."""
         with writing(self._engine) as connection:
-            _record(connection, receipt, retry_at_ms)
+            if len(results) > 1 and any(receipt.status is not ReceiptStatus.FAILED for receipt, _ in results):
+                # The row that `_record` takes first, before the row of any notice.
+                connection.execute(select(REACH_STATE.c.evidence).with_for_update()).all()
+            for receipt, retry_at_ms in results:
+                _record(connection, receipt, retry_at_ms)
 
     def read(self, notice_id: str, person: str, at_ms: int) -> bool:
         """See `NoticeOutbox`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from alerting.notifiers.base import Notifier
 from alerting.notifiers.body import Site
@@ -73,9 +73,14 @@ class Memory:
                 self._taken[notice.notice_id] += 1
             return [(n, self._taken[n.notice_id]) for n in ready[:limit]]
 
-    def record(self, receipt: Receipt, retry_at_ms: int | None = None) -> None:
+    def record_all(self, results: Sequence[tuple[Receipt, int | None]]) -> None:
         with self._lock:
             self._answer()
+        for receipt, retry_at_ms in results:
+            self.record(receipt, retry_at_ms)
+
+    def record(self, receipt: Receipt, retry_at_ms: int | None = None) -> None:
+        with self._lock:
             self.receipts.append(receipt)
             self._leased.discard(receipt.notice_id)
             if receipt.status is ReceiptStatus.FAILED:

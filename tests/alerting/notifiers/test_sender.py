@@ -158,7 +158,7 @@ async def test_a_stop_leaves_what_hangs_to_its_lease(monkeypatch: pytest.MonkeyP
 
 async def test_an_outbox_that_is_broken_stops_the_process() -> None:
     class Wrong(Memory):
-        def record(self, *_: object) -> None:
+        def record_all(self, *_: object) -> None:
             raise RuntimeError("no such table")
 
     outbox = Wrong(a_notice(Channel.EMAIL, "x"))
