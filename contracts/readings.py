@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import lru_cache
 from typing import Final, TypeVar
 
 import numpy as np
@@ -19,6 +18,9 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from contracts.frames import Array, Labels, constant, decode, encode
+from contracts.names import MAX_NAME as MAX_NAME
+from contracts.names import all_good as all_good
+from contracts.names import good_name as good_name
 from contracts.vitals import CATALOGUE, INDEX
 
 Number = TypeVar("Number", bound=np.generic)
@@ -26,7 +28,6 @@ Number = TypeVar("Number", bound=np.generic)
 SCHEMA: Final = "readings/1"
 MAX_BOOT: Final = 0xFFFF
 MAX_SEQ: Final = (1 << 36) - 1
-MAX_NAME: Final = 128
 # 2000-01-01 and 2100-01-01: stamps outside are clocks that were never set, or milliseconds mixed with microseconds.
 EARLIEST_MS: Final = 946_684_800_000
 LATEST_MS: Final = 4_102_444_800_000
@@ -159,7 +160,7 @@ def judge(readings: Readings) -> Judged:
             refused[rows & (refused == 0)] = code
 
     for names, code in ((readings.patient, 1), (readings.device, 2)):
-        if not all(map(good_name, names.names)):  # names that no row uses may be bad
+        if not all_good(names.names):  # names that no row uses may be bad
             refuse(~_good_names(names), code)
     refuse(readings.metric < 0, 3)
     refuse(~np.isfinite(readings.value), 4)
@@ -214,7 +215,7 @@ def concat(parts: list[Readings]) -> Readings:
 def joined_to_judge(parts: Sequence[Readings]) -> Readings:
     """All rows of `parts`, to be judged at once. Names that are good, nearly always all of them, need no joining: any will
     do, so those of the outcome mean nothing. `parts` must not be empty."""
-    if not all(all(map(good_name, p.patient.names)) and all(map(good_name, p.device.names)) for p in parts):
+    if not all(all_good(p.patient.names) and all_good(p.device.names) for p in parts):
         return concat(list(parts))
     rows = sum(len(p) for p in parts)
     return Readings(
@@ -232,12 +233,6 @@ def joined_to_judge(parts: Sequence[Readings]) -> Readings:
 
 def _joined(columns: Sequence[npt.NDArray[Number]]) -> npt.NDArray[Number]:
     return columns[0] if len(columns) == 1 else np.concatenate(columns)
-
-
-@lru_cache(maxsize=65_536)  # the same patients and devices come in every frame
-def good_name(name: str) -> bool:
-    """Whether `name` may be a patient key or a device id."""
-    return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
 
 
 def _good_names(column: Labels) -> npt.NDArray[np.bool_]:
