@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from api.asking import DAY_MS, TheNode, problems, span
 from api.export_csv import history_csv
@@ -14,9 +13,9 @@ from api.export_fhir import MEDIA_TYPE as FHIR
 from api.export_fhir import bundle
 from api.moments import rfc3339, rfc3339_or_none
 from api.problems import invalid, not_found
-from api.schema import Alarm, AlarmDetail, AlarmEvent, Time
+from api.schema import Alarm, AlarmDetail, AlarmEvent, AlarmHistory, QuietPolicy, Transition
 from contracts.alarms import AlarmEvent as WireEvent
-from contracts.alarms import Change, Priority, State
+from contracts.alarms import Change, State
 from infra.runtime.sql.alarms import LABELS
 from infra.runtime.sql.episodes import rebuilt
 
@@ -24,51 +23,6 @@ MOST_EXPORTED: Final = 5000
 CSV: Final = "text/csv; charset=utf-8"
 
 router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"])
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class QuietPolicy(_Answer):
-    """How long people may keep an alarm quiet, in minutes by priority, and what they may say that it was worth."""
-
-    acknowledge_minutes: dict[Priority, int]
-    snooze_minutes: dict[Priority, int]
-    labels: list[str]
-
-
-class HandedOver(_Answer):
-    """The alarms that `to` has taken over from `from`."""
-
-    from_: str = Field(alias="from")
-    to: str
-    items: list[Alarm]
-
-
-class Transition(_Answer):
-    """One change of an alarm. `sequence` is its number in the gap-free feed; `actor` is null where the system made it; `from`
-    is null for the beginning."""
-
-    sequence: int
-    version: int
-    time: Time
-    change: Change
-    actor: str | None
-    reason: str | None
-    from_: State | None = Field(alias="from")
-    to: State
-    priority: Priority
-    text: str
-    until: Time | None
-    assigned_to: str | None
-    label: str | None
-
-
-class AlarmHistory(_Answer):
-    """Every change of one alarm, oldest first."""
-
-    items: list[Transition]
 
 
 def transitions(events: Sequence[WireEvent]) -> list[Transition]:

@@ -8,24 +8,12 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from api.alarm_records import HandedOver, as_it_was
+from api.alarm_records import as_it_was
+from api.alarm_requests import Acknowledge, AddNote, Assign, Close, Handover, Label, Resolve, Snooze
 from api.asking import Actor, Cursor, Limit, TheNode, from_cursor, instant, problems, to_cursor
 from api.node import Node
 from api.problems import Problem, invalid, not_found
-from api.schema import (
-    Acknowledge,
-    AddNote,
-    Alarm,
-    AlarmDetail,
-    AlarmEvent,
-    Alarms,
-    Assign,
-    Close,
-    Handover,
-    Label,
-    Resolve,
-    Snooze,
-)
+from api.schema import Alarm, AlarmDetail, AlarmEvent, Alarms, HandedOver
 from contracts.alarms import AlarmEvent as WireEvent
 from contracts.alarms import Change, State
 from contracts.errors import InvalidInput

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.asking import DAY_MS, TheNode, problems, span
 from api.export_csv import table_csv
 from api.moments import rfc3339
-from api.schema import Time
+from api.schema import Answer, Time
 from contracts.alarms import Priority
 from infra.runtime.sql.burden import Burden as StoredBurden
 from infra.runtime.sql.burden import Share as StoredShare
@@ -30,11 +30,7 @@ TOP: Final = 10  # per cent of the patients
 router = APIRouter(prefix="/api/v1", tags=["alarms"])
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Share(_Answer):
+class Share(Answer):
     """What one unit, rule, device or model made of the burden; `key` null: alarms without one. `share` is its part of all
     alarms, `precision` the part of its labelled alarms that was actionable; null: nobody has labelled any."""
 
@@ -54,7 +50,7 @@ class Share(_Answer):
     median_seconds_to_acknowledge: float | None
 
 
-class TopPatients(_Answer):
+class TopPatients(Answer):
     """The tenth of the patients with the most alarms, and their part of all alarms of patients."""
 
     patients: list[str]
@@ -62,14 +58,14 @@ class TopPatients(_Answer):
     share: float | None
 
 
-class DueForReview(_Answer):
+class DueForReview(Answer):
     """A rule that deserves another look, and why."""
 
     rule: str
     reason: str
 
 
-class Burden(_Answer):
+class Burden(Answer):
     """Alarms that first called somebody from `from` up to `to`. `patients`: those on the roster now, each counted for the whole
     span. The time to acknowledge runs from the time that the alarm carries. null: not known."""
 

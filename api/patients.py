@@ -15,8 +15,18 @@ from fastapi import APIRouter, Path, Query, Response
 from api.asking import Cursor, Limit, TheNode, from_cursor, problems, span, to_cursor
 from api.moments import rfc3339
 from api.node import Node
+from api.patient_schema import (
+    ManySeries,
+    Metric,
+    MetricLimits,
+    Metrics,
+    PatientDetail,
+    Patients,
+    Scores,
+    Series,
+    Windows,
+)
 from api.problems import invalid, not_found
-from api.schema import ManySeries, Metric, MetricLimits, Metrics, PatientDetail, Patients, Scores, Series, Windows
 from contracts.errors import Retryable
 from contracts.vitals import BY_NAME, CATALOGUE
 from infra.runtime.series import SeriesPoints, SeriesStore, StoredScore, StoredWindow

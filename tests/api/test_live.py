@@ -20,7 +20,8 @@ from websockets.typing import Subprotocol
 from api.board import Shown
 from api.client import AlarmsApi, ApiRefused, LiveClient, LiveFrame
 from api.outbox import MAX_ALARMS
-from api.schema import Alarm, LatestValue, Patient, Risk
+from api.patient_schema import LatestValue, Patient, Risk
+from api.schema import Alarm
 from api.viewer import CLOSE_S
 from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.topics import ALARMS, LATEST, SCORES

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.columns import latest_rows, score_rows
-from api.schema import Patient, Risk
+from api.patient_schema import Patient, Risk
 from api.ward import AHEAD_MS, NO_ALARMS, REPEATED_MS, Person, Ward
 from contracts.groups import GROUPS
 from contracts.latest import decode_latest, encode_latest
