@@ -146,9 +146,10 @@ class Window(Answer):
 
 
 class Windows(Answer):
-    """Windows in the order of their end."""
+    """A page of windows in the order of their end; `next` is the cursor of the following page."""
 
     items: list[Window]
+    next: str | None
 
 
 class Score(Answer):
@@ -164,6 +165,7 @@ class Score(Answer):
 
 
 class Scores(Answer):
-    """Scores in the order of their windows."""
+    """A page of scores in the order of their windows; `next` is the cursor of the following page."""
 
     items: list[Score]
+    next: str | None

@@ -224,9 +224,10 @@ class Transition(Answer):
 
 
 class AlarmHistory(Answer):
-    """Every change of one alarm, oldest first."""
+    """Changes of one alarm, oldest first; `next` is the cursor of the following page."""
 
     items: list[Transition]
+    next: str | None
 
 
 class System(Answer):
@@ -243,12 +244,14 @@ class System(Answer):
 
 
 class ProblemDocument(Answer):
-    """An error as RFC 9457 describes it. `errors` names the fields at fault."""
+    """An error as RFC 9457 describes it. `type` is stable and for programs; `detail` says what failed, `fix` what to do; `errors`
+    names the fields at fault."""
 
     type: str
     title: str
     status: int
     detail: str
+    fix: str | None = None
     errors: list[FieldError] | None = None
 
 
