@@ -112,3 +112,32 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "next": None,
     },
 }  # fmt: skip
+
+# By "frame." or "message." and the `type`: what the live feed says, and what it is told.
+FRAME_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "frame.hello": {
+        "type": "hello", "seq": 1, "protocol": "vigil.v1", "server_time": _AT, "demo": True,
+        "notice": "Not a certified alarm system: a secondary display. Watch the bedside monitors.", "heartbeat_s": 5,
+    },
+    "frame.snapshot": {
+        "type": "snapshot", "seq": 2, "patients": [PATIENT], "alarms": [ALARM], "feed_seq": 4712, "data_as_of": _AT,
+    },
+    "frame.vitals": {
+        "type": "vitals", "seq": 3, "patients": [{"id": "p-001", "latest": _LATEST, "time": _AT}], "data_as_of": _AT,
+    },
+    "frame.scores": {"type": "scores", "seq": 4, "patients": [{"id": "p-001", "risk": _RISK}]},
+    "frame.alarm": {
+        "type": "alarm", "seq": 5, "alarm": ALARM, "change": "acknowledged", "feed_seq": 4712, "recorded": True,
+    },
+    "frame.heartbeat": {
+        "type": "heartbeat", "seq": 6, "server_time": _AT, "data_as_of": _AT, "kafka": "ok", "canary": "ok", "feed_seq": 4712,
+    },
+    "frame.resync": {"type": "resync", "seq": 3, "asked": 17, "reason": "too_old"},
+    "frame.error": {
+        "type": "error", "seq": 7, "detail": "not a message of vigil.v1",
+        "errors": [{"field": "patients.0", "reason": "Input should be a valid string"}],
+    },
+    "message.hello": {"type": "hello", "resume_feed_seq": 4712},
+    "message.subscribe": {"type": "subscribe", "patients": ["p-001", "p-002"]},
+    "message.pong": {"type": "pong"},
+}  # fmt: skip

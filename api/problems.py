@@ -128,17 +128,18 @@ def problem_of(error: Exception) -> Problem:
 
 def _validation(error: RequestValidationError) -> Problem:
     """pydantic's errors without the input they quote: it may hold anything."""
-    errors = [FieldError(field=_place(e["loc"]), reason=str(e["msg"])) for e in error.errors()]
+    errors = [FieldError(field=place(e["loc"]), reason=str(e["msg"])) for e in error.errors()]
     if any(e["type"] == "json_invalid" for e in error.errors()):
         return Problem(400, "invalid-json", "The body is not valid JSON.")
     first = errors[0]
     return Problem(422, "invalid-request", f"{first.field}: {first.reason}", errors=errors)
 
 
-def _place(loc: tuple[Any, ...]) -> str:
-    """Where the error is, without the leading "body" or "query"; a foreign field's own name is not repeated."""
+def place(loc: tuple[Any, ...]) -> str:
+    """Where the error is, without what leads to it ("body", "query", the kind of a message); a foreign field's own name is not
+    repeated."""
     parts = [str(p) for p in loc[1:]] or [str(loc[0])]
-    return ".".join(p if p.isidentifier() and len(p) <= 40 else "?" for p in parts)
+    return ".".join(p if (p.isidentifier() or p.isdecimal()) and len(p) <= 40 else "?" for p in parts)
 
 
 def _http(error: HTTPException) -> Problem:

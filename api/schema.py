@@ -230,6 +230,10 @@ class AlarmHistory(Answer):
     next: str | None
 
 
+KafkaState = Literal["ok", "away"]
+CanaryState = Literal["starting", "ok", "late", "dead", "unknown"]
+
+
 class System(Answer):
     """What this server is and how fresh its data is. `data_as_of`: the newest tick of the stream it has seen. `canary`: whether
     made-up readings come through the whole stream; `unknown`: nothing answers that should tell, null: nothing watches."""
@@ -237,8 +241,8 @@ class System(Answer):
     demo: bool
     server_time: Time
     data_as_of: Time | None
-    kafka: Literal["ok", "away"]
-    canary: Literal["starting", "ok", "late", "dead", "unknown"] | None
+    kafka: KafkaState
+    canary: CanaryState | None
     version: str
     notice: str
 

@@ -12,9 +12,9 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.live import Hub
+from api.live_schema import MAX_MESSAGE_BYTES
 from api.viewer import ABORT
 
-MAX_MESSAGE_BYTES: Final = 64 * 1024
 # What the kernel may hold for one viewer. Beyond it the viewer is slow and we know it; more would only hide old values.
 SEND_BUFFER_BYTES: Final = 256 * 1024
 PING_S: Final = 20.0

@@ -31,6 +31,7 @@ from infra.runtime.sql.engine import open_engine
 from infra.runtime.sql.patients import PatientStore
 from tests.api.builders import event, scores
 from tests.api.conftest import Live, live_server, now_ms, until
+from tests.api.test_asyncapi import check_frame
 from tests.api.test_ward import strict_json
 
 
@@ -45,6 +46,7 @@ class Viewer:
         text = await asyncio.wait_for(self.connection.recv(), limit_s)
         assert isinstance(text, str)
         frame: dict[str, Any] = strict_json(text)
+        check_frame(frame)
         self.frames.append(frame)
         assert frame["seq"] == len(self.frames), "numbers without gaps"
         return frame
@@ -213,6 +215,29 @@ async def test_a_replayed_change_shows_the_alarm_as_it_is_now(live: Live) -> Non
     engine.dispose()
 
 
+async def test_who_was_away_too_long_or_comes_from_another_feed_is_told_to_start_anew(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.viewer.RESUME_LIMIT", 3)
+    engine = open_engine(live.settings.sql_url)
+    store = AlarmStore(engine)
+    for n in range(5):
+        store.record([event(condition=f"c{n}")])
+    await until(lambda: live.node.board.feed.seen == 5, "the feed")
+    for asked, reason in ((1, "too_old"), (9, "unknown"), (2, None), (5, None)):
+        async with viewing(live) as seeing:
+            await seeing.say(type="hello", resume_feed_seq=asked)
+            await seeing.next_of("snapshot")
+            if reason is not None:
+                resync = await seeing.next_of("resync")
+                assert (resync["asked"], resync["reason"]) == (asked, reason)
+                assert len((await seeing.next_of("snapshot"))["alarms"]) == 5
+            await seeing.next_of("heartbeat")
+            replayed = [f["feed_seq"] for f in seeing.frames if f["type"] == "alarm"]
+            assert replayed == ([3, 4, 5] if asked == 2 else [])
+    engine.dispose()
+
+
 async def test_a_subscription_gets_its_patients_and_its_own_snapshot(live: Live) -> None:
     stamp = now_ms()
     everyone = [f"p-{n}" for n in range(20)]
@@ -261,7 +286,7 @@ async def test_heartbeats_come_even_when_nothing_happens(live: Live) -> None:
     live.send_latest({"p-1": {"heart_rate": (60, stamp, 0)}}, stamp)
     async with viewing(live) as viewer:
         beat = await viewer.next_of("heartbeat", 6.0)
-        assert beat.keys() == {"type", "seq", "server_time", "data_as_of", "kafka", "canary"}
+        assert beat.keys() == {"type", "seq", "server_time", "data_as_of", "kafka", "canary", "feed_seq"}
         assert beat["kafka"] == "ok"
         assert beat["data_as_of"] is not None
 
@@ -291,26 +316,23 @@ async def test_a_name_that_becomes_known_reaches_open_screens(live: Live) -> Non
         assert (await viewer.next_of("snapshot"))["patients"][0]["name"] == "Ada"
 
 
-NONSENSE: tuple[tuple[str | bytes, int], ...] = (
-    ("{", 1007),
-    ("[]", 1007),
-    ('"hello"', 1007),
-    ('{"patients":null}', 1007),
-    ('{"type":"subscribe","patients":"p-1"}', 1007),
-    ('{"type":"hello","resume_feed_seq":-1}', 1007),
-    ('{"type":"hello","resume_feed_seq":1,"admin":true}', 1007),
-    ("[" * 20_000, 1007),
-    ('{"type":"shout"}', 1003),
-    (b"\x00\x01", 1003),
-    ("x" * (64 * 1024 + 1), 1009),
+NONSENSE: tuple[tuple[str | bytes, int, str], ...] = (
+    ("{", 1007, "message"),
+    ('{"type":"subscribe","patients":"p-1"}', 1007, "patients"),
+    ('{"type":"shout"}', 1003, "type"),
+    (b"\x00\x01", 1003, "message"),
+    ("x" * (64 * 1024 + 1), 1009, ""),
 )
 
 
 async def test_a_client_that_speaks_nonsense_is_told_so(live: Live) -> None:
-    for message, code in NONSENSE:
-        async with viewing(live) as viewer:
-            await viewer.connection.send(message)
-            assert await viewer.close_code() == code, message[:40]
+    for message, code, field in NONSENSE:
+        async with viewing(live) as seeing:
+            await seeing.connection.send(message)
+            if code != 1009:
+                errors = (await seeing.next_of("error"))["errors"]
+                assert [e["field"] for e in errors] == [field], message[:40]
+            assert await seeing.close_code() == code, message[:40]
 
 
 async def test_a_flood_of_messages_is_cut_off(live: Live) -> None:
