@@ -224,15 +224,15 @@ class Hub:
             said = "null" if canary is None else f'"{canary}"'
             members = (
                 f'"server_time":"{rfc3339(self._clock())}","data_as_of":{self._ward.as_of_text},"kafka":"{kafka}",'
-                f'"canary":{said},"feed_seq":{self._board.feed.seen}'
+                f'"canary":{said},"feed_seq":'
             )
-            stalled_before = time.monotonic() - STALLED_S
+            known, stalled_before = str(self._board.feed.seen), time.monotonic() - STALLED_S
 
-            def one(viewer: Viewer, members: str = members, stalled_before: float = stalled_before) -> None:
+            def one(viewer: Viewer, members: str = members, known: str = known, stalled_before: float = stalled_before) -> None:
                 if viewer.sending_since is not None and viewer.sending_since < stalled_before:
                     _log.warning("viewer closed", reason="takes nothing")
                     viewer.end(Closing(TRY_AGAIN_LATER, "too slow: connect again and resume"))
-                viewer.outbox.heartbeat(members)
+                viewer.outbox.heartbeat(members + ("null" if viewer.replaying else known))
 
             await self._each(one)
 

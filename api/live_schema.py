@@ -96,7 +96,8 @@ class AlarmChange(Answer):
 
 
 class Heartbeat(Answer):
-    """Every five seconds, and when Kafka or the canary changes. `feed_seq`: how far this server knows the feed without a hole."""
+    """Every five seconds, and when Kafka or the canary changes. Every recorded change up to `feed_seq` was sent before
+    it, or stood in a snapshot; null until the client has said hello, and while a replay is under way."""
 
     type: Literal["heartbeat"]
     seq: Sequence
@@ -104,7 +105,7 @@ class Heartbeat(Answer):
     data_as_of: Time | None
     kafka: KafkaState
     canary: CanaryState | None
-    feed_seq: FeedSeq
+    feed_seq: FeedSeq | None
 
 
 class Resync(Answer):

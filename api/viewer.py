@@ -91,6 +91,7 @@ class Viewer:
     def __init__(self, hub: Hub, socket: WebSocket) -> None:
         self.outbox = Outbox()
         self.sending_since: float | None = None
+        self.replaying = True  # perhaps the client has missed something that was not sent yet
         self._hub = hub
         self._socket = socket
         self._wake = asyncio.Event()
@@ -198,9 +199,12 @@ class Viewer:
 
     def _hear(self, message: SayHello | Subscribe | Pong) -> None:
         match message:
-            case SayHello(resume_feed_seq=after) if after is not None and not self._resumed:
+            case SayHello(resume_feed_seq=after) if not self._resumed:
                 self._resumed = True
-                self._do(self._replay(after))
+                if after is None:
+                    self.replaying = False
+                else:
+                    self._do(self._replay(after))
             case Subscribe(patients=patients):
                 self._wanted = None if patients is None else frozenset(patients)
                 self._spoken = True
@@ -216,6 +220,10 @@ class Viewer:
         self.start()
 
     async def _replay(self, after: int) -> None:
+        await self._replay_after(after)
+        self.replaying = False
+
+    async def _replay_after(self, after: int) -> None:
         """Send the recorded alarm changes after number `after` that the first snapshot already holds; the later ones come
         by themselves. Too many of them, or a number that this feed does not have, are answered with a resync."""
         await self._following.wait()

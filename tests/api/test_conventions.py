@@ -29,7 +29,8 @@ SPAN = "from=2026-03-01T09:00:00Z&to=2026-03-01T10:00:00Z"
 
 async def pages(rest: Rest, path: str) -> list[list[Any]]:
     """Every page of a list, to its end."""
-    found, cursor = [], ""
+    found: list[list[Any]] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = await rest.get(f"{path}{cursor}")
         found.append(page["items"])

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from api.board import Shown
-from api.client import AlarmsApi, ApiRefused, LiveClient, LiveFrame
+from api.client import AlarmChange, Api, ApiRefused, Frame, LiveClient, Snapshot
 from api.outbox import MAX_ALARMS
 from api.patient_schema import LatestValue, Patient, Risk
 from api.schema import Alarm
@@ -167,17 +167,17 @@ async def test_a_persons_change_reaches_viewers_of_every_node(live: Live, tmp_pa
             snapshot = await viewer.next_of("snapshot")
             if not snapshot["alarms"]:
                 await viewer.next_of("alarm")
-        async with AlarmsApi(live.url, actor="Nurse Joy") as api:
-            (alarm,) = [a async for a in api.list(state="active")]
-            answer = await api.acknowledge(alarm["id"], note="coming", version=alarm["version"])
-            assert answer["acknowledged_by"] == "Nurse Joy"
+        async with Api(live.url, actor="Nurse Joy") as api:
+            (alarm,) = [a async for a in api.alarms(state="active")]
+            answer = await api.acknowledge(alarm.id, reason="coming", version=alarm.version)
+            assert answer.acknowledged_by == "Nurse Joy"
             with pytest.raises(ApiRefused, match="acknowledged already") as refused:
-                await api.acknowledge(alarm["id"])
+                await api.acknowledge(alarm.id)
             assert (refused.value.status, refused.value.kind) == (409, "not-possible-now")
         for viewer in (here, there):
             frame = await viewer.next_of("alarm")
             assert frame["change"] == "acknowledged"
-            assert Alarm.model_validate(frame["alarm"]).model_dump(mode="json") == answer
+            assert Alarm.model_validate(frame["alarm"]) == answer
         # and not a second time, by SQL or by Kafka
         await asyncio.gather(here.next_of("heartbeat"), there.next_of("heartbeat"))
         assert [f["type"] for f in (*here.frames, *there.frames)].count("alarm") <= 4
@@ -443,20 +443,20 @@ async def test_the_server_says_goodbye(live_settings: Settings, tmp_path: Path) 
 
 async def test_the_client_resumes_over_a_restart_and_loses_no_alarm(live_settings: Settings, tmp_path: Path) -> None:
     client = LiveClient(f"http://127.0.0.1:{live_settings.api_port}")
-    seen: list[LiveFrame] = []
+    seen: list[Frame] = []
 
     async def follow() -> None:
         async for frame in client.frames():
             seen.append(frame)  # noqa: PERF401 - looked at while it goes on
 
     def numbers() -> list[int]:
-        return [f.body["feed_seq"] for f in seen if f.type == "alarm"]
+        return [f.feed_seq for f in seen if isinstance(f, AlarmChange) and f.feed_seq is not None]
 
     following = asyncio.create_task(follow())  # before there is a server
     engine = open_engine(live_settings.sql_url)
     store = AlarmStore(engine)
     async with live_server(live_settings, tmp_path):
-        await until(lambda: any(f.type == "snapshot" for f in seen), "the first snapshot", 20)
+        await until(lambda: any(isinstance(f, Snapshot) for f in seen), "the first snapshot", 20)
         store.record([event(condition="before")])
         await until(lambda: numbers() == [1], "the first alarm")
     await until(lambda: not client.connected, "the server to be gone")
