@@ -76,7 +76,7 @@ class LiveSource:
     def _snapshot(self, patients: Patients, now_ms: int) -> Snapshot:
         ward, board = self._ward, self._board
         shown = ward.patients() if patients is None else sorted(filter(ward.knows, patients))
-        documents = ",".join(ward.patient_text(p, board.counts(p), now_ms) for p in shown)
+        documents = ",".join(ward.patient_texts(shown, board.counts, now_ms))
         alarms = ",".join(a.model_dump_json() for a in board.open_alarms(patients))
         return Snapshot(
             f'"patients":[{documents}],"alarms":[{alarms}],"feed_seq":{board.feed.seen},"data_as_of":{ward.as_of_text}',

@@ -87,7 +87,7 @@ async def patients(node: TheNode, cursor: Cursor = None, limit: Limit = 100) -> 
     page = ids[start : start + limit]
     more = start + limit < len(ids)
     now_ms = node.clock.now_ms()
-    items = ",".join(node.ward.patient_text(p, node.board.counts(p), now_ms) for p in page)
+    items = ",".join(node.ward.patient_texts(page, node.board.counts, now_ms))
     following = f'"{to_cursor(page[-1])}"' if more else "null"
     return Response(f'{{"items":[{items}],"next":{following}}}', media_type="application/json")
 

@@ -234,7 +234,7 @@ def _joined(columns: Sequence[npt.NDArray[Number]]) -> npt.NDArray[Number]:
     return columns[0] if len(columns) == 1 else np.concatenate(columns)
 
 
-@lru_cache(maxsize=65_536)  # the same patients and devices come in every frame
+@lru_cache(maxsize=262_144)  # the same patients and devices come in every frame
 def good_name(name: str) -> bool:
     """Whether `name` may be a patient key or a device id."""
     return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
