@@ -102,7 +102,7 @@ class Newest:
 def joined(parts: Sequence[str], row: npt.NDArray[np.intp], rows: int) -> list[str]:
     """The parts of each row with commas between them; `row` is in order."""
     ends = np.cumsum(np.bincount(row, minlength=rows)).tolist()
-    return [",".join(parts[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [",".join(parts[start:end]) for start, end in zip([0, *ends][:rows], ends, strict=True)]
 
 
 def _times(time_ms: npt.NDArray[np.int64]) -> list[str]:

@@ -30,7 +30,7 @@ from api.live_schema import (
 )
 
 FIRST_WAIT_S: Final = 0.25
-LONGEST_WAIT_S: Final = 10.0
+LONGEST_WAIT_S: Final = 5.0  # so that a screen is back within five seconds of its server, whenever that is
 _MAX_FRAME_BYTES: Final = 64 * 1024 * 1024  # a snapshot of a large ward
 _AGAIN: Final = frozenset({408, 429})  # and whatever is the server's fault
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})

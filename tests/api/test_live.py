@@ -26,7 +26,7 @@ from api.viewer import CLOSE_S
 from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.topics import ALARMS, LATEST, SCORES
 from infra.runtime.settings import Settings
-from infra.runtime.sql.alarms import AlarmStore
+from infra.runtime.sql.alarms import AlarmStore, Recorded
 from infra.runtime.sql.engine import open_engine
 from infra.runtime.sql.patients import PatientStore
 from tests.api.builders import event, scores
@@ -224,17 +224,18 @@ async def test_who_was_away_too_long_or_comes_from_another_feed_is_told_to_start
     for n in range(5):
         store.record([event(condition=f"c{n}")])
     await until(lambda: live.node.board.feed.seen == 5, "the feed")
-    for asked, reason in ((1, "too_old"), (9, "unknown"), (2, None), (5, None)):
+    for asked, reason in ((2, None), (1, "too_old"), (99, "unknown"), (8, None)):
         async with viewing(live) as seeing:
             await seeing.say(type="hello", resume_feed_seq=asked)
             await seeing.next_of("snapshot")
             if reason is not None:
                 resync = await seeing.next_of("resync")
                 assert (resync["asked"], resync["reason"]) == (asked, reason)
-                assert len((await seeing.next_of("snapshot"))["alarms"]) == 5
-            await seeing.next_of("heartbeat")
-            replayed = [f["feed_seq"] for f in seeing.frames if f["type"] == "alarm"]
-            assert replayed == ([3, 4, 5] if asked == 2 else [])
+                assert len((await seeing.next_of("snapshot"))["alarms"]) >= 6
+            newest = store.record([event(condition=f"after {asked}")])[0]
+            assert isinstance(newest, Recorded)
+            told = [(await seeing.next_of("alarm"))["feed_seq"] for _ in range(4 if asked == 2 else 1)]
+            assert told == ([3, 4, 5] if asked == 2 else []) + [newest.event.feed_seq]
     engine.dispose()
 
 

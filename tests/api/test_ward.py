@@ -84,6 +84,14 @@ def test_who_missed_several_rounds_gets_the_newest_of_every_metric_once() -> Non
     assert vitals(ward, ward.round) is None
 
 
+def test_nobody_is_nobody() -> None:
+    ward = Ward()
+    assert ward.patient_texts([], lambda _: NO_ALARMS, NOW_MS) == []
+    assert vitals(ward, 0) is None
+    assert ward.scores_since(0, frozenset({"p-1"})) is None
+    assert patient(ward, "p-1").latest == {}
+
+
 def test_a_repeated_row_changes_nothing() -> None:
     ward = Ward()
     rows: dict[str, Row] = {"p-1": {"heart_rate": (70, NOW_MS, 0)}}
