@@ -24,6 +24,7 @@ STOP_S: Final = 5
 BURST_FRAMES: Final = 400
 FRAMES_PER_S: Final = 50
 _POLICY: Final = 1008
+_BITE_BYTES: Final = 4096  # taken apart before it is looked at whether they are too many: some milliseconds
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
@@ -32,12 +33,20 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     _allowance: float = BURST_FRAMES
     _allowed_at: float = 0.0
+    _flooded: bool = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         connection: socket.socket | None = transport.get_extra_info("socket")
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), _BITE_BYTES):
+            if self._flooded:
+                return  # the application closes the connection; what still comes is not even taken apart
+            super().data_received(data[start : start + _BITE_BYTES])
+            self._flooded = self.queue.qsize() > BURST_FRAMES
 
     def handle_ping(self) -> None:
         if self._allows():
