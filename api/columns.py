@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from contracts.frames import Labels
 from contracts.latest import Latest, LatestValues
-from contracts.readings import EARLIEST_MS, LATEST_MS, Quality, good_name
+from contracts.readings import EARLIEST_MS, LATEST_MS, Quality, all_good, good_name
 from contracts.scores import STATUSES, Scores, Status
 from contracts.vitals import INDEX
 
@@ -130,8 +130,10 @@ def score_rows(scores: Scores) -> ScoreRows:
 
 
 def _sound(patient: Labels, moment_ms: Ints) -> Rows:
-    good_names = np.array([good_name(n) for n in patient.names] or [False], dtype=np.bool_)
-    return np.flatnonzero(good_names[patient.codes] & (moment_ms >= EARLIEST_MS) & (moment_ms < LATEST_MS))
+    sound = (moment_ms >= EARLIEST_MS) & (moment_ms < LATEST_MS)
+    if not all_good(patient.names):
+        sound &= np.array([good_name(n) for n in patient.names], dtype=np.bool_)[patient.codes]
+    return np.flatnonzero(sound)
 
 
 def _column(metric: int, values: LatestValues, rows: Rows) -> LatestColumn:
