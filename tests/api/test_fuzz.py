@@ -133,12 +133,12 @@ EACH_WITH_PARTS = pytest.mark.parametrize("label", WITH_PARTS)
 
 @EACH
 def test_what_the_document_allows_is_answered_as_it_says(served: InProcess, label: str) -> None:
-    fuzzed(served, label, GenerationMode.POSITIVE, 4)
+    fuzzed(served, label, GenerationMode.POSITIVE, 3)
 
 
 @EACH_WITH_PARTS
 def test_what_the_document_forbids_is_refused_with_a_problem(served: InProcess, label: str) -> None:
-    fuzzed(served, label, GenerationMode.NEGATIVE, 3)
+    fuzzed(served, label, GenerationMode.NEGATIVE, 2)
 
 
 @pytest.mark.parametrize(
