@@ -198,7 +198,7 @@ async def measure(alarms: Alarms, waits: Waits, seconds: int, values: int) -> di
 
 async def test_t42_viewers_who_take_nothing_cost_little_and_slow_nobody(node: Deployment) -> None:
     stuck_number, seconds = 10, size(30, 10)
-    with Alarms(node, 0.1) as alarms:
+    with Alarms(node, 0.5) as alarms:
         async with watched(node, alarms) as (waits, viewers):
             await measure(alarms, waits, 5, 1500)  # everything has been met once
             undisturbed = await measure(alarms, waits, seconds, 1500)
@@ -291,7 +291,7 @@ async def abused(port: int, seconds: int) -> dict[str, Any]:
 
 async def test_t48_abuse_is_closed_with_the_right_code_and_costs_nobody_else(node: Deployment) -> None:
     port, seconds = node.settings.api_port, size(30, 10)
-    with Alarms(node, 0.1) as alarms:
+    with Alarms(node, 0.5) as alarms:
         async with watched(node, alarms) as (waits, viewers):
             await abused(port, 0)  # everything has been met once
             undisturbed = await measure(alarms, waits, seconds, 100)
