@@ -24,15 +24,21 @@ class Room:
 
     def __init__(self, escalator: Escalator, sender: Sender, metrics: Metrics, health: Health) -> None:
         self._escalator, self._sender, self._metrics, self._health = escalator, sender, metrics, health
+        self._looked = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._sender.run(stop))
+                tasks.create_task(self._send(stop))
                 tasks.create_task(self._escalate(stop))
         finally:
             self._health.say("stopping", ready=False)
+
+    async def _send(self, stop: asyncio.Event) -> None:
+        """From the first look on: until then the tables may not be there yet."""
+        await self._looked.wait()
+        await self._sender.run(stop)
 
     async def _escalate(self, stop: asyncio.Event) -> None:
         told: str | None = None
@@ -41,6 +47,7 @@ class Room:
                 if await asyncio.to_thread(self._escalator.look):
                     self._sender.wake()
                 trouble = None
+                self._looked.set()
             except Fatal:
                 raise
             except VigilError as error:
@@ -61,3 +68,4 @@ class Room:
                 await asyncio.wait_for(stop.wait(), LOOK_S if trouble is None else AGAIN_S)
             except TimeoutError:
                 continue
+        self._looked.set()  # nobody waits for a look any more
