@@ -12,9 +12,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import alarm_records, alarms, burden, patients, system
+from api import alarm_records, alarms, burden, patients, push, reach, system
 from api.access import Access
-from api.examples import EXAMPLES
+from api.examples import EXAMPLES, derived
 from api.guard import Guard
 from api.node import Node
 from api.page import DIST, page_routes
@@ -69,7 +69,7 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (system, patients, alarm_records, alarms, burden):  # "/alarms/policy" is no alarm's id
+    for part in (system, patients, alarm_records, alarms, burden, push, reach):  # "/alarms/policy" is no alarm's id
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)
@@ -90,8 +90,9 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         schemas[ProblemDocument.__name__] = problem
         for foreign in ("HTTPValidationError", "ValidationError"):
             schemas.pop(foreign, None)
-        for name, example in EXAMPLES.items():
-            schemas[name]["examples"] = [example]
+        for name, schema in schemas.items():
+            if name in EXAMPLES or schema.get("type") == "object":
+                schema["examples"] = [EXAMPLES.get(name) or derived(schema, schemas)]
         said = {
             "description": "Why not, as a problem document.",
             "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}}},

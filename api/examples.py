@@ -4,6 +4,7 @@ them with the model that it is an example of.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 _AT: Final = "2026-03-01T10:00:00.000Z"
@@ -49,7 +50,35 @@ _SHARE: Final = {
     "median_seconds_to_acknowledge": 42.0,
 }  # fmt: skip
 
-# By the name of the schema.
+
+
+def derived(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """An example of a schema that has none of its own, from what it says: its first choice, its smallest number."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    if "examples" in schema:
+        return schema["examples"][0]
+    for chosen in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
+        if chosen:
+            return chosen[0]
+    if "anyOf" in schema:
+        return derived(schema["anyOf"][0], schemas)
+    match schema.get("type"):
+        case "object":
+            members = schema.get("properties", {}).items()
+            return {name: derived(member, schemas) for name, member in members}
+        case "array":
+            return [derived(schema["items"], schemas)] * max(1, schema.get("minItems", 1)) if "items" in schema else []
+        case "integer" | "number":
+            return schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+        case "boolean":
+            return True
+        case "null":
+            return None
+    return _AT if schema.get("format") == "date-time" else "text".ljust(schema.get("minLength", 0), "x")
+
+
+# By the name of the schema. What is not here has a derived one.
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "Acknowledge": {"reason": "on my way", "minutes": 15},
     "AddNote": {"note": "sensor on the other hand"},

@@ -31,6 +31,7 @@ FIXES: Final[Mapping[str, str]] = {
     "method-not-allowed": "Use one of the methods of the answer's Allow header.",
     "not-found": "Look for its id in the list of such things; /openapi.json names every address.",
     "not-json": "Send the header Content-Type: application/json.",
+    "not-set-up": "Ask whoever runs Vigil: docs/notifiers.md says how it is set up.",
     "not-possible-now": "Get the alarm again: its state says what can be done with it.",
     "not-this-machine": "Ask from the machine that the server runs on, for example through an SSH tunnel.",
     "refused": "See /openapi.json for what this address takes.",

@@ -11,6 +11,7 @@ from contracts.errors import Retryable
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.patients import PatientStore
 
 ANSWER_S: Final = 8.0
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class SqlStores:
-    """Alarms and patients in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
+    """Alarms, patients and notices in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
 
     def __init__(self, url: str, quiet: QuietTimes | None = None) -> None:
         self._url = url
@@ -28,6 +29,7 @@ class SqlStores:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         self._alarms: AlarmStore | None = None
         self._patients: PatientStore | None = None
+        self._outbox: SqlOutbox | None = None
         self._dispose: Callable[[], None] = lambda: None
 
     @property
@@ -43,6 +45,7 @@ class SqlStores:
         engine = open_engine(self._url)
         self._dispose = engine.dispose
         self._patients = PatientStore(engine)
+        self._outbox = SqlOutbox(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
     async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
@@ -58,6 +61,13 @@ class SqlStores:
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))
+
+    async def notices(self, ask: Callable[[SqlOutbox], T]) -> T:
+        """The answer of the outbox of notices."""
+        outbox = self._outbox
+        if outbox is None:
+            raise _not_open()
+        return await self._run(lambda: ask(outbox))
 
     def close(self) -> None:
         """Forget the connections; questions under way are not waited for."""
