@@ -49,6 +49,7 @@ class Partition:
         self.own.follow(self.patients.names, self._capacity)
         self.technical.use(self.rules.current.rules)
         self.patterns.use(self.rules.current.rules)
+        self.patterns.follow(self.patients.names)
 
     def grow(self) -> None:
         """Make room for every patient that has a number."""
@@ -58,6 +59,7 @@ class Partition:
             self.scores.grow(self._capacity)
             self.patterns.grow(self._capacity)
         self.own.follow(self.patients.names, self._capacity)
+        self.patterns.follow(self.patients.names)
 
     def export(self) -> bytes:
         """The whole state, as a snapshot."""

@@ -179,7 +179,7 @@ class AlertRoom:
         canary_slot = self._at.patients.number_of(CANARIES[self._at.number])
         apart = -1 if canary_slot is None else canary_slot
         for kind, event in self._at.technical.tick(tick.tick_ms, self._at.patients.names, self._at.devices.names, apart):
-            self._told.event(number, kind, event)
+            self._told.event(number, kind, event, self._rules.current.rules)
         while self._at.waiting.due(tick.tick_ms):
             self._judge_scores(self._at.waiting.next(), number)
         for forgotten in self._at.models.tick(tick.tick_ms, self._rules.current.rules.models):
@@ -237,7 +237,7 @@ class AlertRoom:
         self._told.limit(number, decision, patients, devices, self._rules.current, found_ms=found_ms)
 
     def _say_pattern(self, number: int, decision: Decision) -> None:
-        self._told.pattern(number, decision, self._at.patients.names, self._at.patterns, self.rule_version)
+        self._told.pattern(number, decision, self._at.patients.names, self._at.patterns, self._rules.current.rules)
 
 
 def _between(rows: int, start: int, stop: int) -> Bools:

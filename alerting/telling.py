@@ -8,14 +8,15 @@ from typing import Final
 
 from alerting import canary
 from alerting.conditions import Decision, Kind
-from alerting.events import Compiled, limit_event, score_event
+from alerting.events import Compiled, latched, limit_event, score_event
 from alerting.models import ModelDecision
-from alerting.pattern_events import pattern_event, relative_event
+from alerting.pattern_events import pattern_event, relative_event, warning_event
 from alerting.patterns import PatternWatch
 from alerting.rules.model import RuleSet
+from alerting.rules.warning import EarlyWarningRule
 from alerting.technical_events import model_event
 from alerting.thresholds import WIDTH
-from contracts.alarms import AlarmEvent
+from contracts.alarms import AlarmEvent, Lane, Priority
 from contracts.canary import CONDITION, is_canary
 from contracts.errors import InvalidInput
 from contracts.groups import GROUPS
@@ -87,18 +88,23 @@ class Telling:
         device = devices[decision.device] if decision.device >= 0 else None
         event = limit_event(decision, patient, device, compiled, found_ms=found_ms)
         kind = Kind.FOUND if found_ms is not None and decision.kind is Kind.RAISED else decision.kind
-        self.event(number, kind, event)
+        self.event(number, kind, event, compiled.rules)
 
     def pattern(
-        self, number: int, decision: Decision, patients: Sequence[str], patterns: PatternWatch, version: int
+        self, number: int, decision: Decision, patients: Sequence[str], patterns: PatternWatch, rules: RuleSet
     ) -> None:
         """A decision about several values at once."""
         slot, term = divmod(decision.cell, len(patterns.columns))
-        event = pattern_event(
-            decision, patients[slot], patterns.rule(term), patterns.columns[term], version,
-            lambda metric: patterns.standing(slot, metric, decision.at_ms),
-        )  # fmt: skip
-        self.event(number, decision.kind, event)
+        rule, name = patterns.rule(term), patterns.columns[term]
+
+        def now(metric: str) -> float | None:
+            return patterns.standing(slot, metric, decision.at_ms)
+
+        if isinstance(rule, EarlyWarningRule):
+            event = warning_event(decision, patients[slot], rule, rules.version, now, float(patterns.age_years[slot]))
+        else:
+            event = pattern_event(decision, patients[slot], rule, name, rules.version, now)
+        self.event(number, decision.kind, event, rules)
 
     def scores(
         self, number: int, decisions: Sequence[Decision], patients: Sequence[str], columns: Sequence[str], scores: Scores,
@@ -113,17 +119,20 @@ class Telling:
                 event = relative_event(decision, patient, relative.get(name), name, rules.version)
             else:
                 event = score_event(decision, patient, scores, by_id.get(name), name, rules.version)
-            self.event(number, decision.kind, event)
+            self.event(number, decision.kind, event, rules)
 
     def model(self, number: int, decision: ModelDecision, rules: RuleSet) -> None:
         """A model in trouble, or well again."""
         event = model_event(decision, GROUPS[self._partition], rules.models.priority, rules.version)
-        self.event(number, decision.kind, event)
+        self.event(number, decision.kind, event, rules)
 
-    def event(self, number: int, kind: Kind, event: AlarmEvent) -> None:
-        """One alarm event."""
+    def event(self, number: int, kind: Kind, event: AlarmEvent, rules: RuleSet) -> None:
+        """One alarm event, under `rules`."""
         if is_canary(event.patient):
             return  # judged like everybody, but nobody's alarm
+        body = event.lane is Lane.PHYSIOLOGICAL  # equipment that works again needs nobody to look at it
+        if kind is Kind.CLEARED and body and event.priority is not Priority.HIGH and event.priority in rules.latching:
+            event = latched(event)
         name = kind.name.lower()
         setattr(self.counts, name, getattr(self.counts, name) + 1)
         place = (number, event.at_ms, event.patient, event.condition, event.alarm_version)

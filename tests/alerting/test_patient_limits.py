@@ -28,9 +28,11 @@ LIMITS: list[dict[str, Any]] = [
 ]
 
 
-def rules(version: int, *, own: dict[str, Any] | None = None, everybody: dict[str, Any] | None = None) -> RuleSet:
+def rules(
+    version: int, *, own: dict[str, Any] | None = None, everybody: dict[str, Any] | None = None, **more: Any
+) -> RuleSet:
     limits = [{**rule, **(everybody or {}).get(f"{rule['metric']}_{rule['direction']}", {})} for rule in LIMITS]
-    return parse({"version": version, "limits": limits, "patients": own or {}}, version=version)
+    return parse({"version": version, "limits": limits, "patients": own or {}, **more}, version=version)
 
 
 def story(names: list[str], seed: int) -> list[Record]:
@@ -72,6 +74,22 @@ def test_a_patient_has_their_own_limits_and_everybody_else_the_usual_ones() -> N
     assert cut == found
 
 
+def test_a_unit_has_its_limits_and_a_patient_in_it_their_own_in_place_of_those() -> None:
+    ada, bob, eve, max_ = names = patients(4)
+    log = [tick(0, 1), *story(names, 4)]
+    of_unit, of_eve = {"spo2_low": {"limit": 94}, "heart_rate_high": {"limit": 140}}, {"spo2_low": {"limit": 85}}
+    people = {name: {"unit": "icu"} for name in (ada, bob, eve)} | {max_: {"unit": "surgery"}}
+    site = rules(1, own={eve: of_eve}, units={"icu": of_unit}, people=people)
+    found = events(new_room(site).step(log))
+    for name, limits in ((ada, of_unit), (bob, of_unit), (eve, of_unit | of_eve), (max_, {})):
+        assert of(name, found) == of(name, events(new_room(rules(1, everybody=limits)).step(log))), name
+    followed = PatientLimits(Compiled(site))
+    for count in (1, 4):
+        followed.follow(names[:count], 64)
+    assert followed.now.set_of is not None
+    assert followed.now.set_of[:4].tolist() == [1, 1, 2, 0], "a unit is one set, however many lie in it"
+
+
 def test_the_alarm_tells_the_limit_that_holds_for_this_patient() -> None:
     own = rules(1, own={ADA: {"spo2_low": {"limit": 85, "critical": 82}}})
     (raised,) = events(new_room(own).step(live(drawn("97 87*30 84*16"), version=1)))
@@ -101,7 +119,7 @@ def test_what_cannot_be_is_refused_whole(own: dict[str, Any], reason: str) -> No
     text = "[[limits]]\nmetric = 'spo2'\ndirection = 'low'\n[patients.\"p.1\"]\nspo2_low = {limit = 188}\n"
     found = check(text)
     assert isinstance(found, list)
-    assert [problem.line for problem in found] == [4]
+    assert [problem.line for problem in found] == [5]
     assert refused.value.reason
 
 

@@ -89,7 +89,9 @@ def advance(alarm: Alarm | None, event: AlarmEvent, feed_seq: int) -> Alarm | Re
     may be further than the writer knew. A worsening, and an alarm of the opposite direction, end an acknowledgement and a
     snooze.
     """
-    moved = transition(alarm.state if alarm else None, alarm.priority if alarm else event.priority, event.change)
+    moved = transition(
+        alarm.state if alarm else None, alarm.priority if alarm else event.priority, event.change, latches=event.latches
+    )
     if isinstance(moved, Refused):
         return moved
     if alarm is None:
