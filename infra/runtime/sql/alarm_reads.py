@@ -91,7 +91,7 @@ class AlarmReader:
         if patient is not None:
             statement = statement.where(ALARMS.c.patient == patient)
         if cursor is not None:
-            statement = statement.where(tuple_(ALARMS.c.raised_ms, ALARMS.c.alarm_id) < _position(cursor))
+            statement = statement.where(tuple_(ALARMS.c.raised_ms, ALARMS.c.alarm_id) < position(cursor))
         with reading(self._engine) as connection:
             found = found_alarms(connection, statement)
         more = len(found) > limit
@@ -157,7 +157,8 @@ def _newest_first() -> Select[Any]:
     return select(ALARMS).order_by(ALARMS.c.raised_ms.desc(), ALARMS.c.alarm_id.desc())
 
 
-def _position(cursor: str) -> tuple[int, str]:
+def position(cursor: str) -> tuple[int, str]:
+    """Time and id that a cursor stands for. Raises `InvalidInput`."""
     raised, _, alarm_id = cursor.partition(".")
     if not (raised.isascii() and raised.removeprefix("-").isdecimal() and len(raised) < 19 and alarm_id):
         raise InvalidInput("cursor", "must be the `next` of an earlier page")

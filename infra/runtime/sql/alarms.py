@@ -125,7 +125,7 @@ class AlarmStore(AlarmReader):
             if isinstance(after, Refused):
                 return after
             event = as_stored(event, after)
-            write_changes(connection, {alarm_id: alarm}, {alarm_id: after}, [event])
+            (event,) = write_changes(connection, {alarm_id: alarm}, {alarm_id: after}, [event])
             if idempotency_key is not None:
                 remember(connection, actor, idempotency_key, request, event)
             return event
@@ -174,7 +174,7 @@ class AlarmStore(AlarmReader):
                 after[alarm.alarm_id] = moved
                 events.append(as_stored(event, moved))
             if events:
-                write_changes(connection, before, after, events)
+                events = write_changes(connection, before, after, events)
                 if idempotency_key is not None:
                     remember(connection, actor, idempotency_key, request, events[-1])
             return events
@@ -205,7 +205,7 @@ class AlarmStore(AlarmReader):
                     after[end.alarm_id] = moved
                     events.append(as_stored(event, moved))
             if events:
-                write_changes(connection, before, after, events)
+                events = write_changes(connection, before, after, events)
             return events
 
         return self._decided(decide)

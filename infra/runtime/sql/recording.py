@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -71,5 +71,14 @@ def record(events: Sequence[AlarmEvent], connection: Connection) -> list[Recorde
         results.append(Recorded(event=recorded, repeated=False, broke=tuple(broke)))
     if fresh:
         ensure_patients(connection, sorted({event.patient for event in fresh if event.change in BEGINNINGS}))
-        write_changes(connection, before, after, fresh)
+        stored = {event.event_id: event for event in write_changes(connection, before, after, fresh)}
+        results = [
+            replace(
+                result, event=stored.get(result.event.event_id, result.event),
+                broke=tuple(stored[event.event_id] for event in result.broke),
+            )
+            if isinstance(result, Recorded)
+            else result
+            for result in results
+        ]  # fmt: skip
     return results
