@@ -7,9 +7,10 @@ version, in force at a tick like every other change. `vigil rules apply` takes b
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from sys import intern
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.dataclasses import dataclass
 
 from alerting.rules.base import Direction
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MAX_PATIENTS: Final = 50_000
 MAX_UNITS: Final = 1_000
 PatientKey = Annotated[str, Field(min_length=1, max_length=128)]
-UnitName = Annotated[str, Field(min_length=1, max_length=128)]
+UnitName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(intern)]
 _Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 _CONFIG: Final = ConfigDict(extra="forbid", allow_inf_nan=False)
 

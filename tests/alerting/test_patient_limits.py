@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -128,9 +129,18 @@ def test_it_is_part_of_the_rule_set_for_ever_and_takes_little_room() -> None:
     assert parse_json(dump_json(site), version=1) == site
     limits = PatientLimits(Compiled(site))
     limits.follow(patients(301), 512)
-    assert limits.now.lows.shape == (301 * METRICS, 3)
     assert limits.now.set_of is not None
-    assert limits.now.set_of[[0, 299, 300, 511]].tolist() == [1, 300, 0, 0]
-    assert limits.now.lows[300 * METRICS + INDEX["spo2"], 1] == 85
-    bytes_of_patient = (limits.now.lows.nbytes + limits.now.highs.nbytes + limits.now.low.nbytes * 2) / 301
-    assert bytes_of_patient < 700
+    assert limits.now.set_of[[0, 299, 300, 511]].tolist() == [1, 1, 0, 0], "the same limits are one set"
+    own = [{"spo2_low": {"limit": 60 + n / 1000}, "heart_rate_high": {"limit": 150}} for n in range(1000)]
+    two = dict(zip(patients(1000), own, strict=True))
+    text = dump_json(rules(1, own=two))
+    tracemalloc.start()
+    limits = PatientLimits(Compiled(parse_json(text, version=1)))
+    limits.follow(patients(1001), 1024)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert limits.now.lows.shape == (1001 * METRICS, 3)
+    assert limits.now.set_of is not None
+    assert limits.now.set_of[[0, 999, 1000, 1023]].tolist() == [1, 1000, 0, 0]
+    assert limits.now.lows[1000 * METRICS + INDEX["spo2"], 1] == pytest.approx(60.999)
+    assert kept / 1000 < 1024, "with everything that a rule set keeps of a patient, none of them like another"
