@@ -97,6 +97,7 @@ class Partition:
                 faults=faults.export(),
                 fault_newest=faults.newest,
                 models=self.models.export(),
+                clocks=self.technical.clocks.export(silence.order).tobytes(),
                 patterns=saved.pack_patterns(self.patterns.export(), len(self.patients)),
             )
         )
@@ -141,6 +142,7 @@ class Partition:
         )
         self.technical.silence.load(pairs, tick_ms=state.tick_ms, listened_ms=state.listened_ms, together=standing)
         self.technical.unchanging.load(saved.unchanging(state, len(pairs)))
+        self.technical.clocks.load(saved.clocks(state, len(pairs)), state.tick_ms)
         self.technical.faults.load(state.faults, state.fault_newest)
         self.models.load(state.models)
         self.patterns.load(saved.patterns(state.patterns, slots=slots, metrics=metrics), slots)

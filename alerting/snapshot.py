@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from alerting.clocks import CLOCK
 from alerting.conditions import OPEN
 from alerting.faults import NOBODY, Open
 from alerting.patterns import MINUTES, PatternState
@@ -56,7 +57,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     value and their values. `waiting`: payloads of score frames ahead of the clock. `unchanging`: the cells of each pair, in the
     order of `pairs`, for the metrics of `unchanging_metrics`. `hole_*`: see `LateReview`.
     `late_cells`: conditions of late data. `fault_newest`: see `FaultWatch.newest`.
-    `models`: those in trouble (`ModelWatch.export`). What has a default came after format 1.
+    `models`: those in trouble (`ModelWatch.export`). `clocks`: in the order of `pairs`, empty where none was ever ahead.
+    What has a default came after format 1.
     """
 
     partition: int
@@ -87,6 +89,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fault_newest: dict[str, int] = {}
     models: list[tuple[str, int, int, int, str]] = []
     patterns: Patterns = Patterns()
+    clocks: bytes = b""
 
 
 def pack(state: State) -> bytes:
@@ -279,6 +282,16 @@ def unchanging(state: State, pairs: int) -> npt.NDArray[np.void]:
         if name in state.unchanging_metrics:
             cells[:, place] = before[:, state.unchanging_metrics.index(name)]
     return cells.reshape(-1)
+
+
+def clocks(state: State, pairs: int) -> npt.NDArray[np.void]:
+    """The clocks of so many pairs, or of none."""
+    found = column(state.clocks, CLOCK, "clocks")
+    if len(found) not in (0, pairs) or np.any(found["priority"] > 3):
+        raise InvalidInput("snapshot", "clocks does not fit its pairs")
+    if not all(_are_times(found[name]) for name in CLOCK.names or () if name != "priority"):
+        raise InvalidInput("snapshot", "clocks holds an impossible time")
+    return found
 
 
 def metric_map(names: list[str]) -> npt.NDArray[np.int64]:

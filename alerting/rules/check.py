@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from alerting.rules.load import filled_in, place, with_table
 from alerting.rules.model import (
+    ClockRule,
     FaultRule,
     LimitRule,
     ModelRule,
@@ -54,6 +55,7 @@ _MODELS: Final[Mapping[tuple[str, ...], type]] = MappingProxyType(
         ("silence",): SilenceRule,
         ("silence", "together"): TogetherRule,
         ("unchanging",): UnchangingRule,
+        ("clock",): ClockRule,
         ("fault",): FaultRule,
         ("models",): ModelRule,
         ("relative",): RelativeRule,

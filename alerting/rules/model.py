@@ -179,6 +179,15 @@ class UnchangingRule(Rule):
         return after_s
 
 
+class ClockRule(Rule):
+    """A device whose clock runs ahead for `onset_s`: its values are questionable, and their times those of reception. A technical
+    alarm for each device; it ends after `clear_after_s` of right stamps. One that runs behind counts as silent."""
+
+    priority: Priority = Priority.LOW
+    onset_s: Annotated[float, Field(ge=5, le=86_400)] = 60.0
+    clear_after_s: Annotated[float, Field(ge=5, le=3600)] = 30.0
+
+
 class FaultRule(Rule):
     """Our own code failed on a patient's record: a technical alarm, until that patient's data has come for `clear_after_s`
     without a further fault. It has no off: data that is not processed must never look like a quiet patient."""
@@ -247,6 +256,7 @@ class RuleSet(Rule):
     implausible: QualityRule | None = None
     silence: SilenceRule | None = None
     unchanging: UnchangingRule | None = None
+    clock: ClockRule | None = None
     fault: FaultRule = FaultRule()
     review_late: bool = True  # what limits would have said about data that came late, as findings
     models: ModelRule = ModelRule()
@@ -310,7 +320,7 @@ def is_spot(metric: str) -> bool:
 
 
 Alarming = Literal[
-    "limit", "score", "relative", "change", "combined", "signal", "implausible", "silence", "unchanging", "fault"
+    "limit", "score", "relative", "change", "combined", "signal", "implausible", "silence", "unchanging", "clock", "fault"
 ]
 
 
