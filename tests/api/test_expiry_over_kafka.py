@@ -24,14 +24,14 @@ async def test_an_acknowledgement_that_ends_reaches_a_node_that_has_no_database(
         store, now = AlarmStore(engine), now_ms()
         (raised,) = store.record([event(priority=Priority.HIGH, at_ms=now, onset_ms=now - 20_000)])
         assert isinstance(raised, Recorded)
-        live.send_event(raised.event)
         await viewer.next_of("snapshot")
+        live.send_event(raised.event)
         assert (await viewer.next_of("alarm"))["change"] == "raised"
         seen = store.act(raised.event.alarm_id, Change.ACKNOWLEDGED, actor="Ann", at_ms=now - 60_000, until_ms=now + 1000)
         assert isinstance(seen, AlarmEvent)
-        frame = await viewer.next_of("alarm")
+        frame = await viewer.next_of("alarm", 20)
         while frame["change"] != "lapsed":
-            frame = await viewer.next_of("alarm")
+            frame = await viewer.next_of("alarm", 20)
         assert (frame["recorded"], frame["feed_seq"], frame["alarm"]["state"]) == (True, 3, State.ACTIVE)
         assert other.node.sql.state == "away"
         engine.dispose()
