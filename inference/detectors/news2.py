@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from contracts.frames import decode, encode
+from contracts.reading_json import parse_time
 from contracts.scores import STATUSES, Scores, Status
 from contracts.windows import Windows
 from inference import news2
@@ -74,9 +74,9 @@ def documented(rules: Mapping[str, Any]) -> dict[str, Scale2]:
         if decision is None:
             continue
         try:
-            decided_ms = round(datetime.fromisoformat(decision["decided"]).timestamp() * 1000)
+            decided_ms = parse_time(decision["decided"])
             found[patient] = Scale2(author=decision["author"], reason=decision["reason"], decided_ms=decided_ms)
-        except (KeyError, TypeError, ValueError) as error:
+        except (InvalidInput, KeyError, TypeError, ValueError) as error:
             raise InvalidInput("people.scale_2", "must name author, reason and the time it was decided") from error
     return found
 
