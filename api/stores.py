@@ -12,6 +12,7 @@ from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.episode_pages import EpisodeReader
+from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.patients import PatientStore
 
 ANSWER_S: Final = 8.0
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class SqlStores:
-    """Alarms and patients in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
+    """Alarms, patients and notices in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
 
     def __init__(self, url: str, quiet: QuietTimes | None = None) -> None:
         self._url = url
@@ -30,6 +31,7 @@ class SqlStores:
         self._alarms: AlarmStore | None = None
         self._patients: PatientStore | None = None
         self._episodes: EpisodeReader | None = None
+        self._outbox: SqlOutbox | None = None
         self._dispose: Callable[[], None] = lambda: None
 
     @property
@@ -46,6 +48,7 @@ class SqlStores:
         self._dispose = engine.dispose
         self._patients = PatientStore(engine)
         self._episodes = EpisodeReader(engine)
+        self._outbox = SqlOutbox(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
     async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
@@ -68,6 +71,13 @@ class SqlStores:
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))
+
+    async def notices(self, ask: Callable[[SqlOutbox], T]) -> T:
+        """The answer of the outbox of notices."""
+        outbox = self._outbox
+        if outbox is None:
+            raise _not_open()
+        return await self._run(lambda: ask(outbox))
 
     def close(self) -> None:
         """Forget the connections; questions under way are not waited for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from infra.runtime.sql import reach_tables as reach_tables  # each module of tables adds its own
 from infra.runtime.sql.models import METADATA
 
 
