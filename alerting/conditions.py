@@ -12,6 +12,8 @@ An alarm opens when samples have breached without a break for the onset delay, a
 sample that does not breach breaks a running onset; two breaching samples further apart than the gap do not belong
 together, and the onset starts again at the later one. Samples that say nothing (a bad signal) are not passed in at all:
 they neither hold nor break anything. An active alarm keeps its urgency or rises; it ends after `clear_ms` of INSIDE.
+For `refractory_ms` after its end the next one of the cell waits, unless it is of high priority: it opens when that time is
+over, if it still breaches then.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ BIRTHS: Final = (Kind.RAISED, Kind.INHIBITED, Kind.FOUND)
 # One open cell. Times are milliseconds UTC, 0: not running. `run_to`: the newest sample taken into account. `since`: first
 # sample of the running breach, and the onset once active. `condition`: when it had held for its onset delay. `count`,
 # `critical_count`: samples of those runs. `extreme`: the worst value since `since`. `priority`: of the active alarm, 0: not
-# active. `changes`: events sent about it so far.
+# active. `changes`: events sent about it so far. `quiet_until`: no alarm below high priority before then, 0: any.
 OPEN: Final = np.dtype(
     [
         ("cell", "<i8"),
@@ -70,20 +72,27 @@ OPEN: Final = np.dtype(
         ("critical_count", "<i4"),
         ("priority", "u1"),
         ("changes", "u1"),
+        ("quiet_until", "<i8"),
     ]
 )
+# What an alarm leaves behind when it ends and the next one has to wait.
+_OF_AN_ALARM: Final = (
+    "since", "condition", "critical_since", "inside_since", "extreme", "count", "critical_count", "priority", "changes",
+)  # fmt: skip
+_HIGH: Final = 3  # the priority that waits for nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What must hold, one entry per term. `priority` 0: the condition has no rule. `critical_priority` 0: it cannot
-    worsen. `samples`: how many breaching samples an onset needs. `spot`: ticks decide too, a value stands for `gap_ms`.
-    `rising`: the worst value is the highest."""
+    worsen. `refractory_ms`: how long after its end the next one waits. `samples`: how many breaching samples an onset needs.
+    `spot`: ticks decide too, a value stands for `gap_ms`. `rising`: the worst value is the highest."""
 
     onset_ms: Ints
     critical_onset_ms: Ints
     clear_ms: Ints
     gap_ms: Ints
+    refractory_ms: Ints
     samples: npt.NDArray[np.int32]
     priority: npt.NDArray[np.uint8]
     critical_priority: npt.NDArray[np.uint8]
@@ -250,6 +259,7 @@ class Cells:
         state = self._pool[rows]
         never = np.zeros(len(rows), dtype=np.bool_)
         state["since"] = np.where(state["priority"] > 0, state["since"], 0)
+        state["quiet_until"] = 0
         now, nowhere = np.full(len(rows), at_ms, dtype=np.int64), np.full(len(rows), -1, dtype=np.int64)
         return self._decide(rows, state, terms, never, never, state["priority"] > 0, now, nowhere)
 
@@ -286,11 +296,12 @@ class Cells:
         before = state["priority"].copy()  # the view would change below
         due_critical = due_critical & (terms.critical_priority[term] > 0)
         target = np.where(due_critical, terms.critical_priority[term], np.where(due, terms.priority[term], 0))
+        target = np.where((before == 0) & (target < _HIGH) & (now < state["quiet_until"]), 0, target)
         raised, worsened = (before == 0) & (target > 0), (before > 0) & (target > before)
         changed = raised | worsened | cleared
         if not changed.any():
             self._pool[rows] = state
-            self._release(rows[(before == 0) & (state["since"] == 0)])
+            self._release(rows[(before == 0) & (state["since"] == 0) & (state["quiet_until"] <= now)])
             return []
         state["priority"] = np.where(raised | worsened, target, before)
         held_at = np.where(
@@ -320,7 +331,10 @@ class Cells:
                     device=int(state["device"][i]),
                 )
             )
-        rests = cleared | ((state["priority"] == 0) & (state["since"] == 0))
+        state["quiet_until"] = np.where(cleared, now + terms.refractory_ms[term], state["quiet_until"])
+        for name in _OF_AN_ALARM:
+            state[name][cleared] = 0
+        rests = (state["priority"] == 0) & (state["since"] == 0) & (state["quiet_until"] <= now)
         self._pool[rows] = state
         self._release(rows[rests])
         return decisions

@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 from pydantic import ValidationError
 
-from alerting.room import alarm_output
+from alerting.telling import alarm_output
 from contracts.alarms import BEGINNINGS, OPEN, AlarmEvent, Change, State, alarm_id, digest
 from contracts.errors import Retryable, VigilError
 from contracts.topics import ALARMS

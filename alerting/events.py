@@ -54,13 +54,8 @@ class Compiled:
     def limit_rule(self, term: int, patient: str) -> LimitRule | None:
         """The limit rule of a term as it holds for `patient`, None when it was withdrawn."""
         rule = self._by_term.get(term)
-        own = self.rules.patients.get(patient) if rule is not None else None
-        return rule if own is None or rule is None or rule.id not in own else self.own_rule(rule.id, patient)
-
-    def own_rule(self, name: str, patient: str) -> LimitRule:
-        """Limit rule `name` with the limits that `patient` has of their own."""
-        rule = next(rule for rule in self.rules.limits if rule.id == name)
-        return rule.with_limits(self.rules.patients[patient][name])
+        own = self.rules.own_limits(patient).get(rule.id) if rule is not None else None
+        return rule if own is None or rule is None else rule.with_limits(own)
 
     def quality_rule(self, condition: Condition) -> QualityRule | None:
         """The rule of a technical condition."""
@@ -199,6 +194,13 @@ def _value(scores: Scores, metric: str, row: int) -> float | None:
     """The metric's value where the model said it."""
     column = scores.value.get(metric)
     return float(column[row]) if column is not None and np.isfinite(column[row]) else None
+
+
+def latched(cleared: AlarmEvent) -> AlarmEvent:
+    """`cleared`, whose alarm stays until it is seen although its priority alone does not ask for that."""
+    before = State.ACTIVE if cleared.state is State.RESOLVED else cleared.state
+    moved = transition(before, cleared.priority, Change.CLEARED, latches=True)
+    return cleared.model_copy(update={"latches": True, "state": moved.state if isinstance(moved, Moved) else cleared.state})
 
 
 def event_of(

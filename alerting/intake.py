@@ -140,6 +140,7 @@ def take(arrived: Sequence[Arrived], patients: Names, devices: Names, admits: Ca
         seq=accepted.seq,
         quality=accepted.quality,
         implausible=judged.implausible,
+        ahead=judged.clamped,
     )
     refused = len(good) - len(accepted) + sum(part.rejected for part in arrived)
     ours = rows.slot >= 0

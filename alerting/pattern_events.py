@@ -9,7 +9,8 @@ from alerting.events import event_of
 from alerting.rules.base import Direction
 from alerting.rules.model import lane_of
 from alerting.rules.patterns import ChangeRule, CombinedRule, RelativeRule
-from alerting.texts import number, span_text, unit_text
+from alerting.rules.warning import EarlyWarningRule
+from alerting.texts import number, score_text, span_text, unit_text
 from alerting.thresholds import priority_of
 from contracts.alarms import MARKS, AlarmEvent, Reason
 from contracts.vitals import BY_NAME
@@ -66,6 +67,29 @@ def pattern_event(
     else:
         text = f"{MARKS[priority_of(decision.priority)]}{' and '.join(holding)} ({name_of})"
     return _event(decision, patient, rule.id, version, None, text, tuple(reasons))
+
+
+def warning_event(
+    decision: Decision, patient: str, rule: EarlyWarningRule, version: int, now: Now, age_years: float
+) -> AlarmEvent:
+    """The event of an early-warning score; `age_years` is NaN where nobody knows it."""
+    table, total = rule.table, f"{decision.value:.0f}"
+    if decision.kind is Kind.CLEARED:
+        text = f"{table.title} back at {total}, highest {decision.extreme:.0f}"
+        reason = Reason(kind="score", value=number(decision.value), limit=rule.clear_below, since_ms=decision.onset_ms, text=text)
+        return _event(decision, patient, rule.id, version, None, text, (reason,))
+    limit = rule.critical if decision.critical and rule.critical is not None else rule.threshold
+    given = table.points_of(now, age_years)
+    parts = sorted((-points, BY_NAME[metric].label, metric) for metric, points in given.items() if points)
+    reasons = tuple(
+        Reason(kind="score", metric=metric, value=-points, since_ms=decision.onset_ms, text=f"{label} {-points}")
+        for points, label, metric in parts
+    )
+    least = f"{table.title} at least" if None in given.values() else table.title
+    text = score_text(decision.value, limit, reasons, priority_of(decision.priority), name=least, whole=True)
+    sentence = f"{table.title} ({table.source}) is {total}, at or above {limit}"
+    first = Reason(kind="score", value=number(decision.value), limit=limit, since_ms=decision.onset_ms, text=sentence)
+    return _event(decision, patient, rule.id, version, None, text, (first, *reasons))
 
 
 def _change(decision: Decision, patient: str, rule: ChangeRule, version: int, now: float | None) -> AlarmEvent:

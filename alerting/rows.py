@@ -14,7 +14,7 @@ from alerting.conditions import Bools, Ints
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """Accepted readings of one partition in log order. `record` numbers the record a row came in, `slot` its patient,
-    `device` its device (-1: not kept)."""
+    `device` its device (-1: not kept). `ahead`: it was stamped well after it was received."""
 
     record: Ints
     slot: Ints
@@ -26,6 +26,7 @@ class Rows:
     seq: Ints
     quality: npt.NDArray[np.uint8]
     implausible: Bools
+    ahead: Bools
 
     def __len__(self) -> int:
         return len(self.value)

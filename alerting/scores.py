@@ -83,6 +83,8 @@ class ScoreWatch:
         if isinstance(rule, ScoreRule) and rule.critical is not None:
             level[value >= rule.critical] = Level.CRITICAL
         level[(scores.status[row] != _OK) | ~np.isfinite(value)] = Level.NOTHING
+        if isinstance(rule, ScoreRule) and rule.completeness > 0 and scores.completeness is not None:
+            level[scores.completeness[row] < np.float32(rule.completeness)] = Level.NOTHING
         cell = slot * len(self.columns) + term
         for places in passes(order.group):
             taken = order.rows[places]

@@ -1,8 +1,8 @@
 """The state of an alert room as bytes: versioned, compressed, plain columns, never pickled.
 
 Names instead of numbers wherever a number could change meaning later: metrics by name, score conditions by name.
-Anything that does not fit together is refused as a whole: the log is read anew then. A snapshot of the format before this one
-is read as well: a release must not forget whose alarms are open.
+Anything that does not fit together is refused as a whole: the log is read anew then. Snapshots of the formats before this one
+are read as well: a release must not forget whose alarms are open.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from alerting.clocks import CLOCK
 from alerting.conditions import OPEN
 from alerting.faults import NOBODY, Open
 from alerting.patterns import MINUTES, PatternState
@@ -24,15 +25,18 @@ from contracts.errors import InvalidInput
 from contracts.readings import LATEST_MS
 from contracts.vitals import CATALOGUE, INDEX
 
-_MAGIC: Final = b"VGAR\x02"
-_BEFORE: Final = b"VGAR\x01"
-# What pairs had no column for in the format before.
+_MAGIC: Final = b"VGAR\x03"
+_BEFORE: Final = b"VGAR\x02"
+_FIRST: Final = b"VGAR\x01"
+# What pairs had no column for in the first format, and cells in the first two.
 _ADDED_TO_PAIRS: Final = ("held", "changes")
+_ADDED_TO_CELLS: Final = ("quiet_until",)
 _MOST_BYTES: Final = 1 << 30
 
 
 class Patterns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """See `PatternState`. `past`: by metric, float32 of shape (patients, minutes)."""
+    """See `PatternState`. `past`: by metric, float32 of shape (patients, minutes). `doubtful` came later than the others: empty
+    for none."""
 
     columns: list[str] = []
     cells: bytes = b""
@@ -42,6 +46,8 @@ class Patterns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hop: int = 0
     minutes: bytes = b""
     past: dict[str, bytes] = {}
+    doubtful: bytes = b""
+    past_good: dict[str, bytes] = {}
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +57,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     value and their values. `waiting`: payloads of score frames ahead of the clock. `unchanging`: the cells of each pair, in the
     order of `pairs`, for the metrics of `unchanging_metrics`. `hole_*`: see `LateReview`.
     `late_cells`: conditions of late data. `fault_newest`: see `FaultWatch.newest`.
-    `models`: those in trouble (`ModelWatch.export`). What has a default came after format 1.
+    `models`: those in trouble (`ModelWatch.export`). `clocks`: in the order of `pairs`, empty where none was ever ahead.
+    What has a default came after format 1.
     """
 
     partition: int
@@ -82,6 +89,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fault_newest: dict[str, int] = {}
     models: list[tuple[str, int, int, int, str]] = []
     patterns: Patterns = Patterns()
+    clocks: bytes = b""
 
 
 def pack(state: State) -> bytes:
@@ -92,7 +100,7 @@ def pack(state: State) -> bytes:
 def unpack(payload: bytes) -> State:
     """Raises `InvalidInput` for anything but a whole snapshot of this format."""
     magic = payload[: len(_MAGIC)]
-    if magic not in (_MAGIC, _BEFORE):
+    if magic not in (_MAGIC, _BEFORE, _FIRST):
         raise InvalidInput("snapshot", "is not a snapshot of the alert room, or of another version")
     inflate = zlib.decompressobj()
     try:
@@ -102,18 +110,34 @@ def unpack(payload: bytes) -> State:
         state = msgspec.msgpack.decode(packed, type=State)
     except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidInput("snapshot", "is damaged") from error
-    return _from_before(state) if magic == _BEFORE else state
+    if magic == _FIRST:
+        state = _from_first(state)
+    return state if magic == _MAGIC else _from_before(state)
+
+
+def _from_first(state: State) -> State:
+    """Pairs of format 1 with the columns they lack: no alarm stood behind another, and one that is active was said once."""
+    new = _widened(state.pairs, PAIR, _ADDED_TO_PAIRS, "pairs")
+    new["changes"] = new["priority"] > 0
+    return msgspec.structs.replace(state, pairs=new.tobytes())
 
 
 def _from_before(state: State) -> State:
-    """Pairs of format 1 with the columns they lack: no alarm stood behind another, and one that is active was said once."""
-    fields = [(name, PAIR[name]) for name in PAIR.names or () if name not in _ADDED_TO_PAIRS]
-    old = column(state.pairs, np.dtype(fields), "pairs")
-    new = np.zeros(len(old), dtype=PAIR)
+    """Cells of formats 1 and 2 with the column they lack: nothing waited after an end."""
+    fields = ("limit_cells", "late_cells", "score_cells")
+    new = {name: _widened(getattr(state, name), OPEN, _ADDED_TO_CELLS, name).tobytes() for name in fields}
+    cells_of_patterns = _widened(state.patterns.cells, OPEN, _ADDED_TO_CELLS, "patterns").tobytes()
+    return msgspec.structs.replace(state, **new, patterns=msgspec.structs.replace(state.patterns, cells=cells_of_patterns))
+
+
+def _widened(payload: bytes, dtype: np.dtype[np.void], added: tuple[str, ...], field: str) -> npt.NDArray[np.void]:
+    """Rows of an older form of `dtype`, which had no columns `added`, with 0 in these."""
+    fields = [(name, dtype[name]) for name in dtype.names or () if name not in added]
+    old = column(payload, np.dtype(fields), field)
+    new = np.zeros(len(old), dtype=dtype)
     for name, _ in fields:
         new[name] = old[name]
-    new["changes"] = old["priority"] > 0
-    return msgspec.structs.replace(state, pairs=new.tobytes())
+    return new
 
 
 def check(state: State, partition: int) -> None:
@@ -180,7 +204,7 @@ def cells(payload: bytes, *, slots: int, width: int, field: str) -> npt.NDArray[
     cell = found["cell"]
     if len(cell) and (cell.min() < 0 or cell.max() >= slots * width or len(np.unique(cell)) != len(cell)):
         raise InvalidInput("snapshot", f"{field} names a patient or condition that is not there, or one twice")
-    clocks = ("since", "condition", "critical_since", "inside_since", "run_to")
+    clocks = ("since", "condition", "critical_since", "inside_since", "run_to", "quiet_until")
     possible = all(_are_times(found[name]) for name in clocks) and bool(np.all(found["run_to"] > 0))
     if not possible or np.any(found["priority"] > 3) or np.any(found["count"] < 0):
         raise InvalidInput("snapshot", f"{field} holds an impossible condition")
@@ -206,6 +230,8 @@ def pack_patterns(state: PatternState, slots: int) -> Patterns:
         values=state.values.astype("<f4").tobytes(), times=state.times.astype("<i8").tobytes(), hop=state.hop,
         minutes=state.minutes.astype("<i8").tobytes(),
         past={name: past[:slots].astype("<f4").tobytes() for name, past in state.past.items()},
+        doubtful=state.doubtful.astype("u1").tobytes(),
+        past_good={name: past[:slots].astype("<f4").tobytes() for name, past in state.past_good.items()},
     )  # fmt: skip
 
 
@@ -220,13 +246,25 @@ def patterns(state: Patterns, *, slots: int, metrics: npt.NDArray[np.int64]) -> 
         keys=found,
         values=column(state.values, "<f4", "patterns").view("<f4"),
         times=times(state.times, "patterns", count=len(found)),
+        doubtful=_flags(state.doubtful, len(found)),
         hop=state.hop,
         minutes=numbers(state.minutes, "patterns") if state.minutes else np.full(MINUTES, -1, dtype=np.int64),
-        past={
-            name: column(part, ("<f4", (MINUTES,)), "patterns").view("<f4").reshape(-1, MINUTES)
-            for name, part in state.past.items()
-        },
+        past=_minutes_of(state.past),
+        past_good=_minutes_of(state.past_good),
     )
+
+
+def _minutes_of(past: dict[str, bytes]) -> dict[str, npt.NDArray[np.float32]]:
+    return {
+        name: column(part, ("<f4", (MINUTES,)), "patterns").view("<f4").reshape(-1, MINUTES) for name, part in past.items()
+    }
+
+
+def _flags(payload: bytes, count: int) -> npt.NDArray[np.bool_]:
+    found = np.frombuffer(payload, dtype="u1") if payload else np.zeros(count, dtype="u1")
+    if len(found) != count or np.any(found > 1):
+        raise InvalidInput("snapshot", "patterns holds impossible values")
+    return np.asarray(found > 0)
 
 
 def unchanging(state: State, pairs: int) -> npt.NDArray[np.void]:
@@ -244,6 +282,16 @@ def unchanging(state: State, pairs: int) -> npt.NDArray[np.void]:
         if name in state.unchanging_metrics:
             cells[:, place] = before[:, state.unchanging_metrics.index(name)]
     return cells.reshape(-1)
+
+
+def clocks(state: State, pairs: int) -> npt.NDArray[np.void]:
+    """The clocks of so many pairs, or of none."""
+    found = column(state.clocks, CLOCK, "clocks")
+    if len(found) not in (0, pairs) or np.any(found["priority"] > 3):
+        raise InvalidInput("snapshot", "clocks does not fit its pairs")
+    if not all(_are_times(found[name]) for name in CLOCK.names or () if name != "priority"):
+        raise InvalidInput("snapshot", "clocks holds an impossible time")
+    return found
 
 
 def metric_map(names: list[str]) -> npt.NDArray[np.int64]:

@@ -1,4 +1,5 @@
-"""The technical lane of one partition: who is silent, whose values stand still, on whose records our own code fails. Pure.
+"""The technical lane of one partition: who is silent, whose values stand still, whose clock is wrong, on whose records our own
+code fails. Pure.
 
 All of it is decided at ticks, from the readings log alone.
 """
@@ -11,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from alerting.clocks import ClockWatch
 from alerting.conditions import Bools, Kind
 from alerting.faults import NOBODY, FaultWatch
 from alerting.rows import Rows
 from alerting.rules.model import RuleSet
 from alerting.silence import SilenceWatch
-from alerting.technical_events import fault_event, silence_event, together_event, unchanging_event
+from alerting.technical_events import clock_event, fault_event, silence_event, together_event, unchanging_event
 from alerting.thresholds import code_of, priority_of
 from alerting.unchanging import UnchangingWatch
 from contracts.alarms import AlarmEvent, Priority
@@ -31,24 +33,27 @@ class TechnicalWatch:
 
     def __init__(self, group: str) -> None:
         self.silence, self.unchanging, self.faults = SilenceWatch(), UnchangingWatch(), FaultWatch()
+        self.clocks = ClockWatch()
         self._group = group
         self._rules = RuleSet()
 
     @property
     def active(self) -> int:
         """How many alarms call somebody."""
-        return self.silence.active + self.unchanging.active + self.faults.active
+        return self.silence.active + self.unchanging.active + self.clocks.active + self.faults.active
 
     def use(self, rules: RuleSet) -> None:
         """Put `rules` in force; what they end is decided at the next tick."""
         self._rules = rules
         self.silence.use(rules.silence)
         self.unchanging.use(rules.unchanging)
+        self.clocks.use(rules.clock)
 
     def hear(self, rows: Rows, in_time: Bools) -> tuple[Rows, npt.NDArray[np.int32]]:
         """Take note of who sends. Returns the rows, with values that do not change marked questionable, and the number of each
         one's patient and device."""
         pair = self.silence.hear(rows.slot, rows.device, rows.metric, in_time)
+        self.clocks.hear(pair, rows.ahead)
         self.faults.hear(rows.slot, self.silence.listened_ms)
         doubtful = self.unchanging.questionable(pair, rows.metric)
         if doubtful is None or not doubtful.any():
@@ -82,6 +87,9 @@ class TechnicalWatch:
         for still in self.unchanging.tick(tick_ms):
             slot, number = self.silence.whose(still.pair)
             yield still.kind, unchanging_event(still, patients[slot], devices[number], version)
+        for clock in self.clocks.tick(tick_ms):
+            slot, number = self.silence.whose(clock.pair)
+            yield clock.kind, clock_event(clock, patients[slot], devices[number], version)
         code = code_of(rules.fault.priority)
         for fault in self.faults.tick(tick_ms, self.silence.listened_ms, rules.fault, code):
             subject = patients[fault.slot] if fault.slot != NOBODY else self._group

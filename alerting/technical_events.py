@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from alerting.clocks import ClockDecision
 from alerting.conditions import Kind
 from alerting.events import event_of
 from alerting.faults import FaultDecision
@@ -100,6 +101,23 @@ def unchanging_event(decision: UnchangingDecision, patient: str, device: str, ve
         decision.kind, patient, f"{vital.name}_unchanging:{device}", decision.onset_ms,
         decision.onset_ms + decision.held_ms, decision.at_ms, 2 if cleared else 1, priority_of(decision.priority),
         lane_of("unchanging"), version, device=device, metric=vital.name, text=text, reasons=(reason,),
+    )  # fmt: skip
+
+
+def clock_event(decision: ClockDecision, patient: str, device: str, version: int) -> AlarmEvent:
+    """The event of a clock that runs ahead, or is right again."""
+    cleared = decision.kind is Kind.CLEARED
+    if decision.withdrawn:
+        text = f"Clock of device {device}: the rule was withdrawn"
+    elif cleared:
+        text = f"Clock of device {device} is right again"
+    else:
+        text = f"Clock of device {device} runs ahead: its values are questionable. Set it"
+    reason = Reason(kind="quality", since_ms=decision.onset_ms, text=text)
+    return event_of(
+        decision.kind, patient, f"device_clock:{device}", decision.onset_ms, decision.condition_ms, decision.at_ms,
+        2 if cleared else 1, priority_of(decision.priority), lane_of("clock"), version, device=device, text=text,
+        reasons=(reason,),
     )  # fmt: skip
 
 

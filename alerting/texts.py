@@ -100,9 +100,9 @@ def span_text(span_ms: int) -> str:
 
 
 def score_text(
-    score: float, limit: float, parts: Sequence[Reason], priority: Priority, *, name: str = "Risk score"
-) -> str:
-    """The text of a score alarm, with what drives it.
+    score: float, limit: float, parts: Sequence[Reason], priority: Priority, *, name: str = "Risk score", whole: bool = False,
+) -> str:  # fmt: skip
+    """The text of a score alarm, with what drives it. `whole`: it is a sum of points.
 
     >>> score_text(7.25, 6.0, (), Priority.LOW)
     '*Risk score 7.2 >= 6'
@@ -110,7 +110,7 @@ def score_text(
     '**NEWS2 at least 7 >= 5'
     """
     driven = ": " + ", ".join(part.text for part in parts) if parts else ""
-    shown = f"{score:g}" if name.startswith("NEWS2") else score_number(score)
+    shown = f"{score:g}" if whole or name.startswith("NEWS2") else score_number(score)
     return f"{MARKS[priority]}{name} {shown} >= {limit:g}{driven}"
 
 

@@ -20,7 +20,6 @@ from alerting.rules.model import (
     PRIORITIES,
     Direction,
     LimitRule,
-    OwnLimit,
     QualityRule,
     RuleSet,
     ScoreRule,
@@ -28,6 +27,7 @@ from alerting.rules.model import (
     is_spot,
 )
 from alerting.rules.patterns import RelativeRule
+from alerting.rules.people import OwnLimit
 from contracts.alarms import Priority
 from contracts.readings import Quality
 from contracts.vitals import CATALOGUE, INDEX
@@ -159,6 +159,7 @@ def score_terms(rules: Mapping[str, ScoreRule | RelativeRule], columns: list[str
     for term, name in enumerate(columns):
         if (rule := rules.get(name)) is not None:
             terms.clear_ms[term], terms.gap_ms[term] = _ms(rule.clear_after_s), _ms(rule.max_gap_s)
+            terms.refractory_ms[term] = _ms(rule.refractory_s)
             terms.samples[term] = rule.windows
             terms.priority[term] = code_of(rule.priority)
             if isinstance(rule, ScoreRule) and rule.critical is not None:
@@ -173,6 +174,7 @@ def no_terms(count: int) -> Terms:
         critical_onset_ms=np.zeros(count, dtype=np.int64),
         clear_ms=np.zeros(count, dtype=np.int64),
         gap_ms=np.zeros(count, dtype=np.int64),
+        refractory_ms=np.zeros(count, dtype=np.int64),
         samples=np.ones(count, dtype=np.int32),
         priority=np.zeros(count, dtype=np.uint8),
         critical_priority=np.zeros(count, dtype=np.uint8),
@@ -184,6 +186,7 @@ def no_terms(count: int) -> Terms:
 def _limit_terms(terms: Terms, term: int, rule: LimitRule) -> None:
     terms.onset_ms[term], terms.critical_onset_ms[term] = _ms(rule.onset_s), _ms(rule.critical_onset_s)
     terms.clear_ms[term], terms.gap_ms[term] = _ms(rule.clear_after_s), _ms(rule.max_gap_s)
+    terms.refractory_ms[term] = _ms(rule.refractory_s)
     terms.priority[term] = code_of(rule.priority)
     # Without a critical limit no value reaches it; a patient may have one where nobody else has.
     terms.critical_priority[term] = code_of(rule.critical_priority)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import alarm_records, alarms, burden, patients, push, reach, system
+from api import alarm_records, alarms, burden, episodes, patients, push, reach, system
 from api.access import Access
 from api.examples import EXAMPLES, derived
 from api.guard import Guard
@@ -69,7 +69,7 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (system, patients, alarm_records, alarms, burden, push, reach):  # "/alarms/policy" is no alarm's id
+    for part in (system, patients, alarm_records, alarms, episodes, burden, push, reach):  # "/alarms/policy" is no alarm's id
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

@@ -235,6 +235,7 @@ def folded(known: Alarm | None, event: AlarmEvent) -> Alarm:
         lane=event.lane,
         metric=event.metric,
         state=event.state,
+        episode=event.episode_id or facts["episode"],
         version=event.alarm_version,
         onset=rfc3339(event.onset_ms),
         condition_time=rfc3339(event.condition_ms),
@@ -287,6 +288,7 @@ _LATER: Final = (
     "labelled_by",
     "closed",
     "closed_by",
+    "episode",
     *_UNACKNOWLEDGED,
     *_NOT_SNOOZED,
 )

@@ -66,7 +66,8 @@ class Alarm(Answer):
     `closed`: when a person had reviewed it. An acknowledgement ends by itself at `acknowledged_until`. `snoozed_until`: nobody is
     called until then; it is no state, and null when there is no snooze. null: not yet, or not known. Only `active`,
     `acknowledged` and `latched` call somebody. `inhibited`: another alarm, named by a reason, stands for it; `retrospective`:
-    found in data that came too late. `subject`: group, when no single patient is meant.
+    found in data that came too late. `subject`: group, when no single patient is meant. `episode`: the deterioration it belongs
+    to (`/api/v1/episodes`); null while SQL has not recorded it, and for what never called anybody.
     """
 
     id: str
@@ -100,6 +101,7 @@ class Alarm(Answer):
     labelled_by: str | None
     closed: Time | None
     closed_by: str | None
+    episode: str | None
 
     @classmethod
     def of(cls, alarm: StoredAlarm) -> Alarm:
@@ -136,6 +138,7 @@ class Alarm(Answer):
             labelled_by=alarm.labelled_by,
             closed=rfc3339_or_none(alarm.closed_ms),
             closed_by=alarm.closed_by,
+            episode=alarm.episode_id,
         )
 
 

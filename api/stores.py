@@ -11,6 +11,7 @@ from contracts.errors import Retryable
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.episode_pages import EpisodeReader
 from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.patients import PatientStore
 
@@ -29,6 +30,7 @@ class SqlStores:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         self._alarms: AlarmStore | None = None
         self._patients: PatientStore | None = None
+        self._episodes: EpisodeReader | None = None
         self._outbox: SqlOutbox | None = None
         self._dispose: Callable[[], None] = lambda: None
 
@@ -45,6 +47,7 @@ class SqlStores:
         engine = open_engine(self._url)
         self._dispose = engine.dispose
         self._patients = PatientStore(engine)
+        self._episodes = EpisodeReader(engine)
         self._outbox = SqlOutbox(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
@@ -54,6 +57,13 @@ class SqlStores:
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))
+
+    async def episodes(self, ask: Callable[[EpisodeReader], T]) -> T:
+        """The answer of the episodes."""
+        reader = self._episodes
+        if reader is None:
+            raise _not_open()
+        return await self._run(lambda: ask(reader))
 
     async def patients(self, ask: Callable[[PatientStore], T]) -> T:
         """The answer of the roster."""

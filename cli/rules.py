@@ -16,7 +16,7 @@ from alerting.rules.check import check as check_text
 from alerting.rules.load import parse, shipped
 from alerting.rules.model import RuleSet
 from contracts.errors import InvalidInput, Retryable, VigilError
-from infra.runtime.settings import load
+from infra.runtime.settings import Settings, load
 
 if TYPE_CHECKING:
     from infra.runtime.sql.rules import RuleStore
@@ -104,12 +104,32 @@ def apply(
         int | None, typer.Option(help="Only if this is the version in force now: nobody else's change is overwritten.")
     ] = None,
 ) -> None:
-    """Make a rule file the next version. It is in force with the next ticks, within some seconds, without a restart."""
-    from infra.runtime.sql.rules import Outdated
-
+    """Make a rule file the next version. It is in force with the next ticks, within some seconds, without a restart. Units and
+    ages of patients come from the roster."""
     if not reason.strip():
         raise InvalidInput("reason", "say why; it is kept with the version")
     rules, who = read_file(file), author.strip() or getpass.getuser()
+    _add(_with_roster(rules), who, reason, expect)
+
+
+@app.command()
+def roster(
+    author: Annotated[str, typer.Option("--author", help="Who asks for it. Empty: the name of this login.")] = "",
+) -> None:
+    """Take from the roster again who lies in which unit and how old they are, where rules depend on it. Makes a version if
+    anything has changed since the one in force: a patient's move is in the log like every other change of the rules."""
+    _prepared()
+    rules = in_force()
+    fresh = _with_roster(rules)
+    if fresh.people == rules.people:
+        typer.echo("nobody moved: no new version")
+        return
+    _add(fresh, author.strip() or getpass.getuser(), "units and ages from the roster", rules.version)
+
+
+def _add(rules: RuleSet, who: str, reason: str, expect: int | None) -> None:
+    from infra.runtime.sql.rules import Outdated
+
     document = rules.model_dump(mode="json", exclude={"version"})
     now_ms = time.time_ns() // 1_000_000
     added = _store(prepare=True).add(document, author=who, reason=reason.strip(), at_ms=now_ms, expected=expect)
@@ -119,6 +139,20 @@ def apply(
             fix=f"look at it (vigil rules show {added.current}), then apply with --expect {added.current}",
         )
     typer.echo(f"version {added.number} by {who}; in force with the next ticks")
+
+
+def _with_roster(rules: RuleSet) -> RuleSet:
+    """The rules with units and ages from the roster, where limits of units or scores by age ask for them."""
+    from alerting.rules.people import from_roster
+    from infra.runtime.sql.engine import open_engine
+    from infra.runtime.sql.patients import PatientStore
+
+    if not (rules.units or rules.early_warning):
+        return rules
+    settings = _prepared()
+    known = [(p.patient, p.unit, p.age) for p in PatientStore(open_engine(settings.sql_url)).all()]
+    said = from_roster(rules.people, known, rules.units)
+    return RuleSet.model_validate({**dict(rules), "people": said})
 
 
 @app.command("list")
@@ -172,10 +206,17 @@ def _version(number: int) -> RuleSet:
 
 def _store(*, prepare: bool = False) -> RuleStore:
     """The versions in SQL. `prepare`: bring its tables up to date first."""
-    from infra.runtime.sql.engine import open_engine, upgrade
+    from infra.runtime.sql.engine import open_engine
     from infra.runtime.sql.rules import RuleStore
 
-    settings = load()
-    if prepare:
-        upgrade(settings.sql_url)
+    settings = _prepared() if prepare else load()
     return RuleStore(open_engine(settings.sql_url))
+
+
+def _prepared() -> Settings:
+    """The settings, with the database up to date."""
+    from infra.runtime.sql.engine import upgrade
+
+    settings = load()
+    upgrade(settings.sql_url)
+    return settings

@@ -143,6 +143,8 @@ class AlarmEvent(_Wire):
     actor: str | None = None
     note: str | None = Field(None, max_length=2000)  # why, in a person's words; the label of LABELLED
     to: str | None = Field(None, max_length=200)  # the person assigned to
+    episode_id: str | None = None  # the deterioration it belongs to; given by SQL, None: by nothing yet
+    latches: bool | None = None  # of CLEARED: whether the alarm stays until somebody has seen it; None: as its priority does
     until_ms: int | None = None  # acknowledged or snoozed until; of LAPSED and RESUMED, the end that has come
 
 

@@ -10,8 +10,12 @@ if they still call then and nothing as urgent of the episode does:
 
     medium priority      for `wait_ms`: many a medium alarm becomes high within seconds, and that is one call then, not two
     low priority         until it has stood for `hold_ms`; until then it is only listed, and most are over by then
+    a silent device      for `silent_ms`: its alarm stands on every screen at once, but most links come back by themselves, and
+                         bedside monitors too let two to three minutes pass before they remind (Philips, Draeger)
     the same again       medium or low priority of a condition that was told less than `again_ms` ago: a signal that goes to and
                          fro calls once in that time
+    a flood              low priority while `flood_most` of it were told in the last `flood_ms`, over all subjects: one after the
+                         other as there is room. No other priority waits for that
 
 An acknowledged alarm calls nobody, so it hides nothing that comes after it. Alarms that call nobody by their state (inhibited,
 retrospective) are no members. Nothing is dropped: an alarm without a notice of its own is on the list, with its episode.
@@ -19,6 +23,7 @@ retrospective) are no members. Nothing is dropped: an alarm without a notice of 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +32,7 @@ from typing import Final
 from contracts.alarms import AlarmEvent, Change, Lane, Priority, State, digest
 
 _RANK: Final = {Priority.LOW: 1, Priority.MEDIUM: 2, Priority.HIGH: 3}
+SILENT: Final = "device_silent:"  # the condition of one silent device
 _BEGINS: Final = frozenset({Change.RAISED, Change.RELEASED})
 _ENDS: Final = frozenset({Change.CLEARED, Change.RESOLVED})
 # The states of an alarm whose condition holds; a latched one has ended and waits to be seen.
@@ -51,13 +57,18 @@ class Grouping:
     join_ms: int = 900_000
     again_ms: int = 900_000
     hold_ms: int = 600_000
+    silent_ms: int = 120_000
+    flood_ms: int = 60_000
+    flood_most: int = 10
 
-    def waits(self, priority: Priority, told_ago_ms: int | None) -> tuple[int, bool]:
+    def waits(self, priority: Priority, told_ago_ms: int | None, condition: str = "") -> tuple[int, bool]:
         """For how long an alarm that begins or worsens waits before anybody is told, and whether it is held back for more than to
         see what becomes of it. `told_ago_ms`: since its condition was told last in its episode; None: never."""
         if priority is Priority.HIGH:
             return 0, False
         waits_ms = self.hold_ms if priority is Priority.LOW else self.wait_ms
+        if condition.startswith(SILENT):
+            waits_ms = max(waits_ms, self.silent_ms)
         again_ms = 0 if told_ago_ms is None else self.again_ms - told_ago_ms
         return max(waits_ms, again_ms), priority is Priority.LOW or again_ms > 0
 
@@ -80,7 +91,8 @@ class Notice:
 @dataclass(slots=True)
 class Member:
     """An alarm of an episode. `calls`: it is neither over nor acknowledged. `told`: somebody was told of it as it is now.
-    `due_ms`: when it is to be told if it still calls; None: it does not wait. `why` it is told then."""
+    `due_ms`: when it is to be told if it still calls; None: it does not wait. `why` it is told then. `delayed`: a flood has put
+    that off."""
 
     condition: str
     priority: Priority
@@ -89,6 +101,7 @@ class Member:
     told: bool = False
     due_ms: int | None = None
     why: Why = Why.OPENED
+    delayed: bool = False
 
 
 @dataclass(slots=True)
@@ -131,7 +144,9 @@ class Episodes:
     def __init__(self, grouping: Grouping | None = None) -> None:
         self._grouping = grouping or Grouping()
         self._running: dict[tuple[str, Lane], Episode] = {}
+        self._low_told: deque[int] = deque(maxlen=self._grouping.flood_most)
         self.opened = 0
+        self.delayed = 0  # notices of low priority that a flood has put off
 
     def of(self, subject: str, lane: Lane) -> Episode | None:
         """The newest episode of a subject; it may have ended."""
@@ -164,18 +179,39 @@ class Episodes:
     def due(self, now_ms: int, keys: Iterable[tuple[str, Lane]] | None = None) -> list[Notice]:
         """What waited and is told by now, of some or of all subjects. Episodes that are over are let go."""
         told: list[Notice] = []
-        for key in list(self._running) if keys is None else keys:
-            episode = self._running.get(key)
-            if episode is None:
+        looked = [key for key in (list(self._running) if keys is None else keys) if key in self._running]
+        waiting = [
+            (member.due_ms, key, alarm)
+            for key in looked
+            for alarm, member in self._running[key].members.items()
+            if member.calls and member.due_ms is not None and member.due_ms <= now_ms
+        ]
+        for due_ms, key, alarm in sorted(waiting):
+            episode = self._running[key]
+            member = episode.members[alarm]
+            if _RANK[member.priority] <= episode.calling:
                 continue
-            waiting = [(m.due_ms, alarm) for alarm, m in episode.members.items() if m.calls and m.due_ms is not None]
-            for due_ms, alarm in sorted(waiting):
-                member = episode.members[alarm]
-                if due_ms <= now_ms and _RANK[member.priority] > episode.calling:
-                    told.append(_tell(episode, alarm, member, max(due_ms, episode.changed_ms)))
+            at_ms = max(due_ms, episode.changed_ms)
+            if member.priority is Priority.LOW:
+                room_ms = self._room_ms(at_ms)
+                if room_ms > at_ms and not member.delayed:
+                    member.delayed, self.delayed = True, self.delayed + 1
+                if room_ms > now_ms:
+                    continue
+                at_ms = room_ms
+                self._low_told.append(at_ms)
+            told.append(_tell(episode, alarm, member, at_ms))
+        for key in looked:
+            episode = self._running[key]
             if not episode.open and now_ms - episode.changed_ms > self._grouping.join_ms:
                 del self._running[key]
-        return told
+        return sorted(told, key=lambda notice: notice.at_ms)
+
+    def _room_ms(self, at_ms: int) -> int:
+        """The first moment from `at_ms` at which there is room for a notice of low priority."""
+        if len(self._low_told) < self._grouping.flood_most:
+            return at_ms
+        return max(at_ms, self._low_told[0] + self._grouping.flood_ms)
 
     def _opened(self, event: AlarmEvent) -> Episode:
         self.opened += 1
@@ -190,7 +226,8 @@ class Episodes:
         """Tell of `member`, which began or worsened, or let it wait. `before`: the rank of what called before it."""
         worse = event.change is Change.WORSENED
         same_ms = None if worse else episode.told_ms.get(event.condition)
-        waits_ms, held = self._grouping.waits(event.priority, None if same_ms is None else event.at_ms - same_ms)
+        told_ago_ms = None if same_ms is None else event.at_ms - same_ms
+        waits_ms, held = self._grouping.waits(event.priority, told_ago_ms, event.condition)
         member.due_ms = None
         opened = not episode.told_ms
         member.why = Why.HELD if held else Why.OPENED if opened else Why.WORSE if before or worse else Why.AGAIN

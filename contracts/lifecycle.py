@@ -31,12 +31,14 @@ class Refused:
     reason: str
 
 
-def transition(state: State | None, priority: Priority, change: Change) -> Moved | Refused:
+def transition(
+    state: State | None, priority: Priority, change: Change, *, latches: bool | None = None
+) -> Moved | Refused:
     """What `change` does to an alarm in `state` (None, or pending: nobody was told of it yet).
 
-    High priority latches: when its condition ends unseen, it stays until a person acknowledges it. An inhibited alarm was
-    shown to nobody, so it does not latch. No change leads from an open alarm to silence for good: an acknowledgement ends by
-    itself, by a worsening or by the opposite direction, and a snooze is no state at all.
+    High priority latches: when its condition ends unseen, it stays until a person acknowledges it; so do others where `latches`
+    says so. An inhibited alarm was shown to nobody, so it does not latch. No change leads from an open alarm to silence for good:
+    an acknowledgement ends by itself, by a worsening or by the opposite direction, and a snooze is no state at all.
     """
     if state is None or state is State.PENDING:
         born = _BORN.get(change)
@@ -61,7 +63,7 @@ def transition(state: State | None, priority: Priority, change: Change) -> Moved
             return Refused(reason="it still calls somebody; resolve it first")
         case Change.WORSENED:
             return Moved(state=State.ACTIVE)
-        case Change.CLEARED if state is State.ACTIVE and priority is Priority.HIGH:
+        case Change.CLEARED if state is State.ACTIVE and (latches or priority is Priority.HIGH):
             return Moved(state=State.LATCHED)
         case Change.CLEARED if state is State.LATCHED:
             return Refused(reason="the condition has ended already")

@@ -7,7 +7,7 @@ import argparse
 from contracts.errors import Retryable, VigilError
 from contracts.topics import WINDOWS
 from inference.bundles import Bundle
-from inference.detectors.news2 import News2
+from inference.detectors.news2 import News2, documented
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
 from inference.serving.backend import Backend
@@ -38,7 +38,8 @@ class Registry:
 
     def __call__(self, version: int) -> Registered | None:
         try:
-            if version and self._rules.get(version) is None:
+            rules = self._rules.get(version) if version else None
+            if version and rules is None:
                 return None
             changes, versions = self._models.changes(until=version), self._models.versions()
         except Retryable:
@@ -50,6 +51,7 @@ class Registry:
         return Registered(
             changes=[Moved(name=c.name, version=c.version, stage=c.stage) for c in changes],
             digests={(v.name, v.version): v.digest for v in versions},
+            scale_2=documented(rules.document) if rules is not None else {},
         )
 
 

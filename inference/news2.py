@@ -7,35 +7,15 @@ years nor in pregnancy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from contracts.bands import Bands
+
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
-
-_HALF_STEP: Final = 1e-3  # of a step: a float32 that is meant to lie on a half step lies within this of it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bands:
-    """`upper`: the highest value of each band but the last, in steps of `resolution`. `points` has one entry more."""
-
-    resolution: float
-    upper: tuple[int, ...]
-    points: tuple[int, ...]
-
-    def of(self, value: Floats) -> Floats:
-        """Points of `value`, any shape, float32; NaN where `value` is NaN."""
-        steps = value.astype(np.float64) / self.resolution
-        table = np.array(self.points, dtype=np.float32)
-        upper = np.array(self.upper, dtype=np.float64)
-        up = table[np.searchsorted(upper, np.floor(steps + 0.5 + _HALF_STEP))]
-        down = table[np.searchsorted(upper, np.ceil(steps - 0.5 - _HALF_STEP))]
-        return np.where(np.isnan(value), np.float32(np.nan), np.maximum(up, down)).astype(np.float32)
-
 
 RESPIRATION: Final = Bands(resolution=1, upper=(8, 11, 20, 24), points=(3, 1, 0, 2, 3))
 SPO2_SCALE_1: Final = Bands(resolution=1, upper=(91, 93, 95), points=(3, 2, 1, 0))

@@ -12,6 +12,7 @@ from contracts.errors import InvalidInput
 from contracts.scores import Scores, encode_scores
 from contracts.topics import ARROW_FRAME, CONFIG_VERSION, CONTENT_TYPE, SCORES
 from contracts.windows import SHORT_MS, decode_windows
+from inference.detectors.news2 import News2
 from inference.repeats import Repeats
 from inference.scorer import Scorer
 from inference.serving.trained import TrainedModels
@@ -61,6 +62,9 @@ class InferenceRoom:
             if len(short) == 0:
                 continue
             self.counts.windows += len(short)
+            for scorer in self._scorers:
+                if isinstance(scorer, News2) and self._trained is not None:
+                    scorer.use(self._trained.scale_2(_version(record)))
             outputs += [self._output(scorer.score(short)) for scorer in self._scorers]
             if self._trained is not None:
                 outputs += [self._output(scores) for scores in self._trained.score(short, _version(record))]

@@ -263,7 +263,7 @@ class _Telling:
 def _begun(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_ms: int | None) -> Call:
     """A call at its beginning: high priority is told at once, others wait (`contracts.episodes.Grouping`)."""
     worse = event.change is Change.WORSENED
-    wait_ms, _ = _GROUPING.waits(event.priority, None if worse else told_ago_ms)
+    wait_ms, _ = _GROUPING.waits(event.priority, None if worse else told_ago_ms, event.condition)
     return Call(
         alarm_id=event.alarm_id, patient=event.patient, lane=event.lane, condition=event.condition, priority=event.priority,
         state=event.state, text=event.text, number=1 if call is None else call.number + 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,13 @@ from contracts.vitals import BY_NAME
 PRIORITIES: Final = (Priority.LOW, Priority.MEDIUM, Priority.HIGH)  # rising urgency
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+# How long after the end of an alarm the next one of the same condition waits, unless it is of high priority. Bounded: a rule
+# that is quiet for longer is a rule that is off.
+Refractory = Annotated[float, Field(ge=0, le=3600)]
+
+
+# The worst quality that a value may have and still count.
+Quality = Literal["good", "questionable"]
 
 
 class Direction(StrEnum):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, ScoreRule
+from alerting.rules.model import Direction, LimitRule, Pattern, QualityRule, RuleSet, ScoreRule
 from alerting.rules.patterns import ChangeRule, CombinedRule, RelativeRule
+from alerting.rules.warning import EarlyWarningRule
 from alerting.texts import span_text, unit_text
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME
@@ -13,7 +14,7 @@ from contracts.vitals import BY_NAME
 
 def names(rules: RuleSet) -> list[str]:
     """Everything that can be asked about."""
-    whole = ("signal", "implausible", "silence", "unchanging", "fault", "models")
+    whole = ("signal", "implausible", "silence", "unchanging", "clock", "fault", "models")
     parts = [rule.id for some in (rules.limits, rules.scores, rules.relative, rules.patterns) for rule in some]
     return [*parts, *(name for name in whole if getattr(rules, name) is not None)]
 
@@ -31,7 +32,7 @@ def explain(rules: RuleSet, name: str) -> list[str]:
             return list(_relative(relative))
     for pattern in rules.patterns:
         if pattern.id == name:
-            return list(_change(pattern) if isinstance(pattern, ChangeRule) else _combined(pattern))
+            return list(_pattern(pattern))
     if name not in names(rules):
         raise InvalidInput("rule", f"there is no rule called {name[:60]!r}; there are {', '.join(names(rules))}")
     return list(_technical(rules, name))
@@ -55,9 +56,40 @@ def _limit(rule: LimitRule) -> Iterator[str]:
         yield "A single value stands until then: it is a measurement now and then."
     worst = "good quality" if rule.quality == "good" else "good or questionable quality"
     yield f"Values of {worst} count; others neither hold nor end anything. Values that come late never page."
+    yield from _waits(rule.refractory_s)
     latches = rule.priority == "high" or (rule.critical is not None and rule.critical_priority == "high")
     if latches:
         yield "High priority latches: it stays until a person has acknowledged it."
+
+
+def _waits(refractory_s: float) -> Iterator[str]:
+    if refractory_s:
+        yield f"For {_span(refractory_s)} after its end the next one waits, unless it is of high priority."
+
+
+def _pattern(rule: Pattern) -> Iterator[str]:
+    match rule:
+        case ChangeRule():
+            yield from _change(rule)
+        case CombinedRule():
+            yield from _combined(rule)
+        case EarlyWarningRule():
+            yield from _warning(rule)
+    if rule.quality == "good":
+        yield "Only values of good quality count."
+    yield from _waits(rule.refractory_s)
+
+
+def _warning(rule: EarlyWarningRule) -> Iterator[str]:
+    table = rule.table
+    yield f"{table.title} ({table.source}) of {rule.threshold} or more for {_span(rule.onset_s)}: {rule.priority} priority."
+    if rule.critical is not None:
+        yield f"Of {rule.critical} or more for as long: {rule.critical_priority} priority."
+    for band in table.bands:
+        labels = ", ".join(BY_NAME[part.metric].label for part in band.parts)
+        yield f"From {band.from_years:g} to below {band.below_years:g} years it counts {labels}."
+    yield f"What nobody measured has no points; with fewer than {rule.fewest} parts there is no score."
+    yield f"It ends after {_span(rule.clear_after_s)} below {rule.clear_below}."
 
 
 def _score(rule: ScoreRule) -> Iterator[str]:
@@ -66,6 +98,9 @@ def _score(rule: ScoreRule) -> Iterator[str]:
         yield f"At {rule.critical:g} or more for as many: {rule.critical_priority} priority."
     yield f"It ends after {_span(rule.clear_after_s)} below {rule.clear_below:g}."
     yield "A window that is not ready or has too little data neither counts nor breaks the run."
+    if rule.completeness:
+        yield f"Nor does one of which less than {rule.completeness:.0%} of what the model asks for was known."
+    yield from _waits(rule.refractory_s)
 
 
 def _relative(rule: RelativeRule) -> Iterator[str]:
@@ -76,6 +111,7 @@ def _relative(rule: RelativeRule) -> Iterator[str]:
     )
     yield f"It ends after {_span(rule.clear_after_s)} within {rule.clear_by:g}{unit_text(vital)}."
     yield "It says nothing of a patient without a baseline yet."
+    yield from _waits(rule.refractory_s)
 
 
 def _change(rule: ChangeRule) -> Iterator[str]:
@@ -111,6 +147,9 @@ def _technical(rules: RuleSet, name: str) -> Iterator[str]:
     elif name == "unchanging":
         spans = ", ".join(f"{BY_NAME[metric].label} {_span(after_s)}" for metric, after_s in rule.after_s.items())
         yield f"Exactly the same value for too long ({spans}): {rule.priority} priority, and the value is questionable."
+    elif name == "clock":
+        yield f"A device whose clock runs ahead for {_span(rule.onset_s)}: {rule.priority} priority; its values are questionable."
+        yield f"It ends after {_span(rule.clear_after_s)} of right stamps. A clock that runs behind makes a silent device."
     elif name == "fault":
         after = _span(rule.clear_after_s)
         yield f"Our own code failed on a patient's record: {rule.priority} priority; ends after {after} without."

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from alerting.rules.model import Direction, RuleSet, gap_s, is_spot
+from alerting.rules.warning import shipped_tables
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME
 
@@ -42,6 +43,8 @@ def parse(document: Any, *, version: int) -> RuleSet:
         raise InvalidInput("rules.version", f"says {str(filled['version'])[:20]}, but this is version {version}")
     if isinstance(limits := document.get("limits"), list):
         filled["limits"] = [filled_in(rule) for rule in limits]
+    if isinstance(warnings := document.get("early_warning"), list):
+        filled["early_warning"] = [with_table(rule) for rule in warnings]
     try:
         return RuleSet.model_validate(filled)
     except ValidationError as error:
@@ -77,6 +80,22 @@ def filled_in(rule: Any) -> Any:
     return given
 
 
+def with_table(rule: Any) -> Any:
+    """An early-warning rule with the shipped table that it names. Raises `InvalidInput` where there is none; anything else that
+    is wrong is left for the model."""
+    if not isinstance(rule, dict) or "table" in rule or not {"score", "version"} <= rule.keys():
+        return rule
+    score, version = rule["score"], rule["version"]
+    table = shipped_tables().get((score, version)) if isinstance(score, str) and isinstance(version, str) else None
+    if table is None:
+        there = ", ".join(f"{score} {version}" for score, version in shipped_tables())
+        raise InvalidInput(
+            f"rule {str(score)[:48]}_warning, version",
+            f"no table of this score and version ships ({there} do); give your own as [early_warning.table]",
+        )
+    return {**rule, "table": table}
+
+
 def place(document: dict[str, Any], loc: tuple[int | str, ...]) -> str:
     """`("limits", 3, "onset_s")` of `document` as "rule spo2_low, onset_s"."""
     if not loc:
@@ -96,6 +115,8 @@ def place(document: dict[str, Any], loc: tuple[int | str, ...]) -> str:
                 name = f"{rule.get('metric')}_{'falls' if rule.get('direction') == 'low' else 'rises'}"
             elif section == "combined":
                 name = f"{rule.get('name')}_combined"
+            elif section == "early_warning":
+                name = f"{rule.get('score')}_warning"
         section, rest = name[:80], rest[1:]
     field = ".".join(str(part) for part in rest)
     return f"rule {section}, {field}" if field else f"rule {section}"

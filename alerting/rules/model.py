@@ -10,16 +10,25 @@ Times are event time. Defaults follow common bedside monitors and published alar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.dataclasses import dataclass
+from pydantic import Field, field_validator, model_validator
 
 from alerting.rules.base import PRIORITIES as PRIORITIES
 from alerting.rules.base import Direction as Direction
-from alerting.rules.base import Rule, Seconds, known
+from alerting.rules.base import Quality, Refractory, Rule, Seconds, known
 from alerting.rules.patterns import ChangeRule, CombinedRule, RelativeRule
+from alerting.rules.people import (
+    MAX_PATIENTS,
+    MAX_UNITS,
+    OwnLimit,
+    PatientKey,
+    Person,
+    UnitName,
+    check_limits,
+    own_limits,
+)
+from alerting.rules.warning import EarlyWarningRule
 from contracts.alarms import Lane, Priority
 from contracts.vitals import BY_NAME, CATALOGUE
 
@@ -28,8 +37,7 @@ SPOT_EXPIRY_S: Final = 300.0
 # Two samples of a continuous signal this far apart still belong to one run: covers wearables that send once a minute.
 CONTINUOUS_GAP_S: Final = 90.0
 MAX_RULES: Final = 500
-MAX_PATIENTS: Final = 50_000  # with limits of their own
-PatientKey = Annotated[str, Field(min_length=1, max_length=128)]
+Pattern = ChangeRule | CombinedRule | EarlyWarningRule
 _BODY: Final = frozenset({"limit", "score", "relative", "change", "combined"})
 
 class LimitRule(Rule):
@@ -37,6 +45,7 @@ class LimitRule(Rule):
 
     `onset_s`: how long every usable sample must breach before the alarm opens; `critical_onset_s` the same for `critical`.
     `clear_margin`, `clear_after_s`: the alarm ends when samples have stayed this far inside the limit for this long.
+    `refractory_s`: for so long after its end the next one waits, unless it is of high priority.
     `max_gap_s`: two breaching samples further apart do not belong together; the onset starts again at the later one.
     `spot`: a single value stands until `max_gap_s` has passed, so onset and end may be decided by a tick, without a
     second sample (a cuff, a glucose meter). `quality`: the worst quality a sample may have and still count.
@@ -52,9 +61,10 @@ class LimitRule(Rule):
     critical_onset_s: Seconds = 5.0
     clear_margin: Annotated[float, Field(ge=0)] = 2.0
     clear_after_s: Seconds = 30.0
+    refractory_s: Refractory = 0.0
     max_gap_s: Annotated[float, Field(gt=0, le=604_800)]
     spot: bool
-    quality: Literal["good", "questionable"] = "questionable"
+    quality: Quality = "questionable"
 
     _metric = field_validator("metric")(known)
 
@@ -83,14 +93,6 @@ class LimitRule(Rule):
         if not vital.hard_low <= end <= vital.hard_high:
             raise ValueError("clear_margin leaves no value at which the alarm could end")
         return self
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
-class OwnLimit:
-    """A patient's own limit in place of everybody's. `critical` None: there is no critical one. Delays and margins stay."""
-
-    limit: float
-    critical: float | None = None
 
 
 class QualityRule(Rule):
@@ -177,6 +179,15 @@ class UnchangingRule(Rule):
         return after_s
 
 
+class ClockRule(Rule):
+    """A device whose clock runs ahead for `onset_s`: its values are questionable, and their times those of reception. A technical
+    alarm for each device; it ends after `clear_after_s` of right stamps. One that runs behind counts as silent."""
+
+    priority: Priority = Priority.LOW
+    onset_s: Annotated[float, Field(ge=5, le=86_400)] = 60.0
+    clear_after_s: Annotated[float, Field(ge=5, le=3600)] = 30.0
+
+
 class FaultRule(Rule):
     """Our own code failed on a patient's record: a technical alarm, until that patient's data has come for `clear_after_s`
     without a further fault. It has no off: data that is not processed must never look like a quiet patient."""
@@ -189,8 +200,9 @@ class FaultRule(Rule):
 class ScoreRule(Rule):
     """A model's score at or above `threshold` for `windows` windows one after the other.
 
-    A window whose status is not OK is neither normal nor an alarm: it does not count, and does not end the run unless it
-    lasts longer than `max_gap_s`. The alarm ends after `clear_after_s` of scores below `clear_below`.
+    A window whose status is not OK, or of which less than the share `completeness` of what the model asks for was known, is
+    neither normal nor an alarm: it does not count, and does not end the run unless it lasts longer than `max_gap_s`. The alarm
+    ends after `clear_after_s` of scores below `clear_below`.
     """
 
     model: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9_]+$")]
@@ -200,7 +212,9 @@ class ScoreRule(Rule):
     critical_priority: Priority = Priority.MEDIUM
     windows: Annotated[int, Field(ge=1, le=1000)] = 6
     clear_below: float
+    completeness: Annotated[float, Field(ge=0, le=1)] = 0.0
     clear_after_s: Seconds = 60.0
+    refractory_s: Refractory = 0.0
     max_gap_s: Annotated[float, Field(gt=0, le=86_400)] = 30.0
 
     @property
@@ -234,11 +248,15 @@ class RuleSet(Rule):
     """All rules of one version. Immutable: a change is a new version, put in force by the ticks."""
 
     version: Annotated[int, Field(ge=0)] = 0
+    # Alarms of these priorities stay when their condition ends unseen, until a person has acknowledged them (IEC 60601-1-8:
+    # latching). High priority always does; commonly it is the only one.
+    latching: tuple[Priority, ...] = (Priority.HIGH,)
     limits: Annotated[tuple[LimitRule, ...], Field(max_length=MAX_RULES)] = ()
     signal: QualityRule | None = None
     implausible: QualityRule | None = None
     silence: SilenceRule | None = None
     unchanging: UnchangingRule | None = None
+    clock: ClockRule | None = None
     fault: FaultRule = FaultRule()
     review_late: bool = True  # what limits would have said about data that came late, as findings
     models: ModelRule = ModelRule()
@@ -246,13 +264,29 @@ class RuleSet(Rule):
     relative: Annotated[tuple[RelativeRule, ...], Field(max_length=MAX_RULES)] = ()
     changes: Annotated[tuple[ChangeRule, ...], Field(max_length=MAX_RULES)] = ()
     combined: Annotated[tuple[CombinedRule, ...], Field(max_length=MAX_RULES)] = ()
-    # Limits of single patients by the name of the limit rule; whoever is not here has everybody's.
+    early_warning: Annotated[tuple[EarlyWarningRule, ...], Field(max_length=MAX_RULES)] = ()
+    # Limits of units and of single patients by the name of the limit rule, in place of everybody's; and who lies where.
+    units: dict[UnitName, dict[str, OwnLimit]] = Field(default_factory=dict, max_length=MAX_UNITS)
     patients: dict[PatientKey, dict[str, OwnLimit]] = Field(default_factory=dict, max_length=MAX_PATIENTS)
+    people: dict[PatientKey, Person] = Field(default_factory=dict, max_length=MAX_PATIENTS)
 
     @property
-    def patterns(self) -> tuple[ChangeRule | CombinedRule, ...]:
+    def patterns(self) -> tuple[Pattern, ...]:
         """The rules about several values at once."""
-        return (*self.changes, *self.combined)
+        return (*self.changes, *self.combined, *self.early_warning)
+
+    def own_limits(self, patient: str) -> dict[str, OwnLimit]:
+        """The limits that hold for a patient in place of the site's, by the name of the rule."""
+        return own_limits(patient, self.units, self.patients, self.people)
+
+    @field_validator("latching")
+    @classmethod
+    def _high_latches(cls, latching: tuple[Priority, ...]) -> tuple[Priority, ...]:
+        if Priority.HIGH not in latching:
+            raise ValueError("must hold high: an alarm of high priority that ended unseen would be lost")
+        if len(set(latching)) < len(latching):
+            raise ValueError("names the same priority twice")
+        return latching
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
@@ -267,32 +301,8 @@ class RuleSet(Rule):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """A low limit at or above the high one would leave no value that is fine."""
-        _agree(self.limits)
-        by_id = {rule.id: rule for rule in self.limits}
-        for number, own in enumerate(self.patients.values(), start=1):
-            try:
-                for name in own:
-                    if name not in by_id:
-                        raise ValueError(f"{name[:80]} is no rule of limits; there are {', '.join(by_id) or 'none'}")
-                _agree(rule.with_limits(own[name]) if name in own else rule for name, rule in by_id.items())
-            except ValidationError as error:
-                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-                raise ValueError(f"patients: the limits of patient {number} in the file: {reason}") from None
-            except ValueError as error:
-                raise ValueError(f"patients: the limits of patient {number} in the file: {error}") from None
+        check_limits(self.limits, self.units, self.patients, self.people)
         return self
-
-
-def _agree(limits: Iterable[LimitRule]) -> None:
-    """Raises `ValueError` for a low limit that does not lie below the high one."""
-    rules = {rule.id: rule for rule in limits}
-    for rule in rules.values():
-        low = rules.get(f"{rule.metric}_{Direction.LOW}")
-        if rule.direction is Direction.HIGH and low is not None and low.limit >= rule.limit:
-            raise ValueError(
-                f"{rule.id} says {rule.limit:g} and {low.id} says {low.limit:g}: they contradict each other; "
-                f"the low limit must lie below the high one"
-            )
 
 
 def gap_s(metric: str) -> float:
@@ -310,7 +320,7 @@ def is_spot(metric: str) -> bool:
 
 
 Alarming = Literal[
-    "limit", "score", "relative", "change", "combined", "signal", "implausible", "silence", "unchanging", "fault"
+    "limit", "score", "relative", "change", "combined", "signal", "implausible", "silence", "unchanging", "clock", "fault"
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from alerting.rules.base import Direction, Rule, Seconds, known
+from alerting.rules.base import Direction, Quality, Refractory, Rule, Seconds, known
 from contracts.alarms import Priority
 from contracts.vitals import BY_NAME
 
@@ -30,6 +30,7 @@ class RelativeRule(Rule):
     priority: Priority = Priority.MEDIUM
     windows: Annotated[int, Field(ge=1, le=1000)] = 30
     clear_after_s: Seconds = 60.0
+    refractory_s: Refractory = 0.0
     max_gap_s: Annotated[float, Field(gt=0, le=86_400)] = 30.0
 
     _metric = field_validator("metric")(known)
@@ -56,8 +57,10 @@ class ChangeRule(Rule):
     by: Annotated[float, Field(gt=0)]
     over_s: Annotated[int, Field(ge=60, le=LONGEST_CHANGE_S, multiple_of=60)]
     priority: Priority = Priority.MEDIUM
+    quality: Quality = "questionable"
     onset_s: Seconds = 30.0
     clear_after_s: Seconds = 60.0
+    refractory_s: Refractory = 0.0
 
     _metric = field_validator("metric")(known)
 
@@ -97,8 +100,10 @@ class CombinedRule(Rule):
     parts: Annotated[tuple[Part, ...], Field(min_length=2, max_length=MOST_PARTS)]
     needed: Annotated[int, Field(ge=1, le=MOST_PARTS)] | None = None
     priority: Priority = Priority.MEDIUM
+    quality: Quality = "questionable"
     onset_s: Seconds = 60.0
     clear_after_s: Seconds = 60.0
+    refractory_s: Refractory = 0.0
 
     @property
     def id(self) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from contracts.frames import decode, encode
+from contracts.reading_json import parse_time
 from contracts.scores import STATUSES, Scores, Status
 from contracts.windows import Windows
 from inference import news2
@@ -50,14 +51,33 @@ _AIR_PERCENT: Final = 21.5  # 21 % as an analyser reads it
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale2:
     """A clinician's decision that a patient has confirmed hypercapnic respiratory failure: oxygen saturation is judged on scale
-    2 for windows that end at `decided_ms` or later. `author` is who answers for it."""
+    2 for windows that end at `decided_ms` or later. `author` is who answers for it, `reason` what it was decided on."""
 
     author: str
+    reason: str
     decided_ms: int
 
     def __post_init__(self) -> None:
         if not self.author.strip():
             raise InvalidInput("author", "scale 2 needs the name of the clinician who decided it")
+        if not self.reason.strip():
+            raise InvalidInput("reason", "scale 2 needs the reason for which it was decided")
+
+
+def documented(rules: Mapping[str, Any]) -> dict[str, Scale2]:
+    """The decisions that a version of the rules documents, by patient: its table `people`. Raises `InvalidInput` for one without
+    author, reason and time."""
+    found: dict[str, Scale2] = {}
+    for patient, person in rules.get("people", {}).items():
+        decision = person.get("scale_2")
+        if decision is None:
+            continue
+        try:
+            decided_ms = parse_time(decision["decided"])
+            found[patient] = Scale2(author=decision["author"], reason=decision["reason"], decided_ms=decided_ms)
+        except (InvalidInput, KeyError, TypeError, ValueError) as error:
+            raise InvalidInput("people.scale_2", "must name author, reason and the time it was decided") from error
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +146,19 @@ def assess(value: Floats, age_ms: Longs, scale_2: Bools, policy: Policy) -> Asse
 
 
 class News2:
-    """See the module. `scale_2`: patient key to decision; when it changes live, the change must come through the log, so that
-    the same log gives the same scores."""
+    """See the module. `scale_2`: patient key to decision; live it changes with the version of the rules that stands on the
+    windows, so that the same log gives the same scores."""
 
     name: Final = "news2"
     version: Final = "1"
 
     def __init__(self, policy: Policy | None = None, scale_2: Mapping[str, Scale2] = MappingProxyType({})) -> None:
-        self._policy, self._scale_2 = policy or Policy(), dict(scale_2)
+        self._policy, self._scale_2 = policy or Policy(), scale_2
         self._state = Newest(INPUTS, {"heart_rate": "pulse_rate"})
+
+    def use(self, scale_2: Mapping[str, Scale2]) -> None:
+        """From here on these decisions hold, and no others."""
+        self._scale_2 = scale_2
 
     def score(self, windows: Windows) -> Scores:
         """See `Scorer.score`. The score is the lower bound; a part that is not known has the contribution 0."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from inference.bundles import Bundle
+from inference.detectors.news2 import Scale2
 from inference.serving.backend import Runner
 from inference.serving.classifier import Classifier
 from inference.serving.inputs import Inputs
@@ -34,10 +36,11 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineup:
-    """All models of one version of the registry; the numbers only rise."""
+    """All models of one version of the registry; the numbers only rise. `scale_2`: for whom NEWS2 is judged on scale 2 in it."""
 
     version: int
     models: tuple[Served, ...]
+    scale_2: Mapping[str, Scale2] = field(default_factory=dict)
 
 
 def loaded(bundle: Bundle, runner: Runner) -> Loaded:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from contracts.errors import InvalidInput, VigilError
 from inference.bundles import ONNX, Bundle
+from inference.detectors.news2 import Scale2
 from inference.serving.backend import Backend, ModelFailed
 from inference.serving.choice import Moved, Wanted, choose, digests
 from inference.serving.folders import Folders
@@ -33,10 +34,12 @@ _Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """What the registry says: changes of stages, oldest first, and the digest of each registered version."""
+    """What the registry says: changes of stages, oldest first, and the digest of each registered version. `scale_2`: what the
+    rules of that version document about NEWS2."""
 
     changes: Sequence[Moved]
     digests: Mapping[tuple[str, str], str]
+    scale_2: Mapping[str, Scale2] = field(default_factory=dict)
 
 
 class Read(Protocol):
@@ -137,7 +140,7 @@ class Shelf:
         with self._changed:
             before = self._lineups.get(version)
             if before is None or before.models != models:
-                self._lineups[version] = Lineup(version=version, models=models)
+                self._lineups[version] = Lineup(version=version, models=models, scale_2=found.scale_2)
             self._registered[version] = found
             self._wanted.pop(version, None)
             for old in sorted(self._lineups)[:-MOST]:

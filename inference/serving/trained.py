@@ -7,7 +7,7 @@ the hours they belong to, and are not scored again: what a model said at ten o'c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -18,6 +18,7 @@ from contracts.errors import InvalidInput
 from contracts.frames import constant
 from contracts.scores import Scores
 from contracts.windows import Windows
+from inference.detectors.news2 import Scale2
 from inference.features import FEATURES, METRICS, HourFeatures
 from inference.features.live import rows_of, whole_minutes
 from inference.patients import Patients
@@ -60,6 +61,12 @@ class TrainedModels:
     def lineup(self) -> Lineup:
         """What scores now."""
         return self._lineup
+
+    def scale_2(self, version: int) -> Mapping[str, Scale2]:
+        """For whom NEWS2 is judged on scale 2 in this version of rules and registry."""
+        self._version = max(version, self._version)
+        self._follow()
+        return self._lineup.scale_2
 
     def score(self, windows: Windows, version: int) -> list[Scores]:
         """Scores of short windows, each of which comes once. `version`: that of the registry in force when they closed."""

@@ -28,6 +28,7 @@ class Run:
     since: int | None = None
     critical_since: int | None = None
     inside_since: int | None = None
+    quiet_until: int = 0
     last: int | None = None
     priority: Priority | None = None
 
@@ -72,6 +73,7 @@ class _Delays:
     spot: bool
     priority: Priority
     critical_priority: Priority
+    refractory: int = 0
 
 
 def _rule(rules: RuleSet, condition: str) -> _Delays:
@@ -79,7 +81,7 @@ def _rule(rules: RuleSet, condition: str) -> _Delays:
         if rule.id == condition:
             return _Delays(
                 _ms(rule.onset_s), _ms(rule.critical_onset_s), _ms(rule.clear_after_s), _ms(rule.max_gap_s), rule.spot,
-                rule.priority, rule.critical_priority,
+                rule.priority, rule.critical_priority, _ms(rule.refractory_s),
             )
     metric, _, name = condition.rpartition("_")
     rule_ = rules.signal if name == "signal" else rules.implausible
@@ -141,6 +143,7 @@ def _at_sample(
             run.inside_since = now
         if now - run.inside_since >= rule.clear:
             _clear(patient, condition, run, now, found)
+            run.quiet_until = now + rule.refractory if rule.refractory else 0
         return
     assert run.since is not None
     if run.critical_since is not None and now - run.critical_since >= rule.critical_onset:
@@ -156,6 +159,7 @@ def _at_tick(patient: str, condition: str, run: Run, rule: _Delays, now: int, fo
 
     if run.priority is not None and reached(run.inside_since, rule.clear):
         _clear(patient, condition, run, now, found)
+        run.quiet_until = now + rule.refractory if rule.refractory else 0
     elif reached(run.critical_since, rule.critical_onset):
         _raise(patient, condition, run, rule.critical_priority, now, found)
     elif run.priority is None and reached(run.since, rule.onset):
@@ -165,6 +169,8 @@ def _at_tick(patient: str, condition: str, run: Run, rule: _Delays, now: int, fo
 def _raise(patient: str, condition: str, run: Run, priority: Priority, now: int, found: list[Happening]) -> None:
     ranks = [None, Priority.LOW, Priority.MEDIUM, Priority.HIGH]
     if ranks.index(priority) <= ranks.index(run.priority):
+        return
+    if run.priority is None and priority is not Priority.HIGH and now < run.quiet_until:
         return
     assert run.since is not None
     change = "raised" if run.priority is None else "worsened"

@@ -18,10 +18,12 @@ Item = float | Sequence[Sample]
 QUICK: RuleSet = parse(
     {
         "limits": [
-            {"metric": "spo2", "direction": "low", "onset_s": 4, "critical_onset_s": 2, "clear_after_s": 5, "max_gap_s": 6},
+            {"metric": "spo2", "direction": "low", "onset_s": 4, "critical_onset_s": 2, "clear_after_s": 5, "max_gap_s": 6,
+             "refractory_s": 20},
             {"metric": "heart_rate", "direction": "low", "onset_s": 3, "critical_onset_s": 1.5, "clear_after_s": 4},
             {"metric": "heart_rate", "direction": "high", "onset_s": 0, "critical_onset_s": 0, "clear_after_s": 0},
-            {"metric": "systolic_bp", "direction": "low", "onset_s": 5, "clear_after_s": 6, "max_gap_s": 20},
+            {"metric": "systolic_bp", "direction": "low", "onset_s": 5, "clear_after_s": 6, "max_gap_s": 20,
+             "refractory_s": 12},
             {"metric": "glucose", "direction": "high", "onset_s": 3, "critical": 350, "clear_margin": 0,
              "quality": "good"},
         ],

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerting.deliver import Delivery, Outstanding, Recorder, settle
-from alerting.room import alarm_output
+from alerting.telling import alarm_output
 from contracts.alarms import AlarmEvent, Change, Priority, State, alarm_id
 from contracts.errors import Retryable
 from contracts.groups import GROUPS

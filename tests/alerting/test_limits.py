@@ -8,7 +8,8 @@ import pytest
 from alerting.rules.load import parse
 from contracts.alarms import AlarmEvent, Lane, State, alarm_id
 from contracts.readings import Quality
-from tests.alerting.timeline import ADA, T0, Sample, brief, drawn, events, frame, live, new_room, play, tick
+from infra.runtime.sql.episodes import Alarm, advance
+from tests.alerting.timeline import ADA, T0, Sample, brief, drawn, events, frame, live, new_room, of_limits, play, tick
 
 # reason, SpO2 line, what happens: (second, change, priority)
 SPO2 = [
@@ -200,6 +201,31 @@ def test_patients_and_metrics_do_not_touch_each_other() -> None:
         found += events(room.step([tick(second), frame(rows)]))
     assert brief(found) == [(15, "spo2_low", "raised", "medium")]
     assert room.counts.foreign > 0  # x-... mostly belong to other partitions and are left out
+
+
+def test_after_its_end_the_next_one_waits_unless_it_is_of_high_priority() -> None:
+    rule = {"metric": "spo2", "direction": "low", "limit": 90, "critical": 80, "refractory_s": 120}
+    rules = parse({"version": 1, "limits": [rule]}, version=1)
+
+    def told(line: str) -> list[tuple[float, str, str]]:
+        found = of_limits(events(new_room(rules).step(live(drawn(line), version=1))))
+        return [(at, change, priority) for at, _, change, priority in brief(found)]
+
+    first = [(15, "raised", "medium"), (50, "cleared", "medium")]
+    assert told("85*20 95*40 85*200") == [*first, (170, "raised", "medium")]
+    assert told("85*20 95*40 85*40 95*200") == first
+    assert told("85*20 95*40 75*40") == [*first, (65, "raised", "high")]
+
+
+def test_other_priorities_latch_where_the_rules_say_so() -> None:
+    """On the stream, and for SQL: the end carries what holds for it."""
+    for latching, state in ((["high"], State.RESOLVED), (["high", "medium"], State.LATCHED)):
+        rules = parse({"version": 1, "latching": latching, "limits": [{"metric": "spo2", "direction": "low"}]}, version=1)
+        raised, cleared = of_limits(events(new_room(rules).step(live(drawn("85*20 95*40"), version=1))))
+        assert (cleared.change, cleared.state) == ("cleared", state)
+        alarm = advance(advance(None, raised, 1), cleared, 2)  # type: ignore[arg-type]
+        assert isinstance(alarm, Alarm)
+        assert alarm.state is state
 
 
 def test_a_rule_may_ask_for_good_quality() -> None:

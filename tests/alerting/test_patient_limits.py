@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -28,9 +29,11 @@ LIMITS: list[dict[str, Any]] = [
 ]
 
 
-def rules(version: int, *, own: dict[str, Any] | None = None, everybody: dict[str, Any] | None = None) -> RuleSet:
+def rules(
+    version: int, *, own: dict[str, Any] | None = None, everybody: dict[str, Any] | None = None, **more: Any
+) -> RuleSet:
     limits = [{**rule, **(everybody or {}).get(f"{rule['metric']}_{rule['direction']}", {})} for rule in LIMITS]
-    return parse({"version": version, "limits": limits, "patients": own or {}}, version=version)
+    return parse({"version": version, "limits": limits, "patients": own or {}, **more}, version=version)
 
 
 def story(names: list[str], seed: int) -> list[Record]:
@@ -72,6 +75,22 @@ def test_a_patient_has_their_own_limits_and_everybody_else_the_usual_ones() -> N
     assert cut == found
 
 
+def test_a_unit_has_its_limits_and_a_patient_in_it_their_own_in_place_of_those() -> None:
+    ada, bob, eve, max_ = names = patients(4)
+    log = [tick(0, 1), *story(names, 4)]
+    of_unit, of_eve = {"spo2_low": {"limit": 94}, "heart_rate_high": {"limit": 140}}, {"spo2_low": {"limit": 85}}
+    people = {name: {"unit": "icu"} for name in (ada, bob, eve)} | {max_: {"unit": "surgery"}}
+    site = rules(1, own={eve: of_eve}, units={"icu": of_unit}, people=people)
+    found = events(new_room(site).step(log))
+    for name, limits in ((ada, of_unit), (bob, of_unit), (eve, of_unit | of_eve), (max_, {})):
+        assert of(name, found) == of(name, events(new_room(rules(1, everybody=limits)).step(log))), name
+    followed = PatientLimits(Compiled(site))
+    for count in (1, 4):
+        followed.follow(names[:count], 64)
+    assert followed.now.set_of is not None
+    assert followed.now.set_of[:4].tolist() == [1, 1, 2, 0], "a unit is one set, however many lie in it"
+
+
 def test_the_alarm_tells_the_limit_that_holds_for_this_patient() -> None:
     own = rules(1, own={ADA: {"spo2_low": {"limit": 85, "critical": 82}}})
     (raised,) = events(new_room(own).step(live(drawn("97 87*30 84*16"), version=1)))
@@ -101,7 +120,7 @@ def test_what_cannot_be_is_refused_whole(own: dict[str, Any], reason: str) -> No
     text = "[[limits]]\nmetric = 'spo2'\ndirection = 'low'\n[patients.\"p.1\"]\nspo2_low = {limit = 188}\n"
     found = check(text)
     assert isinstance(found, list)
-    assert [problem.line for problem in found] == [4]
+    assert [problem.line for problem in found] == [5]
     assert refused.value.reason
 
 
@@ -110,9 +129,18 @@ def test_it_is_part_of_the_rule_set_for_ever_and_takes_little_room() -> None:
     assert parse_json(dump_json(site), version=1) == site
     limits = PatientLimits(Compiled(site))
     limits.follow(patients(301), 512)
-    assert limits.now.lows.shape == (301 * METRICS, 3)
     assert limits.now.set_of is not None
-    assert limits.now.set_of[[0, 299, 300, 511]].tolist() == [1, 300, 0, 0]
-    assert limits.now.lows[300 * METRICS + INDEX["spo2"], 1] == 85
-    bytes_of_patient = (limits.now.lows.nbytes + limits.now.highs.nbytes + limits.now.low.nbytes * 2) / 301
-    assert bytes_of_patient < 700
+    assert limits.now.set_of[[0, 299, 300, 511]].tolist() == [1, 1, 0, 0], "the same limits are one set"
+    own = [{"spo2_low": {"limit": 60 + n / 1000}, "heart_rate_high": {"limit": 150}} for n in range(1000)]
+    two = dict(zip(patients(1000), own, strict=True))
+    text = dump_json(rules(1, own=two))
+    tracemalloc.start()
+    limits = PatientLimits(Compiled(parse_json(text, version=1)))
+    limits.follow(patients(1001), 1024)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert limits.now.lows.shape == (1001 * METRICS, 3)
+    assert limits.now.set_of is not None
+    assert limits.now.set_of[[0, 999, 1000, 1023]].tolist() == [1, 1000, 0, 0]
+    assert limits.now.lows[1000 * METRICS + INDEX["spo2"], 1] == pytest.approx(60.999)
+    assert kept / 1000 < 1024, "with everything that a rule set keeps of a patient, none of them like another"

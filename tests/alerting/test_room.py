@@ -282,7 +282,7 @@ class TestInput:
 
     def test_no_more_patients_than_there_is_room_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A flood of invented keys takes no memory, harms nobody who is watched, and is counted."""
-        monkeypatch.setattr("alerting.room.MAX_PATIENTS", 2)
+        monkeypatch.setattr("alerting.partition.MAX_PATIENTS", 2)
         room = new_room()
         first, second, third = patients(3)
         room.step([tick(0), frame([Sample(at=0, value=75, patient=p) for p in (first, second)])])

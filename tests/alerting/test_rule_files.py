@@ -18,6 +18,8 @@ TEXT = files("alerting.rules").joinpath("default.toml").read_text(encoding="utf-
 SPO2 = '[[limits]]\nmetric = "spo2"\ndirection = "low"\n'
 HIGH = '[[limits]]\nmetric = "heart_rate"\ndirection = "high"\n'
 LOW = HIGH.replace("high", "low")
+UNIT = '[units."icu"]\nheart_rate_low = { limit = 60 }\n'
+MEWS = '[[early_warning]]\nscore = "mews"\nversion = "subbe-2001"\nthreshold = 5\nclear_below = 4\n'
 
 
 def faults(text: str) -> list[tuple[int | None, str, str]]:
@@ -44,12 +46,24 @@ def test_the_shipped_file_is_the_shipped_rules() -> None:
         ('[[combined]]\nname = "a"\n[[combined.parts]]\nmetric = "spo2"\ndirection = "low"\nlimit = 9\n'
          '[[combined.parts]]\nmetric = "heart_rate"\ndirection = "high"\nlimit = 99\n',
          6, "rule a_combined, parts.0.limit", "within 30 to 100"),
+        (LOW + HIGH + UNIT.replace("60", "600"), 8, "rule units, icu.heart_rate_low", "within 10 to 350"),
+        (LOW + HIGH + UNIT.replace("60", "125"), 8, "rule units, icu.heart_rate_low", "contradict"),
+        (LOW + HIGH + UNIT + '[people."p"]\nunit = "icu"\n[patients."p"]\nheart_rate_high = { limit = 55 }\n',
+         12, "rule patients, p.heart_rate_high", "heart_rate_low says 60: they contradict"),
+        (LOW + '[patients."p"]\nspo2_low = { limit = 88 }\n', 5, "rule patients, p.spo2_low", "is no rule of limits"),
+        (LOW + UNIT.replace("limit", "limits"), 5, "rule units, icu.heart_rate_low.limits", "did you mean limit"),
+        ('[people."p"]\nage_years = -1\n', 2, "rule people, p.age_years", "greater than or equal to 0"),
+        ('[people."p".scale_2]\nauthor = "dr a"\ndecided = 2026-03-01T10:00:00Z\n', 1, "rule people, p.scale_2.reason",
+         "is missing"),
+        (MEWS.replace("subbe-2001", "subbe"), 3, "rule mews_warning, version", "mews subbe-2001"),
+        (MEWS.replace("= 5", "= 15"), 4, "rule mews_warning, threshold", "must not be above 14, the most points of MEWS"),
+        ('latching = ["medium"]\n', 1, "rule latching", "must hold high"),
         ("[scoress]\nx = 1\n", 1, "rule scoress", "did you mean scores"),
         (SPO2 + "onset_s = \n", 4, "rules", "is not TOML"),
     ],
 )
 def test_a_fault_is_told_with_its_line_and_the_fix(text: str, line: int, place: str, reason: str) -> None:
-    (found,) = faults(text)
+    found = next(fault for fault in faults(text) if reason in fault[2])
     assert (found[0], found[1].removesuffix(", limit") == place.removesuffix(", limit")) == (line, True), found
     assert reason in found[2]
 
@@ -77,5 +91,12 @@ def test_every_shipped_rule_can_be_explained() -> None:
         "Below 80 % for 5 s: high priority, at once or as a worsening of the same alarm.",
         "A value at the limit is fine. It ends after 30 s at 92 % or above.",
     ]
+    found = check(SPO2 + "refractory_s = 300\nquality = 'good'\n" + MEWS + "critical = 7\nrefractory_s = 60\n")
+    assert isinstance(found, RuleSet)
+    waits = "after its end the next one waits, unless it is of high priority."
+    assert f"For 5 min {waits}" in explain(found, "spo2_low")
+    said = explain(found, "mews_warning")
+    assert said[0] == "MEWS (Subbe 2001, QJM 94:521-526) of 5 or more for 5 min: medium priority."
+    assert f"For 60 s {waits}" in said
     with pytest.raises(InvalidInput, match="there are heart_rate_low"):
         explain(rules, "mood_low")

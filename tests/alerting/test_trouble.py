@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import cache
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib import recfunctions
 
 from alerting import snapshot as saved
+from alerting.conditions import OPEN
 from alerting.room import AlertRoom
 from alerting.rules.load import parse
 from alerting.silence import PAIR
@@ -130,7 +132,8 @@ def test_the_logs_hold_what_they_promise() -> None:
     assert {e.patient for e in told if e.condition == "processing_fault"} >= {GROUPS[PARTITION], *patients(4)}
 
 
-def test_a_snapshot_of_the_format_before_is_taken_over() -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_snapshot_of_a_format_before_is_taken_over(number: int) -> None:
     """Alarms that are open, and what was heard of whom, survive the release that adds to the state."""
     room = AlertRoom(PARTITION, {0: RULES})
     people = patients(2)
@@ -139,19 +142,30 @@ def test_a_snapshot_of_the_format_before_is_taken_over() -> None:
     room.step([tick(0), frame(everyone), *(item for second in beside for item in second)])
     assert room.active == 3, "a limit, and two devices that fell silent alone"
     other = AlertRoom(PARTITION, {0: RULES})
-    other.restore(as_before(saved.unpack(room.snapshot())))
+    other.restore(as_before(saved.unpack(room.snapshot()), number))
     assert other.active == room.active
     back = [frame([replace(sample, at=18) for sample in everyone]), tick(19)]
     assert events(other.step(back)) == events(room.step(back))
 
 
-def as_before(state: saved.State) -> bytes:
-    """The bytes that the release before would have written."""
-    pairs = saved.column(state.pairs, PAIR, "pairs")
-    old = recfunctions.repack_fields(pairs[[n for n in pairs.dtype.names or () if n not in ("held", "changes")]])
+def as_before(state: saved.State, number: int) -> bytes:
+    """The bytes that an older release would have written."""
     names = saved.State.__struct_fields__
-    columns = {name: getattr(state, name) for name in names[: names.index("together")]} | {"pairs": old.tobytes()}
-    return b"VGAR\x01" + zlib.compress(msgspec.msgpack.encode(columns), 1)
+    columns = {name: getattr(state, name) for name in (names[: names.index("together")] if number == 1 else names)}
+    if number == 1:
+        columns["pairs"] = without(state.pairs, PAIR, "held", "changes")
+    for name in ("limit_cells", "score_cells", "late_cells"):
+        if name in columns:
+            columns[name] = without(columns[name], OPEN, "quiet_until")
+    if "patterns" in columns:
+        cells = without(state.patterns.cells, OPEN, "quiet_until")
+        columns["patterns"] = msgspec.structs.replace(state.patterns, cells=cells)
+    return b"VGAR%c" % number + zlib.compress(msgspec.msgpack.encode(columns), 1)
+
+
+def without(payload: bytes, dtype: np.dtype[np.void], *added: str) -> bytes:
+    rows = saved.column(payload, dtype, "rows")
+    return recfunctions.repack_fields(rows[[n for n in dtype.names or () if n not in added]]).tobytes()
 
 
 FIELDS = ["unchanging", "hole_keys", "hole_start", "hole_stop", "hole_tail", "late_cells"]

@@ -48,6 +48,7 @@ def test_it_is_openapi_3_1_and_names_the_fixed_routes() -> None:
         *(f"/api/v1/alarms/{{alarm_id}}/{act}" for act in ("acknowledge", "resolve", "snooze", "assign", "label")),
         *(f"/api/v1/alarms/{{alarm_id}}/{act}" for act in ("note", "close", "history")),
         *(f"/api/v1/alarms/{name}" for name in ("handover", "policy", "export")), "/api/v1/burden",
+        "/api/v1/episodes", "/api/v1/episodes/{episode_id}",
     ):  # fmt: skip
         assert path in found["paths"]
 

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
+from infra.runtime.settings import load
+from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.patients import PatientStore
 
 SHIPPED = files("alerting.rules").joinpath("default.toml").read_text(encoding="utf-8")
 
@@ -51,6 +54,30 @@ def test_a_version_is_made_once_and_by_whom(tmp_path: Path, capsys: pytest.Captu
     said = capsys.readouterr().out
     assert "version 1" in said
     assert "for 25 s" in said
+
+
+def test_who_lies_where_and_how_old_comes_from_the_roster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = prepared()
+    store = PatientStore(open_engine(url))
+    store.upsert([{"patient": "p-1", "unit": "icu", "age": 3}, {"patient": "p-2", "unit": "hall", "age": 80}, {"patient": "p-3"}])
+    text = SHIPPED + '[units."icu"]\nspo2_low = { limit = 88 }\n[people."p-3"]\nage_years = 0.5\n'
+    assert vigil("apply", written(tmp_path, text), "--reason", "icu", "--author", "dr a") == 0
+    assert vigil("roster") == 0
+    assert "no new version" in capsys.readouterr().out
+    store.upsert([{"patient": "p-1", "unit": "hall", "age": 3}])
+    assert vigil("roster", "--author", "ward clerk") == 0
+    capsys.readouterr()
+    assert vigil("show", "1") == vigil("show", "2") == 0
+    first, second = (json.loads(part) for part in capsys.readouterr().out.replace("}\n{", "}\0{").split("\0"))
+    assert [p["unit"] for p in first["people"].values()] == [None, "icu", None]
+    assert {name: p["age_years"] for name, p in second["people"].items()} == {"p-3": 0.5, "p-1": 3, "p-2": 80}
+    assert second["people"]["p-1"]["unit"] is None
+
+
+def prepared() -> str:
+    url = load().sql_url
+    upgrade(url)
+    return url
 
 
 def test_a_draft_is_held_against_the_rules_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,12 +19,14 @@ _STATES = {
 }  # fmt: skip
 
 
-def change(at_s: float, what: str, condition: str, priority: Priority = MEDIUM, *, begun_s: float | None = None) -> AlarmEvent:
+def change(
+    at_s: float, what: str, condition: str, priority: Priority = MEDIUM, *, begun_s: float | None = None, patient: str = "p"
+) -> AlarmEvent:
     """A change of the alarm of `condition` that began at `begun_s` (now, for one that begins)."""
     onset = round((at_s if begun_s is None else begun_s) * S)
     return AlarmEvent(
-        event_id=f"{condition} {at_s} {what}", alarm_id=alarm_id("p", condition, onset), change=Change(what),
-        state=_STATES.get(what, State.ACTIVE), alarm_version=1, patient="p", condition=condition, rule_version=0,
+        event_id=f"{condition} {at_s} {what}", alarm_id=alarm_id(patient, condition, onset), change=Change(what),
+        state=_STATES.get(what, State.ACTIVE), alarm_version=1, patient=patient, condition=condition, rule_version=0,
         lane=Lane.PHYSIOLOGICAL,
         priority=priority, text="", onset_ms=onset, condition_ms=onset, at_ms=round(at_s * S),
     )  # fmt: skip
@@ -108,10 +110,30 @@ def test_what_goes_to_and_fro_calls_once_in_a_quarter_of_an_hour() -> None:
         ),
         ([change(0, "inhibited", "a"), change(50, "released", "a", begun_s=0)], [(50, "a", "medium", "opened")]),
         ([change(0, "found", "a", HIGH)], []),
+        ([change(0, "raised", "device_silent:d"), change(119, "cleared", "device_silent:d", begun_s=0)], []),
+        ([change(0, "raised", "device_silent:d")], [(120, "device_silent:d", "medium", "opened")]),
+        ([change(0, "raised", "device_silent:d", HIGH)], [(0, "device_silent:d", "high", "opened")]),
     ],
 )
 def test_what_waits_and_what_does_not(events: list[AlarmEvent], expected: list[tuple[float, str, str, str]]) -> None:
     assert told(*events, until_s=2000) == expected
+
+
+def test_in_a_flood_low_priority_waits_its_turn_and_high_never_does() -> None:
+    """A thousand patients alarm in one second, each third of them with high, medium and low priority."""
+    grouping, priorities = Grouping(), (HIGH, MEDIUM, LOW)
+    episodes, notices = Episodes(grouping), list[Notice]()
+    for number in range(1000):
+        notices += episodes.take(change(number / 1000, "raised", "a", priorities[number % 3], patient=f"p{number}"))
+    for second in range(1, 4000, 7):
+        notices += episodes.due(second * S)
+    by_priority = {level: [n.at_ms for n in notices if n.priority is level] for level in priorities}
+    assert {level: len(times) for level, times in by_priority.items()} == {HIGH: 334, MEDIUM: 333, LOW: 333}, "nothing is lost"
+    assert by_priority[HIGH] == list(range(0, 1000, 3)), "told at the moment they came"
+    assert max(by_priority[MEDIUM]) < 1000 + grouping.wait_ms
+    low, most = by_priority[LOW], grouping.flood_most
+    assert all(later - earlier >= grouping.flood_ms for earlier, later in zip(low, low[most:], strict=False))
+    assert episodes.delayed == 333 - most, "how many waited can be seen"
 
 
 def test_another_episode_begins_a_quarter_of_an_hour_after_the_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,10 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerting.rules.load import dump_json, parse
+from contracts.bands import Bands
 from contracts.errors import InvalidInput
-from contracts.scores import STATUSES, Status
+from contracts.scores import STATUSES, Status, decode_scores
+from contracts.topics import CONFIG_VERSION, WINDOWS
+from contracts.windows import encode_windows
 from inference import news2
-from inference.detectors.news2 import CHARTED, PARTS, News2, Policy, Scale2
+from inference.detectors.news2 import CHARTED, PARTS, News2, Policy, Scale2, documented
+from inference.room import InferenceRoom
+from inference.serving.lineup import Lineup
+from inference.serving.trained import TrainedModels
+from infra.runtime.records import Record
 from tests.inference.test_personal_baseline import START, windows
 
 HOUR = 3_600_000
@@ -21,7 +30,7 @@ NORMAL = {
     "respiratory_rate": 16.0, "spo2": 97.0, "systolic_bp": 120.0, "heart_rate": 70.0, "temperature": 36.8,
     "consciousness": 0.0, "inhaled_oxygen": 21.0,
 }  # fmt: skip
-SCALE_2 = {"p": Scale2(author="Dr A. Clinician", decided_ms=0)}
+SCALE_2 = {"p": Scale2(author="Dr A. Clinician", reason="CO2 retention, gas of 1 March", decided_ms=0)}
 
 
 def scored(scorer: News2, values: Mapping[str, float], end: int = START) -> tuple[float, Status, float]:
@@ -91,7 +100,7 @@ def test_published_vectors(
         (news2.SPO2_SCALE_1, 95.6, 0),
     ],
 )
-def test_values_are_rounded_before_they_are_banded(bands: news2.Bands, value: float, points: int) -> None:
+def test_values_are_rounded_before_they_are_banded(bands: Bands, value: float, points: int) -> None:
     assert bands.of(np.array([value], dtype=np.float32)).tolist() == [points]
 
 
@@ -156,7 +165,7 @@ def test_on_scale_2_high_saturation_is_unknown_while_the_oxygen_is() -> None:
 
 
 def test_scale_2_holds_for_the_patient_and_from_the_time_it_was_decided() -> None:
-    later = {"p": Scale2(author="Dr A. Clinician", decided_ms=START + HOUR)}
+    later = {"p": Scale2(author="Dr A. Clinician", reason="CO2 retention, gas of 1 March", decided_ms=START + HOUR)}
     scorer = News2(CHARTED, scale_2=later)
     assert scored(scorer, {**NORMAL, "spo2": 90.0})[0] == 3
     assert scored(scorer, {**NORMAL, "spo2": 90.0}, START + HOUR)[0] == 0
@@ -164,10 +173,34 @@ def test_scale_2_holds_for_the_patient_and_from_the_time_it_was_decided() -> Non
     assert other.score.tolist() == [3]
 
 
-@pytest.mark.parametrize("author", ["", "   "])
-def test_scale_2_needs_an_author(author: str) -> None:
-    with pytest.raises(InvalidInput, match="author"):
-        Scale2(author=author, decided_ms=0)
+def test_scale_2_comes_with_the_version_of_the_rules_that_stands_on_the_windows() -> None:
+    """As the rules document it: an author, a reason, a time. The same log gives the same scores."""
+    rules = parse(
+        {"people": {"p": {"scale_2": {"author": "Dr A", "reason": "gas", "decided": "2020-01-01T00:00:00Z"}}}}, version=3
+    )
+    decisions = {0: {}, 3: documented(json.loads(dump_json(rules)))}
+    assert decisions[3] == {"p": Scale2(author="Dr A", reason="gas", decided_ms=1_577_836_800_000)}
+    trained = TrainedModels(0, lambda version: Lineup(version=version, models=(), scale_2=decisions[version]))
+    room, told = InferenceRoom(0, (News2(CHARTED),), trained), []
+    for version in (0, 3):
+        found = windows(["p"], [START + version * HOUR], **{k: [v] for k, v in {**NORMAL, "spo2": 90.0}.items()})
+        record = Record(
+            topic=WINDOWS.name, partition=0, offset=version, timestamp_ms=0, key=None, value=encode_windows(found),
+            headers=((CONFIG_VERSION, b"%d" % version),),
+        )  # fmt: skip
+        told += [decode_scores(output.value).score.tolist() for output in room.step([record])]
+    assert told == [[3], [0]]
+    for missing in ("author", "reason", "decided"):
+        person = {"author": "Dr A", "reason": "gas", "decided": "2020-01-01T00:00:00Z"}
+        del person[missing]
+        with pytest.raises(InvalidInput, match="people"):
+            documented({"people": {"p": {"scale_2": person}}})
+
+
+@pytest.mark.parametrize("field", ["author", "reason"])
+def test_scale_2_needs_an_author_and_a_reason(field: str) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        Scale2(**{"author": "Dr A", "reason": "gas", "decided_ms": 0, field: "  "})  # type: ignore[arg-type]
 
 
 def test_a_revised_window_is_not_told_what_came_after_it() -> None:

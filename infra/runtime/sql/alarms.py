@@ -9,18 +9,17 @@ alarm is still written by compare-and-set on its version, which holds against a 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, func, select, tuple_
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
-from contracts.alarms import BEGINNINGS, CALLS, OPEN, STREAM_CHANGES, AlarmEvent, Change, Priority, State
+from contracts.alarms import OPEN, AlarmEvent, Change
 from contracts.errors import InvalidInput, Retryable
 from contracts.lifecycle import Refused
 from contracts.quiet import QuietTimes
-from infra.runtime.sql.burden import Burden, burden
+from infra.runtime.sql.alarm_reads import AlarmPage, AlarmReader
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.episodes import Alarm, advance
 from infra.runtime.sql.feed import (
@@ -29,74 +28,40 @@ from infra.runtime.sql.feed import (
     as_stored,
     found_alarms,
     lock_feed,
-    parse_event,
     stored_events,
     write_changes,
 )
-from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED
-from infra.runtime.sql.patients import ensure_patients
+from infra.runtime.sql.models import ALARMS
 from infra.runtime.sql.personal import (
     LABELS,
     Act,
     Conflict,
-    Quiet,
     QuietEnd,
-    broken_by,
     check_request,
     earlier,
     ended,
     handed_over,
     personal,
-    quiet_alarms,
-    quiet_opposites,
     remember,
 )
+from infra.runtime.sql.recording import Dropped, Recorded, record
 
 __all__ = ["LABELS", "OPEN", "Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "QuietEnd", "Recorded"]
 
-MAX_PAGE: Final = 500
 _BATCH: Final = 500
 _ATTEMPTS: Final = 20
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """`event` as SQL keeps it: true `state`, `alarm_version` and `feed_seq`. `repeated`: it was there before this call.
-    `broke`: what it ended of the quiet that people had given to the opposite direction."""
-
-    event: AlarmEvent
-    repeated: bool
-    broke: tuple[AlarmEvent, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dropped:
-    """`event`, as it was given, changes nothing: the life cycle refuses it, for `reason`."""
-
-    event: AlarmEvent
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmPage:
-    """Alarms, newest first. `next`: the cursor of the page that follows, None on the last one."""
-
-    items: tuple[Alarm, ...]
-    next: str | None
-
-
-class AlarmStore:
-    """Alarms in SQL. Thread-safe. Every method raises `Retryable` when the database does not answer: nothing was written
-    then, and the call may be repeated as it was."""
+class AlarmStore(AlarmReader):
+    """Alarms in SQL, for reading and writing. Thread-safe. Every method raises `Retryable` when the database does not answer:
+    nothing was written then, and the call may be repeated as it was."""
 
     def __init__(self, engine: Engine, quiet: QuietTimes | None = None) -> None:
         """`quiet`: for how long people may keep an alarm quiet."""
-        self._engine = engine
+        super().__init__(engine)
         self._quiet = quiet or QuietTimes()
-
-    # Writing
 
     def record(self, events: Sequence[AlarmEvent]) -> list[Recorded | Dropped]:
         """Record the stream's changes (`STREAM_CHANGES`), in order; the answer has one entry for each.
@@ -113,7 +78,7 @@ class AlarmStore:
             if all(event.event_id in stored for event in batch):
                 results += [Recorded(event=stored[event.event_id], repeated=True) for event in batch]
             else:
-                results += self._decided(partial(_record, batch))
+                results += self._decided(partial(record, batch))
         return results
 
     def act(
@@ -160,7 +125,7 @@ class AlarmStore:
             if isinstance(after, Refused):
                 return after
             event = as_stored(event, after)
-            write_changes(connection, {alarm_id: alarm}, {alarm_id: after}, [event])
+            (event,) = write_changes(connection, {alarm_id: alarm}, {alarm_id: after}, [event])
             if idempotency_key is not None:
                 remember(connection, actor, idempotency_key, request, event)
             return event
@@ -209,17 +174,12 @@ class AlarmStore:
                 after[alarm.alarm_id] = moved
                 events.append(as_stored(event, moved))
             if events:
-                write_changes(connection, before, after, events)
+                events = write_changes(connection, before, after, events)
                 if idempotency_key is not None:
                     remember(connection, actor, idempotency_key, request, events[-1])
             return events
 
         return self._decided(decide)
-
-    def quiet_alarms(self) -> list[Quiet]:
-        """Every open alarm that is acknowledged or snoozed: its time may come."""
-        with reading(self._engine) as connection:
-            return quiet_alarms(connection)
 
     def end_quiet(self, ends: Collection[QuietEnd], *, at_ms: int) -> list[AlarmEvent]:
         """Bring back alarms whose acknowledgement or snooze is over; the changes that came of it.
@@ -245,125 +205,10 @@ class AlarmStore:
                     after[end.alarm_id] = moved
                     events.append(as_stored(event, moved))
             if events:
-                write_changes(connection, before, after, events)
+                events = write_changes(connection, before, after, events)
             return events
 
         return self._decided(decide)
-
-    # Reading
-
-    def get(self, alarm_id: str) -> Alarm | None:
-        """The alarm with this id."""
-        with reading(self._engine) as connection:
-            return alarms_by_id(connection, {alarm_id}).get(alarm_id)
-
-    def several(self, alarm_ids: Collection[str]) -> list[Alarm]:
-        """Those of the alarms that exist."""
-        with reading(self._engine) as connection:
-            return list(alarms_by_id(connection, alarm_ids).values())
-
-    def events(self, alarm_id: str) -> list[AlarmEvent]:
-        """Everything that happened to one alarm, oldest first."""
-        return self._events(
-            select(ALARM_EVENTS.c.document)
-            .where(ALARM_EVENTS.c.alarm_id == alarm_id)
-            .order_by(ALARM_EVENTS.c.alarm_version)
-        )
-
-    def events_after(self, feed_seq: int, limit: int = MAX_PAGE) -> list[AlarmEvent]:
-        """The feed after number `feed_seq`, in order and without gaps, up to `limit` events."""
-        return self._events(
-            select(ALARM_EVENTS.c.document)
-            .where(ALARM_EVENTS.c.feed_seq > feed_seq)
-            .order_by(ALARM_EVENTS.c.feed_seq)
-            .limit(max(1, limit))
-        )
-
-    def last_feed_seq(self) -> int:
-        """The newest number of the feed; 0 before the first event."""
-        with reading(self._engine) as connection:
-            return int(connection.execute(select(FEED.c.last_seq)).scalar_one())
-
-    def open_alarms(self) -> list[Alarm]:
-        """Every alarm that calls somebody, newest first."""
-        with reading(self._engine) as connection:
-            return found_alarms(connection, _newest_first().where(ALARMS.c.state.in_(OPEN)))
-
-    def page(
-        self,
-        *,
-        states: Collection[State] | None = None,
-        patient: str | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> AlarmPage:
-        """Up to `limit` alarms, newest first, in any of `states` (None: all) and of `patient` (None: everybody).
-
-        `cursor` is the `next` of the page before: alarms raised meanwhile do not shift it. Raises `InvalidInput` for a
-        cursor that is none of ours.
-        """
-        limit = max(1, min(limit, MAX_PAGE))
-        statement = _newest_first().limit(limit + 1)
-        if states is not None:
-            statement = statement.where(ALARMS.c.state.in_([State(state).value for state in states]))
-        if patient is not None:
-            statement = statement.where(ALARMS.c.patient == patient)
-        if cursor is not None:
-            statement = statement.where(tuple_(ALARMS.c.raised_ms, ALARMS.c.alarm_id) < _position(cursor))
-        with reading(self._engine) as connection:
-            found = found_alarms(connection, statement)
-        more = len(found) > limit
-        last = found[limit - 1] if more else None
-        return AlarmPage(items=tuple(found[:limit]), next=f"{last.raised_ms}.{last.alarm_id}" if last else None)
-
-    def counts(self, patients: Collection[str] | None = None) -> dict[str, dict[Priority, int]]:
-        """How many open alarms each patient has, by priority; without the patients who have none."""
-        statement = (
-            select(ALARMS.c.patient, ALARMS.c.priority, func.count())
-            .where(ALARMS.c.state.in_(OPEN))
-            .group_by(ALARMS.c.patient, ALARMS.c.priority)
-        )
-        if patients is not None:
-            statement = statement.where(ALARMS.c.patient.in_(list(patients)))
-        counts: dict[str, dict[Priority, int]] = {}
-        with reading(self._engine) as connection:
-            for patient, priority, number in connection.execute(statement):
-                counts.setdefault(patient, dict.fromkeys(Priority, 0))[Priority(priority)] = number
-        return counts
-
-    def histories(
-        self, from_ms: int, to_ms: int, *, patient: str | None = None, most: int
-    ) -> list[tuple[Alarm, list[AlarmEvent]]] | None:
-        """Every alarm raised in [`from_ms`, `to_ms`) with all its changes, oldest first; None: there are more than `most`."""
-        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms)
-        if patient is not None:
-            chosen &= ALARMS.c.patient == patient
-        with reading(self._engine) as connection:
-            alarms = found_alarms(
-                connection, select(ALARMS).where(chosen).order_by(ALARMS.c.raised_ms, ALARMS.c.alarm_id).limit(most + 1)
-            )
-            if len(alarms) > most:
-                return None
-            histories: dict[str, list[AlarmEvent]] = {alarm.alarm_id: [] for alarm in alarms}
-            for document in connection.execute(
-                select(ALARM_EVENTS.c.document)
-                .join(ALARMS, ALARMS.c.alarm_id == ALARM_EVENTS.c.alarm_id)
-                .where(chosen)
-                .order_by(ALARM_EVENTS.c.feed_seq)
-            ).scalars():
-                event = parse_event(document)
-                if event.alarm_id in histories:  # one that was raised between the two questions is for the next export
-                    histories[event.alarm_id].append(event)
-        return [(alarm, histories[alarm.alarm_id]) for alarm in alarms]
-
-    def burden(self, from_ms: int, to_ms: int) -> Burden:
-        """How much the alarms of [`from_ms`, `to_ms`) asked of people."""
-        with reading(self._engine) as connection:
-            return burden(connection, from_ms, to_ms)
-
-    def _events(self, statement: Select[Any]) -> list[AlarmEvent]:
-        with reading(self._engine) as connection:
-            return [parse_event(document) for document in connection.execute(statement).scalars()]
 
     def _decided(self, decide: Callable[[Connection], _T]) -> _T:
         for _ in range(_ATTEMPTS):
@@ -373,55 +218,3 @@ class AlarmStore:
             except (RacedError, IntegrityError):
                 continue  # rolled back; decide again on what is there now
         raise Retryable("The alarm was changed by others every time that we tried.", cause="many writers at once")
-
-
-def _record(events: Sequence[AlarmEvent], connection: Connection) -> list[Recorded | Dropped]:
-    seq = lock_feed(connection)
-    stored = stored_events(connection, {event.event_id for event in events})
-    before = alarms_by_id(connection, {event.alarm_id for event in events})
-    opposites = quiet_opposites(connection, (event for event in events if event.event_id not in stored))
-    before |= {alarm.alarm_id: alarm for alarms in opposites.values() for alarm in alarms}
-    after = dict(before)
-    fresh: list[AlarmEvent] = []
-    results: list[Recorded | Dropped] = []
-    for event in events:
-        if (known := stored.get(event.event_id)) is not None:
-            results.append(Recorded(event=known, repeated=True))
-            continue
-        if event.change not in STREAM_CHANGES:
-            results.append(Dropped(event=event, reason=f"{event.change} is a change that people make"))
-            continue
-        alarm = advance(after.get(event.alarm_id), event, seq + 1)
-        if isinstance(alarm, Refused):
-            results.append(Dropped(event=event, reason=alarm.reason))
-            continue
-        seq += 1
-        after[event.alarm_id] = alarm
-        recorded = as_stored(event, alarm)
-        stored[event.event_id] = recorded
-        fresh.append(recorded)
-        broke: list[AlarmEvent] = []
-        for quiet in opposites.get((event.patient, event.condition), ()) if event.change in CALLS else ():
-            broken = broken_by(after[quiet.alarm_id], event)
-            loud = advance(after[quiet.alarm_id], broken, seq + 1)
-            if isinstance(loud, Alarm):
-                seq += 1
-                after[quiet.alarm_id] = loud
-                broke.append(as_stored(broken, loud))
-        fresh += broke
-        results.append(Recorded(event=recorded, repeated=False, broke=tuple(broke)))
-    if fresh:
-        ensure_patients(connection, sorted({event.patient for event in fresh if event.change in BEGINNINGS}))
-        write_changes(connection, before, after, fresh)
-    return results
-
-
-def _newest_first() -> Select[Any]:
-    return select(ALARMS).order_by(ALARMS.c.raised_ms.desc(), ALARMS.c.alarm_id.desc())
-
-
-def _position(cursor: str) -> tuple[int, str]:
-    raised, _, alarm_id = cursor.partition(".")
-    if not (raised.isascii() and raised.removeprefix("-").isdecimal() and len(raised) < 19 and alarm_id):
-        raise InvalidInput("cursor", "must be the `next` of an earlier page")
-    return int(raised), alarm_id

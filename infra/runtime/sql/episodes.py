@@ -19,7 +19,7 @@ class Alarm:
     person ended it, wall time. `priority`, `text` and `reasons` are those of the newest worsening or release;
     `raised_ms` is when it was first kept, and for one that was released when it was told. `called_ms`: when it first called
     somebody, None for one that never did. `first_acknowledged_ms` outlives the acknowledgement. `feed_seq` is the number of
-    the newest change.
+    the newest change. `episode_id`: what it belongs to, None for one that never called anybody.
     """
 
     alarm_id: str
@@ -54,6 +54,7 @@ class Alarm:
     closed_ms: int | None = None
     closed_by: str | None = None
     called_ms: int | None = None
+    episode_id: str | None = None
 
     def row(self) -> dict[str, Any]:
         """The values of its columns."""
@@ -89,7 +90,9 @@ def advance(alarm: Alarm | None, event: AlarmEvent, feed_seq: int) -> Alarm | Re
     may be further than the writer knew. A worsening, and an alarm of the opposite direction, end an acknowledgement and a
     snooze.
     """
-    moved = transition(alarm.state if alarm else None, alarm.priority if alarm else event.priority, event.change)
+    moved = transition(
+        alarm.state if alarm else None, alarm.priority if alarm else event.priority, event.change, latches=event.latches
+    )
     if isinstance(moved, Refused):
         return moved
     if alarm is None:
@@ -102,6 +105,7 @@ def advance(alarm: Alarm | None, event: AlarmEvent, feed_seq: int) -> Alarm | Re
         state=moved.state,
         version=alarm.version + 1,
         feed_seq=feed_seq,
+        episode_id=event.episode_id or alarm.episode_id,
         resolved_ms=event.at_ms if resolves else alarm.resolved_ms,
     )
     return replace(alarm, **_facts(alarm, event))
@@ -148,6 +152,7 @@ def _born(event: AlarmEvent, state: State, feed_seq: int) -> Alarm:
         condition_ms=event.condition_ms,
         raised_ms=event.at_ms,
         called_ms=event.at_ms if event.change is Change.RAISED else None,
+        episode_id=event.episode_id,
         feed_seq=feed_seq,
     )
 

@@ -6,6 +6,7 @@ Every function runs inside the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select, update
@@ -28,8 +29,13 @@ def lock_feed(connection: Connection) -> int:
 
 def write_changes(
     connection: Connection, before: dict[str, Alarm], after: dict[str, Alarm], events: Sequence[AlarmEvent]
-) -> None:
-    """Write the alarms that differ, the events, and the feed's new end."""
+) -> list[AlarmEvent]:
+    """Write the alarms that differ, the events, the episodes, and the feed's new end. The events as they are stored: with the
+    episode of their alarm."""
+    joined = follow(connection, before, events)
+    after = {alarm_id: replace(alarm, episode_id=joined[alarm_id]) if alarm_id in joined else alarm
+             for alarm_id, alarm in after.items()}  # fmt: skip
+    stored = [event.model_copy(update={"episode_id": after[event.alarm_id].episode_id}) for event in events]
     new = [alarm.row() for alarm_id, alarm in after.items() if alarm_id not in before]
     if new:
         connection.execute(insert(ALARMS), new)
@@ -52,11 +58,11 @@ def write_changes(
                 "change": event.change.value,
                 "document": event.model_dump_json(),
             }
-            for event in events
+            for event in stored
         ],
     )
-    follow(connection, before, events)
     connection.execute(update(FEED).where(FEED.c.id == 1).values(last_seq=events[-1].feed_seq))
+    return stored
 
 
 def as_stored(event: AlarmEvent, after: Alarm) -> AlarmEvent:

@@ -2,7 +2,7 @@
 
 Kept in the same transaction as the alarms, under the feed's lock, so an alarm that calls somebody always has its episode. Of each
 patient and lane the newest episode is known by its head; an alarm joins it while the condition of one of its alarms holds, or
-within `join_ms` of its last change.
+within `join_ms` of its last change. The alarm itself says which one it is in.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contracts.alarms import AlarmEvent, Lane
 from contracts.episodes import HOLDING, Grouping, episode_id
 from infra.runtime.sql.engine import reading
 from infra.runtime.sql.episodes import Alarm
-from infra.runtime.sql.models import EPISODE_HEADS, EPISODE_MEMBERS
+from infra.runtime.sql.models import ALARMS, EPISODE_HEADS, EPISODES
 
 _GROUPING = Grouping()
 _Key = tuple[str, Lane]
@@ -40,8 +40,8 @@ class Head:
         return {**{name: getattr(self, name) for name in self.__slots__}, "lane": self.lane.value}
 
 
-def follow(connection: Connection, before: Mapping[str, Alarm], events: Sequence[AlarmEvent]) -> None:
-    """Bring the episodes up to date with `events`, as they are stored; `before`: the alarms as they were."""
+def follow(connection: Connection, before: Mapping[str, Alarm], events: Sequence[AlarmEvent]) -> dict[str, str]:
+    """Bring the episodes up to date with `events`; `before`: the alarms as they were. The episode of each that joins one."""
     moved: list[tuple[AlarmEvent, int]] = []
     held = {alarm_id: alarm.state in HOLDING for alarm_id, alarm in before.items()}
     for event in events:  # in turn: an alarm may begin and end in one transaction
@@ -50,10 +50,10 @@ def follow(connection: Connection, before: Mapping[str, Alarm], events: Sequence
         if step:
             moved.append((event, step))
     if not moved:
-        return
-    member_of = _of(connection, {event.alarm_id for event, _ in moved})
+        return {}
+    member_of = {alarm_id: alarm.episode_id for alarm_id, alarm in before.items() if alarm.episode_id is not None}
     heads = _heads(connection, {event.patient for event, _ in moved})
-    known, members = set(heads), list[dict[str, str]]()
+    known, joined, opened = set(heads), dict[str, str](), list[Head]()
     for event, step in moved:
         key, when_ms = (event.patient, event.lane), event.at_ms
         head, episode = heads.get(key), member_of.get(event.alarm_id)
@@ -65,14 +65,16 @@ def follow(connection: Connection, before: Mapping[str, Alarm], events: Sequence
                     patient=event.patient, lane=event.lane, episode_id=episode_id(event.patient, event.lane, event.alarm_id),
                     opened_ms=when_ms, changed_ms=when_ms, holding=0,
                 )  # fmt: skip
-            members.append({"alarm_id": event.alarm_id, "episode_id": head.episode_id})
-            member_of[event.alarm_id] = head.episode_id
+                opened.append(head)
+            joined[event.alarm_id] = member_of[event.alarm_id] = head.episode_id
         elif head is None or head.episode_id != episode:
             continue
         heads[key] = replace(head, holding=max(head.holding + step, 0), changed_ms=max(head.changed_ms, when_ms))
     _write(connection, [head for key, head in heads.items() if key not in known], heads, known)
-    if members:
-        connection.execute(insert(EPISODE_MEMBERS), members)
+    if opened:
+        columns = ("episode_id", "patient", "lane", "opened_ms")
+        connection.execute(insert(EPISODES), [{name: head.row()[name] for name in columns} for head in opened])
+    return joined
 
 
 class EpisodeStore:
@@ -83,14 +85,17 @@ class EpisodeStore:
 
     def of(self, alarm_ids: Collection[str]) -> dict[str, str]:
         """The episode of each alarm that has one."""
+        statement = select(ALARMS.c.alarm_id, ALARMS.c.episode_id).where(
+            ALARMS.c.alarm_id.in_(sorted(alarm_ids)), ALARMS.c.episode_id.is_not(None)
+        )
         with reading(self._engine) as connection:
-            return _of(connection, alarm_ids)
+            return {row.alarm_id: row.episode_id for row in connection.execute(statement)}
 
     def members(self, episode: str) -> list[str]:
         """The alarms of an episode."""
-        statement = select(EPISODE_MEMBERS.c.alarm_id).where(EPISODE_MEMBERS.c.episode_id == episode)
+        statement = select(ALARMS.c.alarm_id).where(ALARMS.c.episode_id == episode)
         with reading(self._engine) as connection:
-            return list(connection.execute(statement.order_by(EPISODE_MEMBERS.c.alarm_id)).scalars())
+            return list(connection.execute(statement.order_by(ALARMS.c.alarm_id)).scalars())
 
     def running(self) -> list[Head]:
         """Every episode with an alarm whose condition holds, by patient and lane."""
@@ -109,11 +114,6 @@ def _write(connection: Connection, new: Sequence[Head], heads: Mapping[_Key, Hea
         )
         columns = ("episode_id", "opened_ms", "changed_ms", "holding")
         connection.execute(change.values({name: bindparam(f"to_{name}") for name in columns}), changed)
-
-
-def _of(connection: Connection, alarm_ids: Collection[str]) -> dict[str, str]:
-    statement = select(EPISODE_MEMBERS).where(EPISODE_MEMBERS.c.alarm_id.in_(sorted(alarm_ids)))
-    return {row.alarm_id: row.episode_id for row in connection.execute(statement)}
 
 
 def _heads(connection: Connection, patients: Collection[str]) -> dict[_Key, Head]:

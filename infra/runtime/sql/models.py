@@ -90,6 +90,7 @@ ALARMS: Final = Table(
     Column("closed_ms", BigInteger),
     Column("closed_by", Text),
     Column("called_ms", BigInteger),  # when it first called somebody; null: it never did
+    Column("episode_id", Text),  # what it belongs to; null: it never called anybody
     CheckConstraint(
         "state IN ('active', 'acknowledged', 'latched', 'resolved', 'closed', 'inhibited', 'retrospective')",
         name="state",
@@ -101,6 +102,7 @@ ALARMS: Final = Table(
     Index(None, "state", "raised_ms", "alarm_id"),
     Index(None, "called_ms"),
     Index(None, "assigned_to"),
+    Index(None, "episode_id"),
 )
 
 # One row for each alarm that has called somebody: what burden is counted on. A score alarm's condition names its model.
@@ -146,12 +148,16 @@ EPISODE_HEADS: Final = Table(
     CheckConstraint("lane IN ('physiological', 'technical')", name="lane"),
 )
 
-EPISODE_MEMBERS: Final = Table(
-    "episode_members",
+EPISODES: Final = Table(
+    "episodes",
     METADATA,
-    Column("alarm_id", Text, ForeignKey("alarms.alarm_id"), primary_key=True),
-    Column("episode_id", Text, nullable=False),
-    Index(None, "episode_id"),
+    Column("episode_id", Text, primary_key=True),
+    Column("patient", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    CheckConstraint("lane IN ('physiological', 'technical')", name="lane"),
+    Index(None, "opened_ms", "episode_id"),
+    Index(None, "patient", "opened_ms", "episode_id"),
 )
 
 # One row. A sequence or autoincrement would leave gaps after a rollback, and let a later number become visible first.

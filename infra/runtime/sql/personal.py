@@ -224,6 +224,7 @@ def _event(alarm: Alarm, change: Change, at_ms: int, event_id: str, **said: Any)
             onset_ms=alarm.onset_ms,
             condition_ms=alarm.condition_ms,
             at_ms=at_ms,
+            episode_id=alarm.episode_id,
             **said,
         )
     except ValidationError as error:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, RowMapping, case, func, insert, selec
 from contracts.alarms import AlarmEvent
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.feed import parse_event
-from infra.runtime.sql.models import ALARM_EVENTS, EPISODE_MEMBERS, FEED, PATIENTS
+from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED, PATIENTS
 from infra.runtime.sql.notices import THROUGH, Written, put, withdraw
 from infra.runtime.sql.reach_tables import NOTICES, REACH_CALLS, REACH_REASONS, REACH_STATE, REACH_VERSIONS
 
@@ -116,8 +116,8 @@ class ReachStore:
     def episodes(self, alarm_ids: Collection[str]) -> dict[str, str]:
         """The episode of each alarm that has one."""
         with reading(self._engine) as connection:
-            rows = _by_many(connection, EPISODE_MEMBERS.c.alarm_id, alarm_ids, EPISODE_MEMBERS)
-            return {row["alarm_id"]: row["episode_id"] for row in rows}
+            rows = _by_many(connection, ALARMS.c.alarm_id, alarm_ids, ALARMS.c.alarm_id, ALARMS.c.episode_id)
+            return {row["alarm_id"]: row["episode_id"] for row in rows if row["episode_id"] is not None}
 
     def told(self, episodes: Collection[str]) -> dict[tuple[str, str], int]:
         """When somebody was last told of each condition of these episodes."""

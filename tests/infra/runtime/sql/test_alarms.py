@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy import event as hooks
 
 from contracts.alarms import AlarmEvent, Change, Priority, State
+from contracts.episodes import episode_id
 from contracts.errors import InvalidInput
 from contracts.lifecycle import Refused
 from infra.runtime.sql.alarms import AlarmStore, Conflict, Dropped, Recorded
@@ -41,7 +42,8 @@ def acted(store: AlarmStore, alarm: str, change: Change, **more: object) -> Alar
 def test_a_raised_alarm_can_be_read_back_whole(store: AlarmStore) -> None:
     raised = event(patient="p-007")
     (stored,) = recorded(store, raised)
-    assert stored == raised.model_copy(update={"feed_seq": 1})
+    episode = episode_id("p-007", raised.lane, raised.alarm_id)
+    assert stored == raised.model_copy(update={"feed_seq": 1, "episode_id": episode})
     alarm = store.get(raised.alarm_id)
     assert alarm is not None
     assert (alarm.state, alarm.version, alarm.feed_seq, alarm.patient) == (State.ACTIVE, 1, 1, "p-007")

@@ -19,6 +19,7 @@ from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.errors import Fatal, Retryable, VigilError
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import alembic_config, open_engine, reading, upgrade, writing
+from infra.runtime.sql.episode_pages import EpisodeReader
 from infra.runtime.sql.episodes import rebuilt
 from infra.runtime.sql.models import METADATA
 from tests.infra.runtime.sql.events import ONSET_MS, event
@@ -59,7 +60,7 @@ def test_upgrading_twice_changes_nothing(sql_url: str, engine: Engine) -> None:
     upgrade(sql_url)
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM patients")).scalar_one() == 1
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0006"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0008"]
 
 
 def recorded_by_the_first_schema(connection: Connection, events: list[AlarmEvent], **columns: Any) -> None:
@@ -125,6 +126,28 @@ def test_alarms_outlive_the_steps(empty_url: str) -> None:
         connection.execute(text("DELETE FROM alarms"))  # their events still refer to them
     never_called = [a for a in store.page().items if a.called_ms is None]
     assert {a.state for a in never_called} == {State.INHIBITED, State.RETROSPECTIVE}
+    engine.dispose()
+
+
+def test_an_alarm_keeps_its_episode_when_it_becomes_a_part_of_it(empty_url: str) -> None:
+    from alembic import command
+
+    engine = open_engine(empty_url)
+    one = event(patient="p-001").model_copy(update={"feed_seq": 1, "alarm_version": 1, "state": State.ACTIVE})
+    head = {"p": "p-001", "lane": "physiological", "id": "e1", "ms": one.at_ms}
+    with writing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0005")
+        recorded_by_the_first_schema(connection, [one])
+        connection.execute(text("INSERT INTO episode_members VALUES (:alarm, 'e1')"), {"alarm": one.alarm_id})
+        connection.execute(text("INSERT INTO episode_heads VALUES (:p, :lane, :id, :ms, :ms, 1)"), head)
+    upgrade(empty_url)
+    (found,) = EpisodeReader(engine).page().items
+    assert (found.episode_id, found.opened_ms, [a.alarm_id for a in found.alarms]) == ("e1", one.at_ms, [one.alarm_id])
+    AlarmStore(engine).record([event(condition="heart_rate_low", patient="p-001", at_ms=one.at_ms + 1)])
+    assert [len(e.alarms) for e in EpisodeReader(engine).page().items] == [2], "what comes next joins it"
+    with writing(engine) as connection:
+        command.downgrade(alembic_config(connection), "0005")
+        assert len(connection.execute(text("SELECT * FROM episode_members WHERE episode_id = 'e1'")).all()) == 2
     engine.dispose()
 
 
