@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from contracts.canary import is_canary
+from contracts.canary import CANARIES, is_canary
 from contracts.groups import is_group
 
 
@@ -50,7 +50,7 @@ class Action(StrEnum):
 
 MEANING: Final[Mapping[Action, str]] = {
     Action.LOG_IN: "log in, and learn whether one has to",
-    Action.SYSTEM_SEE: "what this server is and how fresh its data is; the catalogue of vital signs; for how long alarms may be quiet",
+    Action.SYSTEM_SEE: "what this server is, how fresh its data is, the catalogue of vital signs, how long alarms may be quiet",
     Action.SESSION_OWN: "see, prolong and end one's own sessions",
     Action.SESSIONS_MANAGE: "see and end everybody's sessions",
     Action.PATIENT_SEE: "names, beds, newest values, trends, windows and scores of patients",
@@ -197,7 +197,35 @@ def allow(subject: Subject | None, action: Action, patient: Patient | None, at_m
     if patient is None or reach is Reach.SITE:
         return Allowed(reach)
     group = is_group(patient.key)
-    for membership in subject.memberships:
-        if membership.holds(at_ms) and (group or membership.team.covers(patient)):
-            return Allowed(reach)
+    if any(group or team.covers(patient) for team in subject.teams(at_ms)):
+        return Allowed(reach)
     return Denied(Reason.NOT_IN_TEAM)
+
+
+# Everybody at a machine without accounts, the canary included: it is followed by a process of that machine.
+_SITE: Final = Team(name="site", everybody=True, patients=frozenset(CANARIES))
+
+
+def reached(subject: Subject | None, action: Action, at_ms: int) -> Team | None:
+    """All patients to whom `subject` may do `action`, as one team; None: it may not do it to any. For lists, so that they are
+    filtered where they are made; a property test holds it to `allow`."""
+    if subject is None:
+        return None
+    match allow(subject, action, None, at_ms):
+        case Allowed(Reach.SITE):
+            return _SITE
+        case Allowed():
+            pass
+        case _:
+            return None
+    teams = subject.teams(at_ms)
+    if not teams:
+        return None
+    if len(teams) == 1:
+        return teams[0]
+    return Team(
+        name="+".join(sorted(team.name for team in teams)),
+        units=frozenset().union(*(team.units for team in teams)),
+        patients=frozenset().union(*(team.patients for team in teams)),
+        everybody=any(team.everybody for team in teams),
+    )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.canary import CANARIES
-from contracts.groups import GROUPS
+from contracts.groups import GROUPS, is_group
 from contracts.policy import (
     ACCOUNT_ROLES,
     GRANTS,
@@ -26,6 +26,7 @@ from contracts.policy import (
     Subject,
     Team,
     allow,
+    reached,
 )
 
 # What is about patients, or changes the work of others, spelt out a second time: who reads about whom must not change by a slip.
@@ -85,6 +86,13 @@ def test_more_membership_never_takes_away(
     if isinstance(allow(subject, action, patient, at_ms), Allowed):
         wider = dataclasses.replace(subject, memberships=(*subject.memberships, more))
         assert isinstance(allow(wider, action, patient, at_ms), Allowed)
+
+
+@given(subjects, actions.filter(lambda action: action not in PUBLIC), patients, times)
+def test_a_list_holds_whom_the_rule_allows(subject: Subject, action: Action, patient: Patient, at_ms: int) -> None:
+    team = reached(subject, action, at_ms)
+    listed = team is not None and (is_group(patient.key) or team.covers(patient))
+    assert listed is isinstance(allow(subject, action, patient, at_ms), Allowed)
 
 
 @given(actions, st.none() | patients, times)

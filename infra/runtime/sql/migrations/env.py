@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
+from infra.runtime.sql import access_tables
 from infra.runtime.sql.models import METADATA
+
+__all__ = ["access_tables"]  # its tables belong to the metadata
 
 
 def run() -> None:
