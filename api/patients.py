@@ -15,6 +15,7 @@ from fastapi import APIRouter, Path, Query, Response
 from api.asking import Cursor, Limit, TheNode, from_cursor, problems, span, to_cursor
 from api.moments import rfc3339
 from api.node import Node
+from api.permit import ThePermit
 from api.problems import invalid, not_found
 from api.schema import ManySeries, Metric, MetricLimits, Metrics, PatientDetail, Patients, Scores, Series, Windows
 from contracts.errors import Retryable
@@ -58,10 +59,12 @@ async def metrics() -> Metrics:
 
 
 @router.get("/patients", response_model=Patients, responses=problems(422, 503))
-async def patients(node: TheNode, cursor: Cursor = None, limit: Limit = 100) -> Response:
-    """Patients in the order of their ids, from the roster and from the stream."""
+async def patients(node: TheNode, permit: ThePermit, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """Patients in the order of their ids, from the roster and from the stream: those whom the caller may see."""
     _need_roster(node)
     ids = node.ward.patients()
+    if not permit.everybody:
+        ids = [p for p in ids if node.gate.covers(permit.theirs, p)]
     after = from_cursor(cursor)
     start = 0 if after is None else bisect.bisect_right(ids, after)
     page = ids[start : start + limit]

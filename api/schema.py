@@ -348,7 +348,8 @@ class Alarms(_Answer):
 
 class System(_Answer):
     """What this server is and how fresh its data is. `data_as_of`: the newest tick of the stream it has seen. `canary`: whether
-    made-up readings come through the whole stream; `unknown`: nothing answers that should tell, null: nothing watches."""
+    made-up readings come through the whole stream; `unknown`: nothing answers that should tell, null: nothing watches.
+    `access` open: everybody at this machine is let in, without a log-in."""
 
     demo: bool
     server_time: Time
@@ -357,6 +358,7 @@ class System(_Answer):
     canary: Literal["starting", "ok", "late", "dead", "unknown"] | None
     version: str
     notice: str
+    access: Literal["open", "accounts"]
 
 
 class ProblemDocument(_Answer):

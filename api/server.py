@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -54,8 +55,12 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def configuration(app: object, *, host: str, port: int) -> uvicorn.Config:
-    """uvicorn's settings for this application. Access logs are off: paths hold patients' keys."""
+def configuration(
+    app: object, *, host: str, port: int, tls: tuple[Path | None, Path | None] | None = None
+) -> uvicorn.Config:
+    """uvicorn's settings for this application. `tls`: files of a certificate chain and its key. Access logs are off: paths hold
+    patients' keys."""
+    certificate, key = tls or (None, None)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=host,
@@ -66,6 +71,8 @@ def configuration(app: object, *, host: str, port: int) -> uvicorn.Config:
         ws_ping_timeout=PING_S,
         ws_per_message_deflate=False,
         http="h11",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         proxy_headers=False,
         server_header=False,
         log_config=None,

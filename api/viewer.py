@@ -18,6 +18,7 @@ from contracts.errors import Retryable
 from infra.runtime.logs import get_logger
 
 if TYPE_CHECKING:
+    from api.gate import LivePass
     from api.live import Hub
 
 # A client that wants some patients only says so at once: wait that long before sending it everybody.
@@ -57,6 +58,10 @@ class _Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", forbid_unkno
     patients: list[str] | None
 
 
+class _Ticket(msgspec.Struct, tag="ticket", tag_field="type", forbid_unknown_fields=True):
+    ticket: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
 class _Pong(msgspec.Struct, tag="pong", tag_field="type"):
     pass
 
@@ -65,8 +70,8 @@ class _Typed(msgspec.Struct):
     type: str
 
 
-Message = _Hello | _Subscribe | _Pong
-_TYPES: Final = frozenset({"hello", "subscribe", "pong"})
+Message = _Hello | _Subscribe | _Ticket | _Pong
+_TYPES: Final = frozenset({"hello", "subscribe", "ticket", "pong"})
 
 
 def parse_message(text: str) -> Message:
@@ -74,7 +79,7 @@ def parse_message(text: str) -> Message:
     try:
         kind = msgspec.json.decode(text, type=_Typed).type
         if kind not in _TYPES:
-            raise Closing(UNSUPPORTED, "unknown message type; known are hello, subscribe, pong")
+            raise Closing(UNSUPPORTED, "unknown message type; known are hello, subscribe, ticket, pong")
         message: Message = msgspec.json.decode(text, type=Message)
     except (msgspec.DecodeError, RecursionError) as error:  # ValidationError is a DecodeError
         raise Closing(INVALID, "not a message of vigil.v1") from error
@@ -84,8 +89,10 @@ def parse_message(text: str) -> Message:
 class Viewer:
     """A connection. Made by `serve`, known to the hub while it lasts."""
 
-    def __init__(self, hub: Hub, socket: WebSocket) -> None:
+    def __init__(self, hub: Hub, socket: WebSocket, pass_: LivePass | None = None) -> None:
+        """`pass_`: what it may be told; None: everything."""
         self.outbox = Outbox()
+        self.pass_ = pass_
         self.sending_since: float | None = None
         self._hub = hub
         self._socket = socket
@@ -94,9 +101,21 @@ class Viewer:
         self._replayed = asyncio.Event()  # no replayed alarm waits
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[Closing | None] = asyncio.get_running_loop().create_future()
-        self._wanted: Patients = None
+        self._asked: Patients = None
         self._spoken = False
         self._resumed = False
+
+    @property
+    def _wanted(self) -> Patients:
+        """Of the patients that it has asked for, those that it may be told of."""
+        return self._asked if self.pass_ is None else self.pass_.narrow(self._asked)
+
+    def regroup(self) -> bool:
+        """It may be told of others than before. False: it has to connect again."""
+        if not self.outbox.narrow(self._wanted):
+            return False
+        self.wake()
+        return True
 
     def wake(self) -> None:
         """Something may wait in the outbox."""
@@ -110,6 +129,8 @@ class Viewer:
     def start(self) -> None:
         """Give the client its snapshot if it has spoken, or had its time to, and the server's state is complete."""
         if self._spoken and self._hub.warm and self.outbox.snapshot is None:
+            if self.pass_ is not None:
+                self.pass_.asked_for(self._asked)
             self.outbox.subscribe(self._wanted)
             self.wake()
 
@@ -197,13 +218,18 @@ class Viewer:
                 self._resumed = True
                 self._do(self._replay(after))
             case _Subscribe(patients=patients):
-                self._wanted = None if patients is None else frozenset(patients)
+                self._asked = None if patients is None else frozenset(patients)
                 self._spoken = True
                 if self.outbox.snapshot is None:
                     self.start()
                 else:
+                    if self.pass_ is not None:
+                        self.pass_.asked_for(self._asked)
                     self.outbox.subscribe(self._wanted)
                     self.wake()
+            case _Ticket(ticket=ticket):
+                if self.pass_ is not None:
+                    self.pass_.show(ticket)
 
     async def _wait_for_first_word(self) -> None:
         await asyncio.sleep(FIRST_WORD_S)

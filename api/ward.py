@@ -96,6 +96,7 @@ class Ward:
         self.round = 0
         self.as_of_ms: int | None = None
         self.refused = 0  # rows of patients beyond `max_patients`
+        self.census = 0  # counts changes of who there is, and where
         self._max_patients = max_patients
         self._beds: dict[str, _Bed] = {}
         self._people: dict[str, Person] = {}
@@ -187,7 +188,10 @@ class Ward:
         before = {p: self.person(p) for p in self.patients()}
         self._people = {p: person for p, person in people.items() if not is_canary(p) and not is_group(p)}
         self._strangers = {p for p, bed in self._beds.items() if p not in self._people and not bed.canary}
-        return before != {p: self.person(p) for p in self.patients()}
+        if before == {p: self.person(p) for p in self.patients()}:
+            return False
+        self.census += 1
+        return True
 
     def enrolled(self, patients: Iterable[str]) -> None:
         """These patients of the stream are in the registry now, with nothing but their keys."""

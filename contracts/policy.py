@@ -35,7 +35,7 @@ ACCOUNT_ROLES: Final = tuple(role for role in Role if role is not Role.LOCAL)
 class Action(StrEnum):
     """What can be done. The names stand in the audit log, so they stay."""
 
-    LOG_IN = "log-in"
+    ANYBODY = "anybody"
     SYSTEM_SEE = "system.see"
     SESSION_OWN = "session.own"
     SESSIONS_MANAGE = "sessions.manage"
@@ -49,7 +49,7 @@ class Action(StrEnum):
 
 
 MEANING: Final[Mapping[Action, str]] = {
-    Action.LOG_IN: "log in, and learn whether one has to",
+    Action.ANYBODY: "log in, learn whether one has to, and whether the server is alive",
     Action.SYSTEM_SEE: "what this server is, how fresh its data is, the catalogue of vital signs, how long alarms may be quiet",
     Action.SESSION_OWN: "see, prolong and end one's own sessions",
     Action.SESSIONS_MANAGE: "see and end everybody's sessions",
@@ -71,11 +71,11 @@ class Reach(StrEnum):
 
 
 # Anybody who can reach the server, without a log-in.
-PUBLIC: Final = frozenset({Action.LOG_IN})
+PUBLIC: Final = frozenset({Action.ANYBODY})
 # What leaves everything as it was; all that a read-only session (a wall display) may do.
 READS: Final = frozenset(
     {
-        Action.LOG_IN, Action.SYSTEM_SEE, Action.SESSION_OWN, Action.PATIENT_SEE, Action.ALARM_SEE, Action.LIVE_FOLLOW,
+        Action.ANYBODY, Action.SYSTEM_SEE, Action.SESSION_OWN, Action.PATIENT_SEE, Action.ALARM_SEE, Action.LIVE_FOLLOW,
         Action.BURDEN_SEE,
     }
 )  # fmt: skip

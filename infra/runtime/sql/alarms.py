@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from contracts.alarms import BEGINNINGS, CALLS, OPEN, STREAM_CHANGES, AlarmEvent, Change, Priority, State
 from contracts.errors import InvalidInput, Retryable
 from contracts.lifecycle import Refused
+from contracts.policy import Team
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.burden import Burden, burden
 from infra.runtime.sql.engine import reading, writing
@@ -51,6 +52,7 @@ from infra.runtime.sql.personal import (
     quiet_opposites,
     remember,
 )
+from infra.runtime.sql.scope import of_team
 
 __all__ = ["LABELS", "OPEN", "Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "QuietEnd", "Recorded"]
 
@@ -176,8 +178,10 @@ class AlarmStore:
         at_ms: int,
         note: str | None = None,
         idempotency_key: str | None = None,
+        team: Team | None = None,
     ) -> list[AlarmEvent] | Conflict:
-        """Assign every alarm that calls somebody and is assigned to `leaving` to `coming`: all of them, or none.
+        """Assign every alarm that calls somebody and is assigned to `leaving` to `coming`: all of them, or none. `team`: those of
+        its patients.
 
         The changes, in the order of the feed; none when there was nothing to hand over. Raises `InvalidInput`.
         """
@@ -198,6 +202,7 @@ class AlarmStore:
                 if known is not None:
                     return handed_over(connection, known)
             theirs = select(ALARMS).where(ALARMS.c.state.in_(OPEN), ALARMS.c.assigned_to == leaving)
+            theirs = theirs.where(of_team(team, ALARMS.c.patient))
             before = {alarm.alarm_id: alarm for alarm in found_alarms(connection, theirs.order_by(ALARMS.c.alarm_id))}
             after: dict[str, Alarm] = {}
             events: list[AlarmEvent] = []
@@ -294,10 +299,12 @@ class AlarmStore:
         *,
         states: Collection[State] | None = None,
         patient: str | None = None,
+        team: Team | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> AlarmPage:
-        """Up to `limit` alarms, newest first, in any of `states` (None: all) and of `patient` (None: everybody).
+        """Up to `limit` alarms, newest first, in any of `states` (None: all), of `patient` and of the patients of `team` (None:
+        everybody).
 
         `cursor` is the `next` of the page before: alarms raised meanwhile do not shift it. Raises `InvalidInput` for a
         cursor that is none of ours.
@@ -308,6 +315,7 @@ class AlarmStore:
             statement = statement.where(ALARMS.c.state.in_([State(state).value for state in states]))
         if patient is not None:
             statement = statement.where(ALARMS.c.patient == patient)
+        statement = statement.where(of_team(team, ALARMS.c.patient))
         if cursor is not None:
             statement = statement.where(tuple_(ALARMS.c.raised_ms, ALARMS.c.alarm_id) < _position(cursor))
         with reading(self._engine) as connection:
@@ -332,10 +340,10 @@ class AlarmStore:
         return counts
 
     def histories(
-        self, from_ms: int, to_ms: int, *, patient: str | None = None, most: int
+        self, from_ms: int, to_ms: int, *, patient: str | None = None, team: Team | None = None, most: int
     ) -> list[tuple[Alarm, list[AlarmEvent]]] | None:
         """Every alarm raised in [`from_ms`, `to_ms`) with all its changes, oldest first; None: there are more than `most`."""
-        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms)
+        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms) & of_team(team, ALARMS.c.patient)
         if patient is not None:
             chosen &= ALARMS.c.patient == patient
         with reading(self._engine) as connection:
@@ -356,10 +364,10 @@ class AlarmStore:
                     histories[event.alarm_id].append(event)
         return [(alarm, histories[alarm.alarm_id]) for alarm in alarms]
 
-    def burden(self, from_ms: int, to_ms: int) -> Burden:
-        """How much the alarms of [`from_ms`, `to_ms`) asked of people."""
+    def burden(self, from_ms: int, to_ms: int, team: Team | None = None) -> Burden:
+        """How much the alarms of [`from_ms`, `to_ms`), of `team` or of everybody, asked of people."""
         with reading(self._engine) as connection:
-            return burden(connection, from_ms, to_ms)
+            return burden(connection, from_ms, to_ms, team)
 
     def _events(self, statement: Select[Any]) -> list[AlarmEvent]:
         with reading(self._engine) as connection:
