@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -47,13 +48,23 @@ class Identity:
 class Accounts:
     """Accounts, care teams and sessions of this node. Everything here runs on the event loop."""
 
-    def __init__(self, stores: SqlStores, clock: Clock, *, demo: bool, needed: bool, canary_token: str) -> None:
-        """`needed`: people have to log in even where there is no account yet."""
+    def __init__(
+        self,
+        stores: SqlStores,
+        clock: Clock,
+        *,
+        demo: bool,
+        needed: bool,
+        canary_token: str,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`needed`: people have to log in even where there is no account yet. `changed` is called when rights have changed."""
         self._stores = stores
         self._clock = clock
         self._open_to_all = demo and not needed
         self._needed = needed
         self._canary_token = canary_token
+        self._changed = changed
         self._local = Identity(subject=Subject(name="demo nurse" if demo else "local user", role=Role.LOCAL))
         self._directory: Directory | None = None
         self._sessions: dict[str, Session] = {}  # by token digest
@@ -161,6 +172,7 @@ class Accounts:
             ended = await self._stores.access(lambda _, sessions: sessions.ended(ids)) if ids else set()
             self._sessions = {d: s for d, s in self._sessions.items() if s.session_id not in ended}
             await self.reload()
+            self._changed()
         now_ms = self._clock.now_ms()
         if now_ms - self._told_ms >= _TELL_SEEN_MS:
             self._told_ms = now_ms

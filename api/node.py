@@ -88,6 +88,7 @@ class Node:
             demo=settings.demo,
             needed=settings.access == "accounts",
             canary_token=settings.canary_token.get_secret_value(),
+            changed=lambda: self.gate.look(),
         )
         self.login = Login(self.stores, self.accounts, clock)
         self.tickets = Tickets()

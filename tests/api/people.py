@@ -4,14 +4,19 @@ no real one where nobody types a password, for argon2 is slow on purpose."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from api.node import Node
@@ -81,7 +86,7 @@ class Guarded:
 @asynccontextmanager
 async def guarded_api(settings: Settings, dist: Path) -> AsyncIterator[Guarded]:
     """Two wards, team `a` for the first and team `b` for the second, a patient in each with an alarm."""
-    upgrade(settings.sql_url)
+    shutil.copy(_migrated(), settings.state_dir / "vigil.db")
     engine = open_engine(settings.sql_url)
     try:
         PatientStore(engine).upsert(
@@ -98,6 +103,15 @@ async def guarded_api(settings: Settings, dist: Path) -> AsyncIterator[Guarded]:
             yield found
     finally:
         engine.dispose()
+
+
+@cache
+def _migrated() -> Path:
+    """A database file with the newest schema, made once for all tests of a process."""
+    path = Path(tempfile.mkdtemp(prefix="vigil-access-")) / "vigil.db"
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    upgrade(f"sqlite:///{path}")
+    return path
 
 
 class Wire:
@@ -156,4 +170,7 @@ class Wire:
 
 def guarded_settings(tmp_path: Path, free_port: Callable[[], int]) -> Settings:
     """Accounts are needed; Kafka is away."""
-    return Settings(state_dir=tmp_path, access="accounts", kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
+    kafka = f"127.0.0.1:{free_port()}"
+    return Settings(
+        state_dir=tmp_path, access="accounts", kafka_bootstrap_servers=kafka, canary_token=SecretStr("c" * 40)
+    )
