@@ -36,7 +36,8 @@ def main(argv: list[str] | None = None) -> None:
     configure_logs(settings.log_format, settings.log_level)
     encrypted = not settings.demo and (settings.serves_tls or bool(settings.proxies))
     check_listen_address(settings.page_host, encrypted=encrypted, page_url=settings.page_url)
-    access = Access.of([*arguments.origin, *filter(None, [settings.page_url])], settings.proxies)
+    own = [settings.page_url or settings.local_api] if encrypted else []
+    access = Access.of([*arguments.origin, *own], settings.proxies)
     health, metrics = Health(), Metrics()
     port = settings.metrics_port + _HEALTH_OFFSET if arguments.health_port is None else arguments.health_port
     log = get_logger("api")

@@ -33,7 +33,7 @@ QUIET_S: Final = 15.0  # three heartbeats
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 10.0
 # Closes that a new attempt would only repeat: the server does not understand us, or does not want us.
-_FINAL_CODES: Final = frozenset({1002, 1003, 1007, 1008})
+_FINAL_CODES: Final = frozenset({1002, 1003, 1007, 1008, 4401})
 _MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 _REMEMBERED: Final = 1000
 _RETRIED: Final = frozenset({502, 503, 504})
@@ -104,8 +104,11 @@ class LiveClient:
         patients: Collection[str] | None = None,
         resume_feed_seq: int | None = None,
         origin: str | None = None,
+        token: str | None = None,
     ) -> None:
-        """`url` is the server's base address; `patients` None: all. `resume_feed_seq`: replay the alarm changes after it."""
+        """`url` is the server's base address; `patients` None: all. `resume_feed_seq`: replay the alarm changes after it.
+        `token`: of a program session, where people have accounts."""
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._url = _live_url(url)
         self._patients = None if patients is None else sorted(patients)
         self._origin = origin
@@ -130,6 +133,7 @@ class LiveClient:
                         self._url,
                         subprotocols=[Subprotocol(PROTOCOL)],
                         origin=self._origin,  # type: ignore[arg-type]
+                        additional_headers=self._headers,
                         compression=None,
                         max_size=_MAX_FRAME_BYTES,
                         proxy=None,
@@ -140,7 +144,7 @@ class LiveClient:
                         wait_s = FIRST_WAIT_S
                         yield frame
             except InvalidStatus as error:
-                if error.response.status_code in (400, 403, 404, 421):
+                if error.response.status_code in (400, 401, 403, 404, 421):
                     raise _refused(error.response.status_code, bytes(error.response.body or b"")) from error
             except ConnectionClosed as closed:
                 code = closed.rcvd.code if closed.rcvd else 1006
@@ -196,9 +200,14 @@ class LiveClient:
 class AlarmsApi:
     """What people do about alarms. Every change carries an Idempotency-Key, so that trying again is safe."""
 
-    def __init__(self, url: str, *, actor: str | None = None, client: httpx2.AsyncClient | None = None) -> None:
+    def __init__(
+        self, url: str, *, actor: str | None = None, client: httpx2.AsyncClient | None = None, token: str | None = None
+    ) -> None:
+        """`token`: of a program session, where people have accounts; there `actor` says nothing."""
         self._client = client or httpx2.AsyncClient(base_url=url, timeout=10.0, trust_env=False)
         self._headers = {} if actor is None else {"X-Vigil-Actor": actor}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
 
     async def __aenter__(self) -> AlarmsApi:
         return self

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -56,7 +55,7 @@ class Server(uvicorn.Server):
 
 
 def configuration(
-    app: object, *, host: str, port: int, tls: tuple[Path | None, Path | None] | None = None
+    app: object, *, host: str, port: int, tls: tuple[str, str] | None = None
 ) -> uvicorn.Config:
     """uvicorn's settings for this application. `tls`: files of a certificate chain and its key. Access logs are off: paths hold
     patients' keys."""

@@ -19,6 +19,7 @@ As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you ar
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ACTOR_HEADER: Final = "X-Vigil-Actor"
 _ANSWER_S: Final = 10.0
+_LOG_IN: Final = 401
 
 
 def read(api: str | None, path: str) -> Any:
@@ -58,8 +59,11 @@ def history_lines(items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _ask(api: str | None, path: str, **request: Any) -> Answer:
-    address = (api or f"http://127.0.0.1:{load().api_port}").rstrip("/")
+    settings = load()
+    address = (api or settings.local_api).rstrip("/")
     check_address(address, setting="--api")
+    if token := settings.token.get_secret_value():
+        request["headers"] = {**request.get("headers", {}), "Authorization": f"Bearer {token}"}
     try:
         return ask(f"{address}/api/v1/{path}", timeout_s=_ANSWER_S, **request)
     except Retryable as error:
@@ -76,7 +80,8 @@ def _checked(answer: Answer) -> Any:
         said = str(document["detail"])
     except (ValueError, KeyError, TypeError):
         raise VigilError("What answered is not a Vigil API.", fix="name the API with --api") from None
-    raise VigilError(said, cause=f"the API answered {answer.status}")
+    fix = "set VIGIL_TOKEN to what `vigil users token NAME` prints" if answer.status == _LOG_IN else ""
+    raise VigilError(said, cause=f"the API answered {answer.status}", fix=fix)
 
 
 def _minute(time: str) -> str:

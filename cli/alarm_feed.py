@@ -132,15 +132,17 @@ class Follower:
                 raise _Enough
 
 
-async def follow(address: str, lines: Lines, *, count: int | None = None, open_first: bool = True) -> None:
-    """Print alarms until cancelled, or until `count` changes were printed. Raises `VigilError` for an address that is
-    wrong for good; one that does not answer now is tried again."""
+async def follow(
+    address: str, lines: Lines, *, count: int | None = None, open_first: bool = True, token: str = ""
+) -> None:
+    """Print alarms until cancelled, or until `count` changes were printed; `token` lets in where one has to log in. Raises
+    `VigilError` for an address that is wrong for good; one that does not answer now is tried again."""
     url = live_url(address)
     follower = Follower(lines, count=count, open_first=open_first)
     failures = 0
     while True:
         try:
-            async with _connected(url) as socket:
+            async with _connected(url, token) as socket:
                 failures = 0
                 follower.connected()
                 greeting: dict[str, Any] = {"type": "hello"}
@@ -176,7 +178,7 @@ async def follow(address: str, lines: Lines, *, count: int | None = None, open_f
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[ClientConnection]:
+async def _connected(url: str, token: str) -> AsyncIterator[ClientConnection]:
     local = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
     async with connect(
         url,
@@ -186,6 +188,7 @@ async def _connected(url: str) -> AsyncIterator[ClientConnection]:
         open_timeout=10,
         close_timeout=1,
         proxy=None if local else True,
+        additional_headers={"Authorization": f"Bearer {token}"} if token else None,
     ) as socket:
         if socket.subprotocol != PROTOCOL:
             raise NegotiationError("the server does not speak vigil.v1")

@@ -36,9 +36,11 @@ def tail(
     """
     from cli.alarm_feed import follow  # brings websockets, which no other command needs
 
-    address = api or f"http://127.0.0.1:{load().api_port}"
+    settings = load()
+    address = api or settings.local_api
     lines = JsonLines(sys.stdout) if as_json else TextLines(Console(), Console(stderr=True))
-    asyncio.run(follow(address, lines, count=count, open_first=not changes_only))
+    token = settings.token.get_secret_value()
+    asyncio.run(follow(address, lines, count=count, open_first=not changes_only, token=token))
 
 
 AlarmId = Annotated[str, typer.Argument(metavar="ALARM", help="Id of the alarm, as `vigil alarms list` prints it.")]

@@ -74,8 +74,8 @@ class Settings(BaseSettings):
         "auto", description="Who gets in: auto (everybody on this machine until there is an account), or accounts alone."
     )
     page_url: str = Field("", description="Where people reach the page, when that is not this machine: https://ward.example.org.")
-    tls_certificate: Path | None = Field(None, description="PEM file of the certificate chain with which the API serves TLS.")
-    tls_key: Path | None = Field(None, description="PEM file of its private key.")
+    tls_certificate: str = Field("", description="PEM file of the certificate chain with which the API serves TLS.")
+    tls_key: str = Field("", description="PEM file of its private key.")
     trusted_proxies: str = Field(
         "", description="Addresses, with commas, of proxies that serve TLS and say for whom they ask (X-Forwarded-For, -Proto)."
     )
@@ -104,7 +104,13 @@ class Settings(BaseSettings):
     @property
     def serves_tls(self) -> bool:
         """Whether the API itself serves TLS."""
-        return self.tls_certificate is not None and self.tls_key is not None
+        return bool(self.tls_certificate and self.tls_key)
+
+    @property
+    def local_api(self) -> str:
+        """Where a program of this machine reaches the API."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.page_host, self.page_host)  # noqa: S104 - not to listen on
+        return f"{'https' if self.serves_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 
     @property
     def proxies(self) -> frozenset[str]:
