@@ -18,8 +18,7 @@ from api.accounts import LOOK_S, Accounts, Identity
 from api.auditing import Auditor
 from api.operations import LIVE, OPERATIONS
 from api.outbox import Patients
-from api.permit import identity_of, patient_of, refusal
-from api.problems import Problem
+from api.permit import identity_of, no_care_team, patient_of, refusal
 from api.tickets import Tickets
 from api.viewer import Closing
 from contracts.errors import Retryable
@@ -96,7 +95,7 @@ class Gate:
             reason = answer.reason if isinstance(answer, Denied) else Reason.NOT_LOGGED_IN
             self._note(identity, caller.address, "denied", reason=reason)
             if reason is Reason.NOT_IN_TEAM:
-                raise Problem(403, "no-care-team", "You are in no care team at the moment. Ask an administrator.")
+                raise no_care_team()
             raise refusal(reason, first_run=self._accounts.first_run)
         if self._auditor.full:
             raise Retryable("The audit log cannot be written.", after_s=5.0)

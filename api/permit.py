@@ -89,6 +89,11 @@ def refusal(reason: Reason, *, first_run: bool = False) -> Problem:
     return Problem(403, "not-permitted", "Your role does not have this. Ask an administrator.")
 
 
+def no_care_team() -> Problem:
+    """The answer to somebody who may follow patients and has none."""
+    return Problem(403, "no-care-team", "You are in no care team at the moment. Ask an administrator.")
+
+
 async def identity_of(
     node: Node, connection: HTTPConnection, caller: Caller, *, cookies: bool = True
 ) -> Identity | None:

@@ -12,7 +12,7 @@ from api.accounts import FIRST_RUN, Identity
 from api.asking import JSON_ONLY, Cursor, Limit, TheNode, from_cursor, problems, to_cursor
 from api.moments import rfc3339
 from api.node import Node
-from api.permit import COOKIE, SECURE_COOKIE, Permit, ThePermit, identity_of
+from api.permit import COOKIE, SECURE_COOKIE, Permit, ThePermit, identity_of, no_care_team
 from api.problems import Problem, invalid, not_found
 from api.schema import Time
 from api.tickets import LIFE_S
@@ -205,6 +205,8 @@ async def end_session(
 @router.post("/live/ticket", responses=problems(401, 403, 415, 503))
 async def ticket(node: TheNode, permit: ThePermit) -> Ticket:
     """A ticket for the live feed: for one connection of this session, within 30 s."""
+    if permit.team is None:
+        raise no_care_team()
     holder = "" if permit.session is None else permit.session.token_hash
     return Ticket(ticket=node.tickets.give(holder, node.clock.monotonic_s()), expires_in_s=LIFE_S)
 

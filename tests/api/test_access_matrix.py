@@ -34,8 +34,8 @@ ANY: Final = frozenset(ACCOUNT_ROLES)
 
 @dataclass(frozen=True)
 class Row:
-    """Who may. `about`: "patient" or "alarm" in the path; "list": filtered; None: about no patient. `changes`: not for a session
-    that only shows (an export and the audit log are no more for a wall than a change is)."""
+    """Who may. `about`: "patient" or "alarm" in the path; "list": filtered; "team": only for who is in one; None: about no
+    patient. `changes`: not for a session that only shows (an export and the audit log are no more for a wall than a change)."""
 
     roles: frozenset[Role] | None  # None: everybody, also without a log-in
     about: str | None = None
@@ -52,7 +52,7 @@ MATRIX: Final[dict[str, Row]] = {
     "DELETE /api/v1/session": Row(ANY),
     "GET /api/v1/sessions": Row(ANY),
     "DELETE /api/v1/sessions/{session_id}": Row(ANY),
-    "POST /api/v1/live/ticket": Row(SEE),
+    "POST /api/v1/live/ticket": Row(SEE, "team"),
     "GET /api/v1/system": Row(ANY),
     "GET /api/v1/metrics": Row(ANY),
     "GET /api/v1/patients": Row(SEE, "list"),
@@ -137,6 +137,8 @@ def expected(row: Row, who: Subject) -> set[int]:
     if who.role is None:
         return {401}
     if who.role not in row.roles or (row.changes and who.read_only):
+        return {403}
+    if row.about == "team" and not who.sees:
         return {403}
     if row.about in ("patient", "alarm") and not who.mine:
         return {404}

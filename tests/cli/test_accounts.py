@@ -1,4 +1,4 @@
-"""`vigil users`, `vigil teams` and `vigil audit`: from nothing to a nurse in her ward, and a log that tells where it was touched."""
+"""`vigil users`, `teams` and `audit`: from nothing to a nurse in her ward, and a log that says where it was changed."""
 
 from __future__ import annotations
 
