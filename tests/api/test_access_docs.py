@@ -17,10 +17,7 @@ def table() -> str:
     """A row for each action, a column for each role."""
     rows = [["action", *(role.value for role in Role), "what"], ["---"] * (len(Role) + 2)]
     for action in Action:
-        if action in PUBLIC:
-            reach = ["yes"] * len(Role)
-        else:
-            reach = [str(GRANTS[role].get(action, "–")) for role in Role]
+        reach = ["yes"] * len(Role) if action in PUBLIC else [str(GRANTS[role].get(action, "–")) for role in Role]
         wall = "" if action in READS else "; not for a wall"
         rows.append([f"`{action}`", *reach, MEANING[action] + wall])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"

@@ -28,7 +28,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 
@@ -48,7 +48,7 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         accounts.join("a", "anna", from_ms=now_ms)
 
         page.reload()
-        expect(page.get_by_label("Name")).to_be_focused()
+        expect(page.get_by_label("Name", exact=True)).to_be_focused()
         accessible(page, "log-in")
         picture(page, "log-in")
         log_in(page, "anna", "a wrong one")
@@ -56,7 +56,7 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         expect(page.get_by_test_id("tile")).to_have_count(0)
 
         # By keyboard: name, password, Enter. The wall holds the patients of the care team.
-        page.get_by_label("Name").fill("anna")
+        page.get_by_label("Name", exact=True).fill("anna")
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
