@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import operator
 from collections import deque
 from typing import Final
 
@@ -37,6 +38,20 @@ _NOT_NOTED: Final = frozenset({Action.ANYBODY, Action.SYSTEM_SEE})
 _log = get_logger("api.auditing")
 
 
+_BUT_FOR_ITS_TIME: Final = operator.attrgetter(*(name for name in Entry.__dataclass_fields__ if name != "at_ms"))
+
+
+class _Repeats:
+    """What has come again since it was written first, and how often."""
+
+    __slots__ = ("first", "newest_ms", "times")
+
+    def __init__(self, first: Entry) -> None:
+        self.first = first
+        self.newest_ms = first.at_ms
+        self.times = 0
+
+
 class Auditor:
     """The line of entries of this node, and who writes it. Everything here runs on the event loop."""
 
@@ -44,7 +59,7 @@ class Auditor:
         self._stores = stores
         self._clock = clock
         self._line: deque[tuple[Entry, asyncio.Future[None] | None]] = deque()
-        self._repeats: dict[Entry, tuple[int, int, int]] = {}  # without its time: since, newest, how often since
+        self._repeats: dict[object, _Repeats] = {}
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
         self._told: tuple[int, int] = (0, 0)  # head, when
@@ -61,14 +76,15 @@ class Auditor:
 
     def note(self, entry: Entry) -> None:
         """Put an entry in line; one that is the same but for its time is counted for a minute."""
-        same = dataclasses.replace(entry, at_ms=0)
+        same = _BUT_FOR_ITS_TIME(entry)
         known = self._repeats.get(same)
-        if known is not None and entry.at_ms - known[0] < REPEATS_MS:
-            self._repeats[same] = (known[0], entry.at_ms, known[2] + 1)
+        if known is not None and entry.at_ms - known.first.at_ms < REPEATS_MS:
+            known.newest_ms = entry.at_ms
+            known.times += 1
             return
         if known is not None:
-            self._tell(same, known)
-        self._repeats[same] = (entry.at_ms, entry.at_ms, 0)
+            self._tell(known)
+        self._repeats[same] = _Repeats(entry)
         self._put(entry, None)
 
     async def record(self, entry: Entry) -> None:
@@ -116,14 +132,13 @@ class Auditor:
     def _sum_up(self, *, everything: bool = False) -> None:
         """Write the counts whose minute is over."""
         now_ms = self._clock.now_ms()
-        over = [s for s, (since, _, _) in self._repeats.items() if everything or now_ms - since >= REPEATS_MS]
+        over = [s for s, r in self._repeats.items() if everything or now_ms - r.first.at_ms >= REPEATS_MS]
         for same in over:
-            self._tell(same, self._repeats.pop(same))
+            self._tell(self._repeats.pop(same))
 
-    def _tell(self, same: Entry, known: tuple[int, int, int]) -> None:
-        _, newest_ms, times = known
-        if times:
-            self._put(dataclasses.replace(same, at_ms=newest_ms, times=times), None)
+    def _tell(self, known: _Repeats) -> None:
+        if known.times:
+            self._put(dataclasses.replace(known.first, at_ms=known.newest_ms, times=known.times), None)
 
     async def _write(self) -> None:
         while self._line:

@@ -63,8 +63,9 @@ async def patients(node: TheNode, permit: ThePermit, cursor: Cursor = None, limi
     """Patients in the order of their ids, from the roster and from the stream: those whom the caller may see."""
     _need_roster(node)
     ids = node.ward.patients()
-    if not permit.everybody:
-        ids = [p for p in ids if node.gate.covers(permit.theirs, p)]
+    theirs = node.gate.patients_of(permit.theirs)
+    if theirs is not None:
+        ids = [p for p in ids if p in theirs]
     after = from_cursor(cursor)
     start = 0 if after is None else bisect.bisect_right(ids, after)
     page = ids[start : start + limit]

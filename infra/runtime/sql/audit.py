@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -40,6 +40,9 @@ class Entry:
     times: int = 1
 
 
+_FIELDS: Final = tuple(Entry.__dataclass_fields__)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The end of the chain."""
@@ -65,10 +68,13 @@ class Verdict:
     flaw: Flaw | None
 
 
+_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def chained(before: str, seq: int, entry: Mapping[str, object]) -> str:
     """The hash of row `seq` with these fields, after the row whose hash is `before`."""
-    text = json.dumps({**entry, "seq": seq}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(before.encode() + text.encode()).hexdigest()
+    text = _canonical({**entry, "seq": seq})
+    return hashlib.sha256(f"{before}{text}".encode()).hexdigest()
 
 
 class AuditStore:
@@ -85,7 +91,7 @@ class AuditStore:
             seq, last = int(locked.seq), str(locked.hash)
             rows = []
             for entry in entries:
-                fields = asdict(entry)
+                fields = {name: getattr(entry, name) for name in _FIELDS}
                 seq += 1
                 last = chained(last, seq, fields)
                 rows.append({**fields, "seq": seq, "hash": last})
@@ -129,7 +135,7 @@ class AuditStore:
                 head = _head(connection)
             for row in found:
                 flaw = None
-                right = chained(last, row["seq"], asdict(_entry(row)))
+                right = chained(last, row["seq"], {name: row[name] for name in _FIELDS})
                 if row["seq"] != seq + 1:
                     flaw = _missing(seq + 1, row["seq"] - 1)
                 elif right != row["hash"]:
@@ -155,7 +161,7 @@ class AuditStore:
 
     def _why(self, row: Mapping[Any, Any], last: str) -> str:
         """What happened to a row whose hash is not right: was it written under another number, or before, or changed?"""
-        seq, fields = int(row["seq"]), asdict(_entry(row))
+        seq, fields = int(row["seq"]), {name: row[name] for name in _FIELDS}
         near = AUDIT_LOG.c.seq.between(seq - _NEAR, seq + _NEAR)
         with reading(self._engine) as connection:
             hashes = {r[0]: r[1] for r in connection.execute(select(AUDIT_LOG.c.seq, AUDIT_LOG.c.hash).where(near))}
@@ -183,4 +189,4 @@ def _head(connection: Connection) -> Head:
 
 
 def _entry(row: Mapping[Any, Any]) -> Entry:
-    return Entry(**{name: row[name] for name in Entry.__dataclass_fields__})
+    return Entry(**{name: row[name] for name in _FIELDS})

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
+import { stamp } from "../times";
 import { account, endSession, getSessions, here, logOff, type Session } from "./session";
 
 const open = signal(false);
@@ -72,7 +73,7 @@ export function Account() {
                 {one.name === who.name ? "" : `${one.name}: `}
                 {KINDS[one.kind]}
                 {one.address === null ? "" : ` at ${one.address}`}, since{" "}
-                {new Date(one.created).toLocaleString()}
+                {stamp(Date.parse(one.created))}
               </span>
               {one.this ? (
                 <em>this one</em>
@@ -80,7 +81,7 @@ export function Account() {
                 <button
                   type="button"
                   class="small"
-                  aria-label={`End the session of ${one.name} since ${new Date(one.created).toLocaleString()}`}
+                  aria-label={`End the session of ${one.name} since ${stamp(Date.parse(one.created))}`}
                   onClick={() => endSession(one.id).then(load, said)}
                 >
                   End
