@@ -129,7 +129,7 @@ class Wire:
             "extensions": {"websocket.http.response": {}},
         }  # fmt: skip
         self._to.put_nowait({"type": "websocket.connect"})
-        self._task = asyncio.ensure_future(app(scope, self._to.get, self._take))  # type: ignore[arg-type]
+        self._task = asyncio.ensure_future(app(scope, self._to.get, self._take))
 
     async def _take(self, message: Any) -> None:
         self.sent.append(dict(message))

@@ -44,7 +44,7 @@ class Row:
     query: str = ""
 
 
-ACT: Final = {"about": "alarm", "changes": True}
+ACT: Final[dict[str, Any]] = {"about": "alarm", "changes": True}
 MATRIX: Final[dict[str, Row]] = {
     "GET /api/v1/session": Row(None),
     "POST /api/v1/session": Row(None, body={"name": "nobody", "password": "not the right one"}),
@@ -225,7 +225,7 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
             case APIWebSocketRoute() as route:
                 routes.add(f"WEBSOCKET {route.path}")
             case APIRoute() as route:
-                routes |= {f"{method} {route.path}" for method in route.methods}
+                routes |= {f"{method} {route.path}" for method in route.methods or ()}
             case other if hasattr(other, "original_router"):
                 waiting += other.original_router.routes
             case other:
@@ -251,7 +251,7 @@ async def test_every_message_of_the_feed(tmp_path: Path, free_port: Callable[[],
         await api.current()
         for who in people:
             may = who.role in SEE and (who.mine or who.sees or who.name.endswith("of another team"))
-            headers = {} if who.token is None else {"authorization": f"Bearer {who.token}"}
+            headers: dict[str, Any] = {} if who.token is None else {"authorization": f"Bearer {who.token}"}
             wire = Wire(api.app, **headers)
             right = None if may else 401 if who.role is None else 403
             assert await wire.refused() == right, who.name

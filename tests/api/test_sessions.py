@@ -403,7 +403,7 @@ async def test_what_cannot_be_noted_is_not_shown(api: Guarded) -> None:
     async def away(_: object) -> object:
         raise Retryable("away")
 
-    api.node.auditor._stores = type("Away", (), {"audit": staticmethod(away)})()  # type: ignore[assignment]
+    api.node.auditor._stores = type("Away", (), {"audit": staticmethod(away)})()
     api.node.auditor._line.extend([(entry, None)] * MOST_WAITING)
     for path in ("/api/v1/patients", f"/api/v1/patients/{MINE}", "/api/v1/alarms"):
         assert (await api.ask("GET", path, token)).status_code == 503

@@ -104,12 +104,10 @@ def test_what_cannot_be_is_refused_with_the_field_or_the_next_command(engine: En
         store.join("a", "bob", from_ms=NOW_MS)
     with pytest.raises(InvalidInput, match="until"):
         store.join("a", "anna", from_ms=NOW_MS, until_ms=NOW_MS)
-    for action in (
-        lambda: store.disable("bob", at_ms=NOW_MS, by="x"),
-        lambda: store.set_password("bob", "h", at_ms=1, by="x"),
-    ):
-        with pytest.raises(VigilError, match="vigil users list"):
-            action()
+    with pytest.raises(VigilError, match="vigil users list"):
+        store.disable("bob", at_ms=NOW_MS, by="x")
+    with pytest.raises(VigilError, match="vigil users list"):
+        store.set_password("bob", "h", at_ms=1, by="x")
 
 
 def test_a_session_ends_by_age_by_idleness_and_by_hand(engine: Engine) -> None:

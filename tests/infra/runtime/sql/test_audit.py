@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,11 +18,9 @@ from infra.runtime.sql.engine import open_engine, reading, writing
 NOW_MS = 1_772_359_200_000
 
 
-def entry(number: int, **fields: object) -> Entry:
-    return replace(
-        Entry(at_ms=NOW_MS + number, action="patient.see", operation="GET /x", outcome="allowed", actor="änna"),
-        patient=f"p-{number % 7}", **fields,
-    )  # type: ignore[arg-type]  # fmt: skip
+def entry(number: int, **fields: Any) -> Entry:
+    plain = Entry(at_ms=NOW_MS + number, action="patient.see", operation="GET /x", outcome="allowed", actor="änna")
+    return replace(plain, patient=f"p-{number % 7}", **fields)
 
 
 def unlock(engine: Engine) -> None:
