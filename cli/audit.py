@@ -8,14 +8,15 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.accounts import database
 from contracts.errors import VigilError
 from infra.runtime.settings import load
-from infra.runtime.sql.audit import AuditStore, Entry, Head
+
+if TYPE_CHECKING:
+    from infra.runtime.sql.audit import Entry, Head
 
 app = typer.Typer(help="Look at the audit log, and check that nobody has touched it.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -35,10 +36,12 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Look at every row. Says which one was changed, removed, added or moved; exit status 1 then."""
+    from cli.account_desk import desk
+
     files = heads if heads is not None else sorted((load().state_dir / "logs").glob("api*.log*"))
     told = [head for file in files for head in heads_in(_lines(file))]
-    with database() as engine:
-        found = AuditStore(engine).verify(told)
+    with desk() as at:
+        found = at.audit.verify(told)
     if as_json:
         typer.echo(json.dumps(asdict(found) | {"heads": len(told)}))
     elif found.flaw is None:
@@ -65,14 +68,18 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print entries, oldest first."""
-    with database() as engine:
-        rows = AuditStore(engine).page(actor=actor, patient=patient, outcome=outcome, limit=limit)
+    from cli.account_desk import desk
+
+    with desk() as at:
+        rows = at.audit.page(actor=actor, patient=patient, outcome=outcome, limit=limit)
     for seq, entry in reversed(rows):
         typer.echo(json.dumps({"seq": seq, **asdict(entry)}) if as_json else _line(seq, entry))
 
 
 def heads_in(lines: Iterable[str]) -> list[Head]:
     """Heads of the chain that a log tells. Pure."""
+    from infra.runtime.sql.audit import Head
+
     found = [(_SEQ.search(line), _HASH.search(line)) for line in lines if "audit_hash" in line]
     return [Head(seq=int(seq[1]), hash=digest[1]) for seq, digest in found if seq and digest]
 
