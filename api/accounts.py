@@ -99,8 +99,8 @@ class Accounts:
         """Who shows this token; None: nobody who may come in."""
         if token is None:
             return None
-        if self._canary_token and hmac.compare_digest(token.encode(), self._canary_token.encode()):
-            return Identity(subject=_CANARY)
+        if (canary := self.canary(token)) is not None:
+            return canary
         digest = digest_of(token)
         session = self._sessions.get(digest)
         if session is None:
@@ -111,6 +111,13 @@ class Accounts:
                 self._sessions.pop(next(iter(self._sessions)))
             self._sessions[digest] = session
         return self._identity(session)
+
+    def canary(self, token: str | None) -> Identity | None:
+        """The canary, if it is its token."""
+        if token is None or not self._canary_token:
+            return None
+        same = hmac.compare_digest(token.encode(), self._canary_token.encode())
+        return Identity(subject=_CANARY) if same else None
 
     def known(self, token_hash: str) -> Identity | None:
         """Who holds a session of this node, by the digest of its token; None: nobody any more."""
