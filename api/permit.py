@@ -98,13 +98,12 @@ async def identity_of(
     node: Node, connection: HTTPConnection, caller: Caller, *, cookies: bool = True
 ) -> Identity | None:
     """Who asks; None: nobody is logged in. Raises a problem for somebody elsewhere at a server without accounts."""
+    token = token_of(connection, secure=caller.secure, cookies=cookies)
     if node.accounts.mode == "open":
         if caller.address is not None and not is_loopback(caller.address):
-            raise Problem(
-                403, "not-this-machine", "This server answers its own machine only, until people have accounts."
-            )
-        return node.accounts.local
-    return await node.accounts.identify(token_of(connection, secure=caller.secure, cookies=cookies))
+            raise Problem(403, "not-this-machine", "This server answers its own machine only, until people have accounts.")
+        return node.accounts.canary(token) or node.accounts.local  # the canary stays when the first account comes
+    return await node.accounts.identify(token)
 
 
 def patient_of(node: Node, key: str) -> Patient:
