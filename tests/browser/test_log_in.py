@@ -47,8 +47,7 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         accounts.add("olga", Role.OPS, hashed(PASSWORD), at_ms=now_ms)
         accounts.join("a", "anna", from_ms=now_ms)
 
-        page.reload()
-        expect(page.get_by_label("Name", exact=True)).to_be_focused()
+        expect(page.get_by_label("Name", exact=True)).to_be_focused()  # by itself, as soon as there is one
         accessible(page, "log-in")
         picture(page, "log-in")
         log_in(page, "anna", "a wrong one")

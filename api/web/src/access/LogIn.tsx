@@ -13,7 +13,10 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
   const busy = useSignal(false);
   const error = useSignal<string | null>(null);
   const first = useRef<HTMLInputElement>(null);
-  useEffect(() => first.current?.focus(), []);
+  const firstRun = here.value?.first_run === true;
+  useEffect(() => {
+    if (!firstRun) first.current?.focus();
+  }, [firstRun]);
 
   async function enter(event: Event): Promise<void> {
     event.preventDefault();
@@ -36,7 +39,7 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
         <h1>
           <img src="/favicon.svg" alt="" width="28" height="28" /> Vigil
         </h1>
-        {here.value?.first_run ? (
+        {firstRun ? (
           <p class="door-say" data-testid="first-run">
             {here.value.say}
           </p>

@@ -59,6 +59,7 @@ export function arrive(start: () => void): void {
       .then((found) => {
         here.value = found;
         if (!needsLogIn.value) start();
+        else if (found.first_run) window.setTimeout(ask, AGAIN_MS); // until somebody has made an account
       })
       .catch(() => window.setTimeout(ask, AGAIN_MS));
   };
