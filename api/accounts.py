@@ -77,9 +77,9 @@ class Accounts:
         """Whether people have to log in. Raises `Retryable` while nobody knows."""
         if self._open_to_all:
             return "open"
-        if self._directory is None and not self._needed:
+        if self._directory is None:
             raise Retryable("The accounts were not read yet.", after_s=1.0)
-        return "accounts" if self._needed or (self._directory is not None and self._directory.users) else "open"
+        return "accounts" if self._needed or self._directory.users else "open"
 
     @property
     def first_run(self) -> bool:

@@ -72,8 +72,7 @@ export function Account() {
               <span>
                 {one.name === who.name ? "" : `${one.name}: `}
                 {KINDS[one.kind]}
-                {one.address === null ? "" : ` at ${one.address}`}, since{" "}
-                {stamp(Date.parse(one.created))}
+                {one.address === null ? "" : ` at ${one.address}`}, since {stamp(Date.parse(one.created))}
               </span>
               {one.this ? (
                 <em>this one</em>

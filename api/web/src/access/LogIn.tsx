@@ -41,7 +41,7 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
         </h1>
         {firstRun ? (
           <p class="door-say" data-testid="first-run">
-            {here.value.say}
+            {here.value?.say}
           </p>
         ) : (
           <>
