@@ -100,6 +100,7 @@ async def guarded_api(settings: Settings, dist: Path) -> AsyncIterator[Guarded]:
             assert isinstance(transport, httpx2.ASGITransport)
             found = Guarded(client=client, node=node, engine=engine, app=transport.app)
             await until(lambda: node.sql.roster_known, "the roster")
+            await found.current()
             yield found
     finally:
         engine.dispose()
