@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import alarm_records, alarms, burden, patients, sessions, system
+from api import alarm_records, alarms, burden, patients, push, reach, sessions, system
 from api.access import Access
 from api.auditing import Audited
 from api.guard import Guard
@@ -71,7 +71,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(permit)],
     )
-    for part in (system, sessions, patients, alarm_records, alarms, burden):  # "/alarms/policy" is no alarm's id
+    for part in (system, sessions, patients, alarm_records, alarms, burden, push, reach):  # "/alarms/policy" is no alarm's id
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

@@ -32,6 +32,7 @@ OPERATIONS: Final[Mapping[str, Action]] = {
     "GET /api/v1/alarms/export": Action.ALARM_EXPORT,
     "GET /api/v1/alarms/{alarm_id}": Action.ALARM_SEE,
     "GET /api/v1/alarms/{alarm_id}/history": Action.ALARM_SEE,
+    "GET /api/v1/alarms/{alarm_id}/notices": Action.ALARM_SEE,
     "POST /api/v1/alarms/{alarm_id}/acknowledge": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/resolve": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/snooze": Action.ALARM_ACT,
@@ -41,6 +42,8 @@ OPERATIONS: Final[Mapping[str, Action]] = {
     "POST /api/v1/alarms/{alarm_id}/close": Action.ALARM_ACT,
     "POST /api/v1/alarms/handover": Action.ALARM_ACT,
     "GET /api/v1/burden": Action.BURDEN_SEE,
+    "GET /api/v1/push-key": Action.SYSTEM_SEE,
+    "POST /api/v1/notices/{notice_id}/read": Action.NOTICE_READ,
     "GET /api/v1/audit": Action.AUDIT_SEE,
 }
 LIVE: Final = "WEBSOCKET /api/v1/live"

@@ -13,6 +13,7 @@ from infra.runtime.sql.accounts import AccountStore
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.audit import AuditStore
 from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.patients import PatientStore
 from infra.runtime.sql.sessions import SessionStore
 
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 
 class SqlStores:
-    """Alarms, patients, accounts and the audit log at `url`. Opened by `open`, until then every question is `Retryable`."""
+    """Alarms, patients, notices, accounts and audit log at `url`. Opened by `open`, until then every question is `Retryable`."""
 
     def __init__(self, url: str, quiet: QuietTimes | None = None) -> None:
         self._url = url
@@ -33,6 +34,7 @@ class SqlStores:
         self._patients: PatientStore | None = None
         self._access: tuple[AccountStore, SessionStore] | None = None
         self._audit: AuditStore | None = None
+        self._outbox: SqlOutbox | None = None
         self._dispose: Callable[[], None] = lambda: None
 
     @property
@@ -50,6 +52,7 @@ class SqlStores:
         self._patients = PatientStore(engine)
         self._access = AccountStore(engine), SessionStore(engine)
         self._audit = AuditStore(engine)
+        self._outbox = SqlOutbox(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
     async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
@@ -79,6 +82,13 @@ class SqlStores:
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))
+
+    async def notices(self, ask: Callable[[SqlOutbox], T]) -> T:
+        """The answer of the outbox of notices."""
+        outbox = self._outbox
+        if outbox is None:
+            raise _not_open()
+        return await self._run(lambda: ask(outbox))
 
     def close(self) -> None:
         """Forget the connections; questions under way are not waited for."""

@@ -21,6 +21,8 @@ from cli import (
     export,
     metrics,
     models,
+    notify,
+    reach,
     rules,
     sources,
     stack,
@@ -57,6 +59,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(accounts.users, name="users")
 app.add_typer(accounts.teams, name="teams")
 app.add_typer(audit.app, name="audit")
+app.add_typer(notify.app, name="notify")
+app.add_typer(reach.app, name="reach")
 app.add_typer(config.app, name="config")
 
 

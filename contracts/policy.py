@@ -43,6 +43,7 @@ class Action(StrEnum):
     ALARM_SEE = "alarm.see"
     LIVE_FOLLOW = "live.follow"
     ALARM_ACT = "alarm.act"
+    NOTICE_READ = "notice.read"
     ALARM_EXPORT = "alarm.export"
     BURDEN_SEE = "burden.see"
     AUDIT_SEE = "audit.see"
@@ -57,6 +58,7 @@ MEANING: Final[Mapping[Action, str]] = {
     Action.ALARM_SEE: "alarms, their reasons and their history",
     Action.LIVE_FOLLOW: "the live feed of values, scores and alarms",
     Action.ALARM_ACT: "acknowledge, snooze, assign, hand over, label, note, resolve and close alarms",
+    Action.NOTICE_READ: "say that a notice to oneself was read",
     Action.ALARM_EXPORT: "alarms with their history as files",
     Action.BURDEN_SEE: "how much the alarms ask of people",
     Action.AUDIT_SEE: "who has seen and done what",
@@ -80,19 +82,20 @@ READS: Final = frozenset(
     }
 )  # fmt: skip
 
-_EVERYBODY: Final = {Action.SYSTEM_SEE: Reach.SITE, Action.SESSION_OWN: Reach.SITE}
-_SEES: Final = _EVERYBODY | dict.fromkeys((Action.PATIENT_SEE, Action.ALARM_SEE, Action.LIVE_FOLLOW), Reach.TEAM)
-_CARES: Final = _SEES | {Action.ALARM_ACT: Reach.TEAM}
+_EVERYBODY: Final = dict.fromkeys((Action.SYSTEM_SEE, Action.SESSION_OWN), Reach.SITE)
+_PERSON: Final = _EVERYBODY | {Action.NOTICE_READ: Reach.SITE}
+_SEES: Final = dict.fromkeys((Action.PATIENT_SEE, Action.ALARM_SEE, Action.LIVE_FOLLOW), Reach.TEAM)
+_CARES: Final = _PERSON | _SEES | {Action.ALARM_ACT: Reach.TEAM}
 _LEADS: Final = _CARES | {Action.ALARM_EXPORT: Reach.TEAM, Action.BURDEN_SEE: Reach.TEAM}
 
 GRANTS: Final[Mapping[Role, Mapping[Action, Reach]]] = {
     Role.NURSE: _CARES,
     Role.DOCTOR: _LEADS,
     Role.CHARGE: _LEADS,
-    Role.ADMINISTRATOR: _EVERYBODY | {Action.SESSIONS_MANAGE: Reach.SITE, Action.BURDEN_SEE: Reach.SITE},
-    Role.OPS: _EVERYBODY,
-    Role.AUDITOR: _EVERYBODY | {Action.AUDIT_SEE: Reach.SITE},
-    Role.DEVICE: _SEES,
+    Role.ADMINISTRATOR: _PERSON | {Action.SESSIONS_MANAGE: Reach.SITE, Action.BURDEN_SEE: Reach.SITE},
+    Role.OPS: _PERSON,
+    Role.AUDITOR: _PERSON | {Action.AUDIT_SEE: Reach.SITE},
+    Role.DEVICE: _EVERYBODY | _SEES,
     Role.LOCAL: dict.fromkeys((action for action in Action if action not in PUBLIC), Reach.SITE),
 }
 

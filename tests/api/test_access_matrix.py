@@ -34,7 +34,7 @@ ANY: Final = frozenset(ACCOUNT_ROLES)
 
 @dataclass(frozen=True)
 class Row:
-    """Who may. `about`: "patient" or "alarm" in the path; "list": filtered; "team": only for who is in one; None: about no
+    """Who may. `about`: "patient" or "alarm" in the path; "list": filtered; "team": only for who is in one; "own": one's own; None: about no
     patient. `changes`: not for a session that only shows (an export and the audit log are no more for a wall than a change)."""
 
     roles: frozenset[Role] | None  # None: everybody, also without a log-in
@@ -67,6 +67,9 @@ MATRIX: Final[dict[str, Row]] = {
     ),
     "GET /api/v1/alarms/{alarm_id}": Row(SEE, "alarm"),
     "GET /api/v1/alarms/{alarm_id}/history": Row(SEE, "alarm"),
+    "GET /api/v1/alarms/{alarm_id}/notices": Row(SEE, "alarm"),
+    "GET /api/v1/push-key": Row(ANY),
+    "POST /api/v1/notices/{notice_id}/read": Row(ANY - {Role.DEVICE}, "own", changes=True),
     "POST /api/v1/alarms/{alarm_id}/acknowledge": Row(CARE, **ACT, body={}),
     "POST /api/v1/alarms/{alarm_id}/resolve": Row(CARE, **ACT, body={}),
     "POST /api/v1/alarms/{alarm_id}/snooze": Row(CARE, **ACT, body={"minutes": 1, "reason": "washing"}),
@@ -140,6 +143,8 @@ def expected(row: Row, who: Subject) -> set[int]:
         return {403}
     if row.about == "team" and not who.sees:
         return {403}
+    if row.about == "own":  # it is nobody's of these
+        return {404}
     if row.about in ("patient", "alarm") and not who.mine:
         return {404}
     return {200, 204, 409} if row.changes else {200, 204}
@@ -162,7 +167,7 @@ async def test_every_operation_for_every_subject(tmp_path: Path, free_port: Call
                     token = api.session(name, kind)
                 own = api.sessions.find(digest_of(token)) if token else None
                 path = template.format(
-                    patient=MINE, alarm_id=alarm, session_id="none" if own is None else own.session_id
+                    patient=MINE, alarm_id=alarm, session_id="none" if own is None else own.session_id, notice_id="n"
                 )
                 options = {} if row.body is None else {"json": row.body}
                 answer = await api.ask(method, path + row.query, token, **options)
@@ -175,7 +180,7 @@ async def test_every_operation_for_every_subject(tmp_path: Path, free_port: Call
                     if told:
                         wrong.append(f"{operation} for {who.name} tells of {patient}: {told}")
                 if answer.status_code == 404:
-                    missing = template.format(patient="p-none", alarm_id="none", session_id="none")
+                    missing = template.format(patient="p-none", alarm_id="none", session_id="none", notice_id="none")
                     like = await api.ask(method, missing + row.query, token, **options)
                     if (like.status_code, like.content) != (404, answer.content):
                         wrong.append(f"{operation} for {who.name}: another answer than for what is not there")

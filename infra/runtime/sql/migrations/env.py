@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from alembic import context
 
-from infra.runtime.sql import access_tables
+from infra.runtime.sql import access_tables as access_tables  # each module of tables adds its own
+from infra.runtime.sql import reach_tables as reach_tables
 from infra.runtime.sql.models import METADATA
-
-__all__ = ["access_tables"]  # its tables belong to the metadata
 
 
 def run() -> None:
