@@ -171,7 +171,10 @@ class Wire:
 
 def guarded_settings(tmp_path: Path, free_port: Callable[[], int]) -> Settings:
     """Accounts are needed; Kafka is away."""
-    kafka = f"127.0.0.1:{free_port()}"
     return Settings(
-        state_dir=tmp_path, access="accounts", kafka_bootstrap_servers=kafka, canary_token=SecretStr("c" * 40)
+        state_dir=tmp_path,
+        access="accounts",
+        kafka_bootstrap_servers=f"127.0.0.1:{free_port()}",
+        canary_token=SecretStr("c" * 40),
+        web_push_public_key="B" * 87,
     )
