@@ -119,27 +119,34 @@ class Gate:
 
     def look(self) -> None:
         """Let go whoever may not follow any more."""
+        found: dict[int, tuple[Identity | None, Team | None]] = {}  # at a machine without accounts all have the same identity
+        now_ms = self._clock.now_ms()
         for viewer in self._node.hub.all:
-            closing = self._judge(viewer)
+            closing = self._judge(viewer, found, now_ms)
             if closing is not None and viewer.pass_ is not None:
                 self._note(viewer.pass_.identity, viewer.pass_.source, "denied", reason=closing.reason)
                 _log.info("viewer closed", reason=closing.reason)
                 viewer.end(closing)
                 self._node.hub.leave(viewer)
 
-    def _judge(self, viewer: Viewer) -> Closing | None:
+    def _judge(
+        self, viewer: Viewer, found: dict[int, tuple[Identity | None, Team | None]], now_ms: int
+    ) -> Closing | None:
         """Why the viewer has to leave; None: it stays, perhaps with other patients than before."""
         held = viewer.pass_
         if held is None:
             return None
-        identity = self._accounts.current(held.identity)
+        key = id(held.identity)
+        if key not in found:
+            identity = self._accounts.current(held.identity)
+            found[key] = identity, None if identity is None else reached(identity.subject, ACTION, now_ms)
+        identity, team = found[key]
         if identity is None:
             return Closing(LOG_IN, "the session is over: log in again")
-        team = reached(identity.subject, ACTION, self._clock.now_ms())
         if team is None:
             return Closing(NO_RIGHT, "no right to follow patients any more")
         held.identity = identity
-        if team != held.team:
+        if team is not held.team and team != held.team:
             held.team = team
             if not viewer.regroup():
                 return Closing(NO_RIGHT, "the care team has changed: connect again")

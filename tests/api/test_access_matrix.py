@@ -34,8 +34,8 @@ ANY: Final = frozenset(ACCOUNT_ROLES)
 
 @dataclass(frozen=True)
 class Row:
-    """Who may. `about`: "patient" or "alarm" in the path; "list": filtered; "team": only for who is in one; "own": one's own; None:
-    about no patient. `changes`: not for a session that only shows (an export and the audit log are no more for a wall)."""
+    """Who may. `about`: "patient" or "alarm" in the path; "list": filtered; "team": only for who is in one; "own": one's own;
+    None: about no patient. `changes`: not for a session that only shows (nor are an export and the audit log for a wall)."""
 
     roles: frozenset[Role] | None  # None: everybody, also without a log-in
     about: str | None = None
