@@ -142,10 +142,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(row=st.integers(1, 30), column=st.sampled_from(COLUMNS), value=st.integers(0, 9))
-def test_any_edit_is_found_at_its_row(engine: Engine, row: int, column: str, value: int) -> None:
+def _edit_is_found(engine: Engine, row: int, column: str, value: int) -> None:
     store = AuditStore(engine)
     if store.head().seq == 0:
         store.append([entry(n, session=f"s{n}", object=f"o{n}", reason="r", source="127.0.0.1") for n in range(30)])
@@ -154,10 +151,29 @@ def test_any_edit_is_found_at_its_row(engine: Engine, row: int, column: str, val
         was = connection.execute(text(f"SELECT {column} FROM audit_log WHERE seq = {row}")).scalar_one()
     with writing(engine) as connection:
         changed = text(f"UPDATE audit_log SET {column} = :value WHERE seq = {row}")
-        connection.execute(changed, {"value": value if isinstance(was, int) else f"x{value}"})
+        connection.execute(changed, {"value": was + 1 + value if isinstance(was, int) else f"x{value}"})
     flaw = store.verify().flaw
     assert flaw is not None
     assert flaw.seq == row
     with writing(engine) as connection:
         connection.execute(text(f"UPDATE audit_log SET {column} = :was WHERE seq = {row}"), {"was": was})
     assert store.verify().flaw is None
+
+
+EDITS = {"row": st.integers(1, 30), "column": st.sampled_from(COLUMNS), "value": st.integers(0, 9)}
+SHARED = [HealthCheck.function_scoped_fixture]
+
+
+@pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=SHARED)
+@given(**EDITS)
+def test_any_edit_is_found_at_its_row(engine: Engine, row: int, column: str, value: int) -> None:
+    _edit_is_found(engine, row, column, value)
+
+
+@pytest.mark.faults
+@settings(max_examples=1000, deadline=None, suppress_health_check=SHARED)
+@given(**EDITS)
+def test_a_thousand_edits_are_found_at_their_rows(engine: Engine, row: int, column: str, value: int) -> None:
+    """T-69, on both databases."""
+    _edit_is_found(engine, row, column, value)
