@@ -101,7 +101,9 @@ async def identity_of(
     token = token_of(connection, secure=caller.secure, cookies=cookies)
     if node.accounts.mode == "open":
         if caller.address is not None and not is_loopback(caller.address):
-            raise Problem(403, "not-this-machine", "This server answers its own machine only, until people have accounts.")
+            raise Problem(
+                403, "not-this-machine", "This server answers its own machine only, until people have accounts."
+            )
         return node.accounts.canary(token) or node.accounts.local  # the canary stays when the first account comes
     return await node.accounts.identify(token)
 
@@ -151,11 +153,11 @@ async def permit(request: HTTPConnection) -> Permit | None:
         and (action not in READS or operation == "PUT /api/v1/session")
     ):
         node.accounts.does_something(identity.session)
-    await _about(node, request, found, now_ms)
+    await _about(node, request, found)
     return found
 
 
-async def _about(node: Node, request: HTTPConnection, found: Permit, now_ms: int) -> None:
+async def _about(node: Node, request: HTTPConnection, found: Permit) -> None:
     """Look whom the request is about. A list that is asked for one foreign patient is simply empty; it is noted all the same."""
     parameters: dict[str, Any] = request.path_params
     if "alarm_id" in parameters:
@@ -170,11 +172,19 @@ async def _about(node: Node, request: HTTPConnection, found: Permit, now_ms: int
         what = None
     if "session_id" in parameters:
         found.object = str(parameters["session_id"])
-    if found.patient is None or (found.everybody and not is_canary(found.patient)):
+    if found.patient is not None:
+        need_patient(node, found, found.patient, what)
+
+
+def need_patient(node: Node, found: Permit, key: str, what: str | None) -> None:
+    """Raises that there is no such `what` when it is about a patient whom the caller may not see; None: only note it. For a route
+    whose path does not say whom it is about, as soon as it knows."""
+    found.patient = key
+    if found.everybody and not is_canary(key):
         return
     if not node.sql.roster_known and not found.everybody:
         raise Retryable("The roster was not read yet.", after_s=2.0)
-    answer = allow(found.subject, found.action, patient_of(node, found.patient), now_ms)
+    answer = allow(found.subject, found.action, patient_of(node, key), node.clock.now_ms())
     if isinstance(answer, Denied):
         found.denied = answer.reason
         if what is not None:
