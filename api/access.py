@@ -179,4 +179,7 @@ def _split(origin: str) -> tuple[str, str, str] | None:
         return None
     if not parts.hostname or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
         return None
+    beyond = parts.netloc.rpartition("]")[2] if "[" in parts.netloc else ""
+    if beyond and not beyond.startswith(":"):  # "[::1].evil.org": urlsplit sees the address alone
+        return None
     return parts.scheme, parts.hostname, parts.netloc

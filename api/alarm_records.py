@@ -6,18 +6,29 @@ from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
 
-from api.asking import DAY_MS, TheNode, problems, span
+from api.asking import (
+    DAY_MS,
+    UNCHANGED,
+    Cursor,
+    IfNoneMatch,
+    Limit,
+    TheNode,
+    from_cursor,
+    problems,
+    span,
+    to_cursor,
+    unchanged,
+)
 from api.export_csv import history_csv
 from api.export_fhir import MEDIA_TYPE as FHIR
 from api.export_fhir import bundle
 from api.moments import rfc3339, rfc3339_or_none
 from api.permit import ThePermit
 from api.problems import invalid, not_found
-from api.schema import Alarm, AlarmDetail, AlarmEvent, Time
+from api.schema import Alarm, AlarmDetail, AlarmEvent, AlarmHistory, QuietPolicy, Transition
 from contracts.alarms import AlarmEvent as WireEvent
-from contracts.alarms import Change, Priority, State
+from contracts.alarms import Change, State
 from infra.runtime.sql.alarms import LABELS
 from infra.runtime.sql.episodes import rebuilt
 
@@ -25,51 +36,6 @@ MOST_EXPORTED: Final = 5000
 CSV: Final = "text/csv; charset=utf-8"
 
 router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"])
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class QuietPolicy(_Answer):
-    """How long people may keep an alarm quiet, in minutes by priority, and what they may say that it was worth."""
-
-    acknowledge_minutes: dict[Priority, int]
-    snooze_minutes: dict[Priority, int]
-    labels: list[str]
-
-
-class HandedOver(_Answer):
-    """The alarms that `to` has taken over from `from`."""
-
-    from_: str = Field(alias="from")
-    to: str
-    items: list[Alarm]
-
-
-class Transition(_Answer):
-    """One change of an alarm. `sequence` is its number in the gap-free feed; `actor` is null where the system made it; `from`
-    is null for the beginning."""
-
-    sequence: int
-    version: int
-    time: Time
-    change: Change
-    actor: str | None
-    reason: str | None
-    from_: State | None = Field(alias="from")
-    to: State
-    priority: Priority
-    text: str
-    until: Time | None
-    assigned_to: str | None
-    label: str | None
-
-
-class AlarmHistory(_Answer):
-    """Every change of one alarm, oldest first."""
-
-    items: list[Transition]
 
 
 def transitions(events: Sequence[WireEvent]) -> list[Transition]:
@@ -146,13 +112,40 @@ async def export(
     return _file(bundle(found, node.clock.now_ms()), FHIR, "alarms.json")
 
 
-@router.get("/{alarm_id}/history", responses=problems(404, 503))
-async def history(node: TheNode, alarm_id: Annotated[str, Path(min_length=1, max_length=128)]) -> AlarmHistory:
+@router.get("/{alarm_id}/history", response_model=AlarmHistory, responses=problems(404, 422, 503) | UNCHANGED)
+async def history(
+    node: TheNode,
+    alarm_id: Annotated[str, Path(min_length=1, max_length=128)],
+    response: Response,
+    cursor: Cursor = None,
+    limit: Limit = 500,
+    if_none_match: IfNoneMatch = None,
+) -> AlarmHistory | Response:
     """Each change of the alarm: who, when, why, from which state to which."""
+    after = sequence_of(cursor)
     events = await node.stores.alarms(lambda s: s.events(alarm_id))
     if not events:
         raise not_found("alarm")
-    return AlarmHistory(items=transitions(events))
+    tag = etag(events[-1].alarm_version)
+    if (answer := unchanged(if_none_match, tag)) is not None:
+        return answer
+    response.headers["ETag"] = tag
+    rest = [change for change in transitions(events) if change.sequence > after]
+    more = len(rest) > limit
+    return AlarmHistory(items=rest[:limit], next=to_cursor(str(rest[limit - 1].sequence)) if more else None)
+
+
+def etag(version: int) -> str:
+    """The ETag of an alarm at `version`."""
+    return f'"v{version}"'
+
+
+def sequence_of(cursor: str | None) -> int:
+    """The number of the feed that a cursor stands behind; 0 for the beginning. Raises a problem."""
+    text = from_cursor(cursor) or "0"
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise invalid("cursor", "must be the `next` of an earlier page")
+    return int(text)
 
 
 def _file(content: str, media_type: str, name: str) -> Response:

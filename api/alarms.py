@@ -8,25 +8,26 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
-from api.alarm_records import HandedOver, as_it_was
-from api.asking import JSON_ONLY, Actor, Cursor, Limit, TheNode, from_cursor, instant, problems, to_cursor
+from api.alarm_records import as_it_was, etag
+from api.alarm_requests import Acknowledge, AddNote, Assign, Close, Handover, Label, Resolve, Snooze
+from api.asking import (
+    JSON_ONLY,
+    UNCHANGED,
+    Actor,
+    Cursor,
+    IfNoneMatch,
+    Limit,
+    TheNode,
+    from_cursor,
+    instant,
+    problems,
+    to_cursor,
+    unchanged,
+)
 from api.node import Node
 from api.permit import ThePermit
 from api.problems import Problem, invalid, not_found
-from api.schema import (
-    Acknowledge,
-    AddNote,
-    Alarm,
-    AlarmDetail,
-    AlarmEvent,
-    Alarms,
-    Assign,
-    Close,
-    Handover,
-    Label,
-    Resolve,
-    Snooze,
-)
+from api.schema import Alarm, AlarmDetail, AlarmEvent, Alarms, HandedOver
 from contracts.alarms import AlarmEvent as WireEvent
 from contracts.alarms import Change, State
 from contracts.errors import InvalidInput
@@ -34,6 +35,7 @@ from contracts.lifecycle import Refused
 from contracts.quiet import MINUTE_MS
 from infra.runtime.sql.alarms import AlarmStore, Conflict
 from infra.runtime.sql.episodes import Alarm as StoredAlarm
+from infra.runtime.sql.episodes import rebuilt
 
 _ETAG: Final = re.compile(r'"v(\d{1,9})"')
 
@@ -51,7 +53,8 @@ Key = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=200,
-        description="A retry with the same key gives the first answer and changes nothing more.",
+        description="A retry of the same request with the same key gives the first answer and changes nothing more; another "
+        "request with it is refused (422). Keys are yours alone, and known for the next 100,000 changes of alarms at least.",
     ),
 ]
 
@@ -74,7 +77,7 @@ async def alarms(
     return Alarms(items=[Alarm.of(a) for a in page.items], next=None if page.next is None else to_cursor(page.next))
 
 
-@router.get("/{alarm_id}", responses=problems(404, 422, 503))
+@router.get("/{alarm_id}", response_model=AlarmDetail, responses=problems(404, 422, 503) | UNCHANGED)
 async def alarm(
     node: TheNode,
     alarm_id: AlarmId,
@@ -82,7 +85,8 @@ async def alarm(
     at: Annotated[
         str | None, Query(max_length=40, description="The alarm as it was at this time (RFC 3339), rebuilt from its events.")
     ] = None,
-) -> AlarmDetail:
+    if_none_match: IfNoneMatch = None,
+) -> AlarmDetail | Response:
     """An alarm with everything that happened to it. The ETag is for `If-Match`; one of the past has none."""
 
     def ask(store: AlarmStore) -> tuple[StoredAlarm | None, list[WireEvent]]:
@@ -96,9 +100,11 @@ async def alarm(
         return past
     if found is None:
         raise not_found("alarm")
-    shown = Alarm.of(found)
-    response.headers["ETag"] = etag(shown)
-    return AlarmDetail(**dict(shown), events=[AlarmEvent.of(e) for e in events])
+    tag = etag(found.version)
+    if (answer := unchanged(if_none_match, tag)) is not None:
+        return answer
+    response.headers["ETag"] = tag
+    return AlarmDetail(**dict(Alarm.of(found)), events=[AlarmEvent.of(e) for e in events])
 
 
 _CHANGES: Final = problems(400, 403, 404, 409, 412, 415, 422, 503)
@@ -189,7 +195,7 @@ async def handover(node: TheNode, permit: ThePermit, actor: Actor, body: Handove
     if isinstance(answer, Conflict):
         raise _reused()
     by_id = {alarm.alarm_id: alarm for alarm in stored}
-    items = [node.acted(event, by_id[event.alarm_id]) for event in answer]
+    items = [await _answer(node, event, by_id[event.alarm_id]) for event in answer]
     return HandedOver(**{"from": body.from_}, to=body.to, items=items)
 
 
@@ -237,22 +243,28 @@ async def _act(
                 412,
                 "alarm-changed",
                 f"The alarm has changed: it is at version {stored.version} now. Look at it again.",
-                headers={"ETag": etag(Alarm.of(stored))},
+                headers={"ETag": etag(stored.version)},
             )
         case Conflict():
             raise _reused()
-    shown = node.acted(answer, stored)
-    response.headers["ETag"] = etag(shown)
+    shown = await _answer(node, answer, stored)
+    response.headers["ETag"] = etag(shown.version)
     return shown
+
+
+async def _answer(node: Node, event: WireEvent, stored: StoredAlarm) -> Alarm:
+    """The alarm right after the change that was asked for: where it has changed again, or the request is an old one sent anew,
+    as it was then. Viewers here are shown it as it is."""
+    shown = node.acted(event, stored)
+    if shown.version == event.alarm_version:
+        return shown
+    events = await node.stores.alarms(lambda s: s.events(event.alarm_id))
+    then = rebuilt(events[: event.alarm_version])
+    return shown if then is None else Alarm.of(then)
 
 
 def _reused() -> Problem:
     return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request; take a new one.")
-
-
-def etag(alarm: Alarm) -> str:
-    """The ETag of an alarm: its version."""
-    return f'"v{alarm.version}"'
 
 
 def _expected(if_match: str | None) -> int | None:

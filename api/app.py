@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from api import alarm_records, alarms, burden, patients, push, reach, sessions, system
 from api.access import Access
 from api.auditing import Audited
+from api.examples import EXAMPLES, derived
 from api.guard import Guard
 from api.node import Node
 from api.page import DIST, page_routes
@@ -93,13 +94,17 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         schemas[ProblemDocument.__name__] = problem
         for foreign in ("HTTPValidationError", "ValidationError"):
             schemas.pop(foreign, None)
+        for name, schema in schemas.items():
+            if name in EXAMPLES or schema.get("type") == "object":
+                schema["examples"] = [EXAMPLES.get(name) or derived(schema, schemas)]
         said = {
             "description": "Why not, as a problem document.",
             "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}}},
         }
         for methods in document["paths"].values():
             for operation in methods.values():
+                operation["summary"] = operation["description"].partition(".")[0] + "."
                 answers = operation["responses"]
-                answers |= {status: said for status in (*answers, "default") if not status.startswith("2")}
+                answers |= {status: said for status in (*answers, "default") if not status.startswith(("2", "304"))}
         app.openapi_schema = document
     return app.openapi_schema

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from api.asking import DAY_MS, TheNode, problems, span
+from api.burden_schema import Burden, DueForReview, Share, TopPatients
 from api.export_csv import table_csv
 from api.moments import rfc3339
 from api.permit import ThePermit
-from api.schema import Time
 from contracts.alarms import Priority
 from contracts.policy import Action, reached
 from infra.runtime.sql.burden import Burden as StoredBurden
@@ -30,66 +29,6 @@ LARGE_SHARE: Final = 1 / 3
 TOP: Final = 10  # per cent of the patients
 
 router = APIRouter(prefix="/api/v1", tags=["alarms"])
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Share(_Answer):
-    """What one unit, rule, device or model made of the burden; `key` null: alarms without one. `share` is its part of all
-    alarms, `precision` the part of its labelled alarms that was actionable; null: nobody has labelled any."""
-
-    key: str | None
-    alarms: int
-    alarms_per_patient_day: float | None
-    share: float
-    high: int
-    medium: int
-    low: int
-    labelled: int
-    actionable: int
-    false_alarm: int
-    artefact: int
-    precision: float | None
-    acknowledged: int
-    median_seconds_to_acknowledge: float | None
-
-
-class TopPatients(_Answer):
-    """The tenth of the patients with the most alarms, and their part of all alarms of patients."""
-
-    patients: list[str]
-    alarms: int
-    share: float | None
-
-
-class DueForReview(_Answer):
-    """A rule that deserves another look, and why."""
-
-    rule: str
-    reason: str
-
-
-class Burden(_Answer):
-    """Alarms that first called somebody from `from` up to `to`. `patients`: those on the roster now, each counted for the whole
-    span. The time to acknowledge runs from the time that the alarm carries. null: not known."""
-
-    from_: Time = Field(alias="from")
-    to: Time
-    patients: int
-    patient_days: float
-    alarms: int
-    alarms_per_patient_day: float | None
-    labelled: int
-    actionable_share: float | None
-    median_seconds_to_acknowledge: float | None
-    units: list[Share]
-    rules: list[Share]
-    devices: list[Share]
-    models: list[Share]
-    top_patients: TopPatients
-    due_for_review: list[DueForReview]
 
 
 def ledger(found: StoredBurden) -> Burden:

@@ -11,7 +11,7 @@ from api.moments import rfc3339
 from infra.runtime.sql.episodes import Alarm
 
 if TYPE_CHECKING:
-    from api.alarm_records import Transition
+    from api.schema import Transition
 
 COLUMNS: Final = (
     "sequence", "alarm", "version", "time", "change", "actor", "reason", "from", "to", "priority", "text", "until", "assigned_to",

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, Literal, TypeVar
 
-from api.columns import LatestRows, ScoreRow, latest_rows, score_rows
+from api.columns import LatestRows, ScoreRows, latest_rows, score_rows
 from contracts.alarms import AlarmEvent
 from contracts.errors import InvalidInput, Retryable, VigilError
 from contracts.latest import decode_latest
@@ -30,14 +30,14 @@ ALARMS_BACK_MS: Final = 10 * 60_000
 WARM_LIMIT_S: Final = 5.0
 _BATCH: Final = 500
 _BITE_BYTES: Final = 512 * 1024
-_TURN: Final = 200  # rows folded before the event loop may do something else: some milliseconds
+_TURN: Final = 2000  # rows folded before the event loop may do something else: about a millisecond
 _WAIT_S: Final = 0.2
 _RETRY_S: Final = 1.0
 _QUIET_S: Final = 4.0
 _DOUBT_S: Final = 2.0
 
 T = TypeVar("T")
-Vitals = LatestRows | list[ScoreRow]
+Vitals = LatestRows | ScoreRows
 _log = get_logger("api.kafka_feed")
 
 
@@ -55,7 +55,7 @@ def in_turns(batch: Sequence[Vitals]) -> Iterator[Vitals]:
             yield rows
             continue
         for start in range(0, len(rows), _TURN):
-            yield rows.part(start, start + _TURN) if isinstance(rows, LatestRows) else rows[start : start + _TURN]
+            yield rows.part(start, start + _TURN)
 
 
 def decode_alarm(record: Record) -> AlarmEvent:

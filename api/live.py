@@ -11,19 +11,19 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from api.board import Board, Shown
 from api.canary import CanaryState
+from api.live_schema import HEARTBEAT_S, PROTOCOL
 from api.moments import rfc3339
 from api.outbox import Patients, Snapshot
+from api.schema import KafkaState
 from api.viewer import GOING_AWAY, Closing, Viewer
 from api.ward import Ward
 from infra.runtime.logs import get_logger
 
-PROTOCOL: Final = "vigil.v1"
 NOTICE: Final = "Not a certified alarm system: a secondary display. Watch the bedside monitors."
-HEARTBEAT_S: Final = 5
 LOOK_S: Final = 0.5
 # At most 4 flushes a second; the frames of the partitions come close together, so wait a moment for the others first.
 FLUSH_EVERY_S: Final = 0.25
@@ -37,7 +37,6 @@ _SNAPSHOT_AGE_MS: Final = 1000
 TRY_AGAIN_LATER: Final = 1013
 
 Clock = Callable[[], int]
-KafkaState = Literal["ok", "away"]
 _log = get_logger("api.live")
 
 
@@ -77,7 +76,7 @@ class LiveSource:
     def _snapshot(self, patients: Patients, now_ms: int) -> Snapshot:
         ward, board = self._ward, self._board
         shown = ward.patients() if patients is None else sorted(filter(ward.knows, patients))
-        documents = ",".join(ward.patient_text(p, board.counts(p), now_ms) for p in shown)
+        documents = ",".join(ward.patient_texts(shown, board.counts, now_ms))
         alarms = ",".join(a.model_dump_json() for a in board.open_alarms(patients))
         return Snapshot(
             f'"patients":[{documents}],"alarms":[{alarms}],"feed_seq":{board.feed.seen},"data_as_of":{ward.as_of_text}',
@@ -118,6 +117,7 @@ class Hub:
         self.recorded = recorded
         self.sent: Counter[str] = Counter()
         self._ward = ward
+        self._board = board
         self._clock = clock
         self._demo = demo
         self._kafka = kafka
@@ -229,15 +229,15 @@ class Hub:
             said = "null" if canary is None else f'"{canary}"'
             members = (
                 f'"server_time":"{rfc3339(self._clock())}","data_as_of":{self._ward.as_of_text},"kafka":"{kafka}",'
-                f'"canary":{said}'
+                f'"canary":{said},"feed_seq":'
             )
-            stalled_before = time.monotonic() - STALLED_S
+            known, stalled_before = str(self._board.feed.seen), time.monotonic() - STALLED_S
 
-            def one(viewer: Viewer, members: str = members, stalled_before: float = stalled_before) -> None:
+            def one(viewer: Viewer, members: str = members, known: str = known, stalled_before: float = stalled_before) -> None:
                 if viewer.sending_since is not None and viewer.sending_since < stalled_before:
                     _log.warning("viewer closed", reason="takes nothing")
                     viewer.end(Closing(TRY_AGAIN_LATER, "too slow: connect again and resume"))
-                viewer.outbox.heartbeat(members)
+                viewer.outbox.heartbeat(members + ("null" if viewer.replaying else known))
 
             await self._each(one)
 

@@ -16,6 +16,7 @@ from contracts.groups import is_group
 
 # Their texts are shared by all viewers. A storm of a thousand alarms in one second must not close a viewer that reads.
 MAX_ALARMS: Final = 4096
+MAX_ALARM_CHARACTERS: Final = 8 * 1024 * 1024
 
 Patients = frozenset[str] | None  # None: all but the canary
 
@@ -55,8 +56,8 @@ class Source(Protocol):
 class Outbox:
     """`take` gives the next frame, numbered from 1 without gaps, or None when nothing is due.
 
-    Order: hello, alarms as they came, a snapshot if one is due (so it holds all that left before it and nothing that comes
-    after it), replayed alarms, a heartbeat, scores, values.
+    Order: hello, alarms as they came, a resync, a snapshot if one is due (so it holds all that left before it and nothing that
+    comes after it), replayed alarms, a heartbeat, scores, values.
     """
 
     def __init__(self, *, max_alarms: int = MAX_ALARMS) -> None:
@@ -67,7 +68,9 @@ class Outbox:
         self._snapshot_due = False
         self._max_alarms = max_alarms
         self._hello: str | None = None
+        self._resync: str | None = None
         self._alarms: deque[str] = deque()
+        self._characters = 0  # of the alarms in line
         self._replayed: deque[str] = deque()
         self._heartbeat: str | None = None
         self._vitals_since = 0
@@ -100,15 +103,21 @@ class Outbox:
             self.snapshot and self._snapshot_due and _has(self._wanted, patient)
         ):
             return True
-        if len(self._alarms) >= self._max_alarms:
+        if len(self._alarms) >= self._max_alarms or self._characters + len(members) > MAX_ALARM_CHARACTERS:
             return False
         self._alarms.append(members)
+        self._characters += len(members)
         return True
 
     @property
     def alarms_wait(self) -> bool:
         """Whether alarms are in line."""
         return bool(self._alarms)
+
+    def resync(self, members: str) -> None:
+        """Say that there is no replay; a snapshot follows."""
+        self._resync = members
+        self._snapshot_due = True
 
     def replay(self, alarms: Iterable[tuple[str, str]]) -> None:
         """Put older alarms (patient, members) in line, behind the live ones."""
@@ -134,7 +143,12 @@ class Outbox:
             members, self._hello = self._hello, None
             return self._frame("hello", members)
         if self._alarms:
-            return self._frame("alarm", self._alarms.popleft())
+            members = self._alarms.popleft()
+            self._characters -= len(members)
+            return self._frame("alarm", members)
+        if self._resync is not None:
+            members, self._resync = self._resync, None
+            return self._frame("resync", members)
         if self._snapshot_due:
             self._snapshot_due = False
             self._patients = self._wanted
@@ -157,6 +171,10 @@ class Outbox:
             if (vitals := source.vitals(since, self._patients)) is not None:
                 return self._frame("vitals", vitals)
         return None
+
+    def last(self, members: str) -> Frame:
+        """The frame that says why the connection is closed. Nothing may be taken after it."""
+        return self._frame("error", members)
 
     def _frame(self, type_: str, members: str) -> Frame:
         self.seq += 1

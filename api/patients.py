@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -12,15 +13,26 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Path, Query, Response
 
-from api.asking import Cursor, Limit, TheNode, from_cursor, problems, span, to_cursor
+from api.asking import UNCHANGED, Cursor, IfNoneMatch, Limit, TheNode, from_cursor, problems, span, to_cursor, unchanged
 from api.moments import rfc3339
 from api.node import Node
+from api.patient_schema import (
+    ManySeries,
+    Metric,
+    MetricLimits,
+    Metrics,
+    PatientDetail,
+    Patients,
+    Scores,
+    Series,
+    Windows,
+)
 from api.permit import ThePermit
 from api.problems import invalid, not_found
-from api.schema import ManySeries, Metric, MetricLimits, Metrics, PatientDetail, Patients, Scores, Series, Windows
+from contracts.alarms import digest
 from contracts.errors import Retryable
 from contracts.vitals import BY_NAME, CATALOGUE
-from infra.runtime.series import SeriesPoints, SeriesStore, StoredScore, StoredWindow
+from infra.runtime.series import SeriesPoints, StoredScore, StoredWindow
 
 MAX_POINTS: Final = 10_000
 MAX_METRICS: Final = 12
@@ -30,32 +42,40 @@ router = APIRouter(prefix="/api/v1", tags=["patients"])
 
 PatientKey = Annotated[str, Path(min_length=1, max_length=128)]
 From = Annotated[str | None, Query(alias="from", max_length=40, description="RFC 3339; default one hour before `to`.")]
+Rows = Annotated[int, Query(ge=1, le=MAX_ROWS, description="At most so many items.")]
 To = Annotated[str | None, Query(max_length=40, description="RFC 3339; default now.")]
 
 
-@router.get("/metrics", tags=["system"])
-async def metrics() -> Metrics:
+_METRICS: Final = Metrics(
+    items=[
+        Metric(
+            name=v.name,
+            label=v.label,
+            loinc=v.loinc,
+            unit=v.unit,
+            decimals=v.decimals,
+            expiry_s=v.expiry_s,
+            cadence_s=v.cadence_s,
+            limits=MetricLimits(
+                low=v.limits.low,
+                high=v.limits.high,
+                critical_low=v.limits.critical_low,
+                critical_high=v.limits.critical_high,
+            ),
+        )
+        for v in CATALOGUE
+    ]
+)
+_METRICS_TAG: Final = f'"{digest(_METRICS.model_dump_json())}"'
+
+
+@router.get("/metrics", tags=["system"], response_model=Metrics, responses=UNCHANGED)
+async def metrics(response: Response, if_none_match: IfNoneMatch = None) -> Metrics | Response:
     """The vitals catalogue: what is measured, in which unit, and when a value is too old to be shown."""
-    return Metrics(
-        items=[
-            Metric(
-                name=v.name,
-                label=v.label,
-                loinc=v.loinc,
-                unit=v.unit,
-                decimals=v.decimals,
-                expiry_s=v.expiry_s,
-                cadence_s=v.cadence_s,
-                limits=MetricLimits(
-                    low=v.limits.low,
-                    high=v.limits.high,
-                    critical_low=v.limits.critical_low,
-                    critical_high=v.limits.critical_high,
-                ),
-            )
-            for v in CATALOGUE
-        ]
-    )
+    if (answer := unchanged(if_none_match, _METRICS_TAG)) is not None:
+        return answer
+    response.headers["ETag"] = _METRICS_TAG
+    return _METRICS
 
 
 @router.get("/patients", response_model=Patients, responses=problems(422, 503))
@@ -71,7 +91,7 @@ async def patients(node: TheNode, permit: ThePermit, cursor: Cursor = None, limi
     page = ids[start : start + limit]
     more = start + limit < len(ids)
     now_ms = node.clock.now_ms()
-    items = ",".join(node.ward.patient_text(p, node.board.counts(p), now_ms) for p in page)
+    items = ",".join(node.ward.patient_texts(page, node.board.counts, now_ms))
     following = f'"{to_cursor(page[-1])}"' if more else "null"
     return Response(f'{{"items":[{items}],"next":{following}}}', media_type="application/json")
 
@@ -113,13 +133,18 @@ async def windows(
     from_: From = None,
     to: To = None,
     span_s: Annotated[int, Query(alias="span", ge=1, le=86_400, description="Length of the windows in seconds.")] = 60,
+    cursor: Cursor = None,
+    limit: Rows = MAX_ROWS,
 ) -> Response:
     """Windows of features, in the order of their ends."""
     _need(node, patient)
     from_ms, to_ms = span(node, from_, to)
-    return await _rows(
-        node, lambda s: [_window(w) for w in s.windows(patient, from_ms, to_ms, span_s * 1000)][:MAX_ROWS]
+    after_ms, _, _ = _place(cursor)
+    first_ms = max(from_ms, after_ms + 1)
+    found = await node.history.ask(
+        lambda s: s.windows(patient, first_ms, to_ms, span_s * 1000) if first_ms < to_ms else []
     )
+    return _page([_window(w) for w in found[:limit]], _key(found[limit - 1].window_end_ms) if len(found) > limit else None)
 
 
 @router.get("/patients/{patient}/scores", response_model=Scores, responses=problems(404, 422, 503))
@@ -129,11 +154,17 @@ async def scores(
     from_: From = None,
     to: To = None,
     model: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+    cursor: Cursor = None,
+    limit: Rows = MAX_ROWS,
 ) -> Response:
-    """What the models said, in the order of the windows."""
+    """What the models said, in the order of the windows and of the models' names."""
     _need(node, patient)
     from_ms, to_ms = span(node, from_, to)
-    return await _rows(node, lambda s: [_score(x) for x in s.scores(patient, from_ms, to_ms, model)][:MAX_ROWS])
+    after = _place(cursor)
+    first_ms = max(from_ms, after[0])
+    asked = await node.history.ask(lambda s: s.scores(patient, first_ms, to_ms, model) if first_ms < to_ms else [])
+    found = sorted((x for x in asked if _place_of(x) > after), key=_place_of)
+    return _page([_score(x) for x in found[:limit]], _key(*_place_of(found[limit - 1])) if len(found) > limit else None)
 
 
 def _need_roster(node: Node) -> None:
@@ -148,8 +179,27 @@ def _need(node: Node, patient: str) -> None:
         raise not_found("patient")
 
 
-async def _rows(node: Node, ask: Callable[[SeriesStore], list[dict[str, Any]]]) -> Response:
-    return _json({"items": await node.history.ask(ask)})
+def _place_of(score: StoredScore) -> tuple[int, str, str]:
+    return score.window_end_ms, score.model, score.version
+
+
+def _key(end_ms: int, model: str = "", version: str = "") -> str:
+    return json.dumps([end_ms, model, version])
+
+
+def _place(cursor: str | None) -> tuple[int, str, str]:
+    """Where the page before ended: the end of a window, model, version. Raises a problem."""
+    if (key := from_cursor(cursor)) is None:
+        return -1, "", ""
+    try:
+        place: tuple[int, str, str] = msgspec.json.decode(key, type=tuple[int, str, str])
+    except msgspec.DecodeError:
+        raise invalid("cursor", "must be the `next` of an earlier page") from None
+    return place
+
+
+def _page(items: list[dict[str, Any]], following: str | None) -> Response:
+    return _json({"items": items, "next": None if following is None else to_cursor(following)})
 
 
 def _json(document: object) -> Response:

@@ -20,6 +20,27 @@ MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:vigil:problem:"
 _log = get_logger("api.problems")
 
+# What to do about each kind of problem. A test finds every kind that the code can answer with and looks for it here.
+FIXES: Final[Mapping[str, str]] = {
+    "alarm-changed": "Get the alarm again, and send If-Match with the ETag of its answer.",
+    "away": "Send the same request again after the seconds of Retry-After; an Idempotency-Key makes that safe.",
+    "idempotency-key-reused": "Take a new Idempotency-Key for every request that is not a retry of the same one.",
+    "internal-error": "Report it with the time of day; the log of this server names the kind of error.",
+    "invalid-json": "Send one JSON document in UTF-8.",
+    "invalid-request": "Change the fields named in `errors`; /openapi.json says what each of them takes.",
+    "method-not-allowed": "Use one of the methods of the answer's Allow header.",
+    "not-found": "Look for its id in the list of such things; /openapi.json names every address.",
+    "not-json": "Send the header Content-Type: application/json.",
+    "not-set-up": "Ask whoever runs Vigil: docs/notifiers.md says how it is set up.",
+    "not-possible-now": "Get the alarm again: its state says what can be done with it.",
+    "not-this-machine": "Ask from the machine that the server runs on, for example through an SSH tunnel.",
+    "refused": "See /openapi.json for what this address takes.",
+    "subprotocol": "Offer the subprotocol in Sec-WebSocket-Protocol; docs/live-feed.md describes it.",
+    "too-large": "Send less in one request.",
+    "wrong-host": "Use the address that the server was told to listen on.",
+    "wrong-origin": "Open the page from this server, or name the page's origin in the setting `origins`.",
+}
+
 
 class Problem(Exception):
     """An answer that says why not. `kind` is stable and for programs, `detail` is for people."""
@@ -47,6 +68,7 @@ class Problem(Exception):
             title=HTTPStatus(self.status).phrase,
             status=self.status,
             detail=self.detail,
+            fix=FIXES.get(self.kind),
             errors=self.errors,
         )
         return Response(
@@ -107,17 +129,18 @@ def problem_of(error: Exception) -> Problem:
 
 def _validation(error: RequestValidationError) -> Problem:
     """pydantic's errors without the input they quote: it may hold anything."""
-    errors = [FieldError(field=_place(e["loc"]), reason=str(e["msg"])) for e in error.errors()]
+    errors = [FieldError(field=place(e["loc"]), reason=str(e["msg"])) for e in error.errors()]
     if any(e["type"] == "json_invalid" for e in error.errors()):
         return Problem(400, "invalid-json", "The body is not valid JSON.")
     first = errors[0]
     return Problem(422, "invalid-request", f"{first.field}: {first.reason}", errors=errors)
 
 
-def _place(loc: tuple[Any, ...]) -> str:
-    """Where the error is, without the leading "body" or "query"; a foreign field's own name is not repeated."""
+def place(loc: tuple[Any, ...]) -> str:
+    """Where the error is, without what leads to it ("body", "query", the kind of a message); a foreign field's own name is not
+    repeated."""
     parts = [str(p) for p in loc[1:]] or [str(loc[0])]
-    return ".".join(p if p.isidentifier() and len(p) <= 40 else "?" for p in parts)
+    return ".".join(p if (p.isidentifier() or p.isdecimal()) and len(p) <= 40 else "?" for p in parts)
 
 
 def _http(error: HTTPException) -> Problem:

@@ -129,7 +129,7 @@ class SqlFeed:
             self._ward.enrolled(strangers)
 
     async def _read_roster(self) -> None:
-        if self._ward.set_people(people_of(await self._stores.patients(lambda s: s.all()))):
+        if self._ward.set_people(await self._stores.patients(lambda s: people_of(s.all()))):
             self._reloaded()
         self.roster_known = True
 

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request, WebSocket
 from starlette.responses import JSONResponse, Response
 
 from api.asking import TheNode
-from api.live import NOTICE, PROTOCOL
+from api.live import NOTICE
+from api.live_schema import PATH, PROTOCOL
 from api.moments import rfc3339, rfc3339_or_none
 from api.node import Node
 from api.problems import Problem, problem_of
@@ -33,7 +34,7 @@ async def system(node: TheNode) -> System:
     )
 
 
-@router.websocket("/api/v1/live")
+@router.websocket(PATH)
 async def live(socket: WebSocket) -> None:
     """The live feed, subprotocol `vigil.v1`."""
     node: Node = socket.app.state.node

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+from pydantic import TypeAdapter, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from api.live_schema import MESSAGES, RESUME_LIMIT, Message, Pong, SayHello, ShowTicket, Subscribe
 from api.outbox import Outbox, Patients
+from api.problems import place
+from api.schema import FieldError
 from contracts.errors import Retryable
 from infra.runtime.logs import get_logger
 
 if TYPE_CHECKING:
+    from api.board import Shown
     from api.gate import LivePass
     from api.live import Hub
 
@@ -28,6 +33,7 @@ CLOSE_S: Final = 5.0
 MESSAGES_PER_S: Final = 20
 BURST: Final = 100
 REPLAY_PAGE: Final = 200
+_MOST_ERRORS: Final = 10
 _YIELD_AFTER: Final = 16  # frames written before other tasks get their turn
 
 GOING_AWAY: Final = 1001
@@ -42,48 +48,42 @@ _log = get_logger("api.viewer")
 
 
 class Closing(Exception):
-    """The server ends a connection with `code` and says why."""
+    """The server ends a connection with `code` and says why; `errors` names what was wrong with a message."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str, *, errors: Sequence[FieldError] = ()) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
+        self.errors = errors
+
+    def members(self) -> str:
+        """The members of an "error" frame after type and seq."""
+        errors = [{"field": e.field, "reason": e.reason} for e in self.errors]
+        return msgspec.json.encode({"detail": self.reason, "errors": errors}).decode()[1:-1]
 
 
-class _Hello(msgspec.Struct, tag="hello", tag_field="type", forbid_unknown_fields=True):
-    resume_feed_seq: Annotated[int, msgspec.Meta(ge=0)] | None = None
+_MESSAGE: Final[TypeAdapter[SayHello | Subscribe | ShowTicket | Pong]] = TypeAdapter(Message)
+_TYPES: Final = ", ".join(MESSAGES)
 
 
-class _Subscribe(msgspec.Struct, tag="subscribe", tag_field="type", forbid_unknown_fields=True):
-    patients: list[str] | None
-
-
-class _Ticket(msgspec.Struct, tag="ticket", tag_field="type", forbid_unknown_fields=True):
-    ticket: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-
-
-class _Pong(msgspec.Struct, tag="pong", tag_field="type"):
-    pass
-
-
-class _Typed(msgspec.Struct):
-    type: str
-
-
-Message = _Hello | _Subscribe | _Ticket | _Pong
-_TYPES: Final = frozenset({"hello", "subscribe", "ticket", "pong"})
-
-
-def parse_message(text: str) -> Message:
-    """What a client said. Raises `Closing` with the code that the protocol gives for it."""
+def parse_message(text: str) -> SayHello | Subscribe | ShowTicket | Pong:
+    """What a client said. Raises `Closing` with the code that the protocol gives for it, and the fields at fault."""
     try:
-        kind = msgspec.json.decode(text, type=_Typed).type
-        if kind not in _TYPES:
-            raise Closing(UNSUPPORTED, "unknown message type; known are hello, subscribe, ticket, pong")
-        message: Message = msgspec.json.decode(text, type=Message)
-    except (msgspec.DecodeError, RecursionError) as error:  # ValidationError is a DecodeError
-        raise Closing(INVALID, "not a message of vigil.v1") from error
-    return message
+        return _MESSAGE.validate_json(text)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        match found[0]["type"]:
+            case "union_tag_invalid":
+                unknown = FieldError(field="type", reason=f"must be one of {_TYPES}")
+                raise Closing(UNSUPPORTED, "unknown message type", errors=[unknown]) from None
+            case "union_tag_not_found":
+                missing = FieldError(field="type", reason=f"is missing; it must be one of {_TYPES}")
+                raise Closing(INVALID, "not a message of vigil.v1", errors=[missing]) from None
+            case _ if not found[0]["loc"]:
+                whole = FieldError(field="message", reason="must be one JSON object")
+                raise Closing(INVALID, "not a message of vigil.v1", errors=[whole]) from None
+        errors = [FieldError(field=place(e["loc"]), reason=e["msg"]) for e in found[:_MOST_ERRORS]]
+        raise Closing(INVALID, "not a message of vigil.v1", errors=errors) from None
 
 
 class Viewer:
@@ -94,6 +94,7 @@ class Viewer:
         self.outbox = Outbox()
         self.pass_ = pass_
         self.sending_since: float | None = None
+        self.replaying = True  # perhaps the client has missed something that was not sent yet
         self._hub = hub
         self._socket = socket
         self._wake = asyncio.Event()
@@ -209,15 +210,19 @@ class Viewer:
                 raise Closing(POLICY, "too many messages")
             text = message.get("text")
             if text is None:
-                raise Closing(UNSUPPORTED, "vigil.v1 speaks text, not bytes")
+                bytes_ = FieldError(field="message", reason="must be text, not bytes")
+                raise Closing(UNSUPPORTED, "vigil.v1 speaks text, not bytes", errors=[bytes_])
             self._hear(parse_message(text))
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: SayHello | Subscribe | ShowTicket | Pong) -> None:
         match message:
-            case _Hello(resume_feed_seq=after) if after is not None and not self._resumed:
+            case SayHello(resume_feed_seq=after) if not self._resumed:
                 self._resumed = True
-                self._do(self._replay(after))
-            case _Subscribe(patients=patients):
+                if after is None:
+                    self.replaying = False
+                else:
+                    self._do(self._replay(after))
+            case Subscribe(patients=patients):
                 self._asked = None if patients is None else frozenset(patients)
                 self._spoken = True
                 if self.outbox.snapshot is None:
@@ -227,7 +232,7 @@ class Viewer:
                         self.pass_.asked_for(self._asked)
                     self.outbox.subscribe(self._wanted)
                     self.wake()
-            case _Ticket(ticket=ticket):
+            case ShowTicket(ticket=ticket):
                 if self.pass_ is not None:
                     self.pass_.show(ticket)
 
@@ -237,18 +242,26 @@ class Viewer:
         self.start()
 
     async def _replay(self, after: int) -> None:
+        await self._replay_after(after)
+        self.replaying = False
+
+    async def _replay_after(self, after: int) -> None:
         """Send the recorded alarm changes after number `after` that the first snapshot already holds; the later ones come
-        by themselves. SQL may be away for a while: the live feed goes on, the replay waits."""
+        by themselves. Too many of them, or a number that this feed does not have, are answered with a resync."""
         await self._following.wait()
         first = self.outbox.snapshot
         assert first is not None
         newest = max(first.seen, *first.ahead, 0)
+        if newest - after > RESUME_LIMIT:
+            self._resync(after, "too_old")
+            return
+        if after > newest:  # this node is behind, or the client has the number from another database
+            page = await self._recorded(after - 1, 1)
+            if [shown.feed_seq for shown in page] != [after]:
+                self._resync(after, "unknown")
+            return
         while after < newest:
-            try:
-                page = await self._hub.recorded(after, REPLAY_PAGE)
-            except Retryable as error:
-                await asyncio.sleep(error.after_s)
-                continue
+            page = await self._recorded(after, REPLAY_PAGE)
             if not page:
                 return
             self.outbox.replay(
@@ -261,11 +274,25 @@ class Viewer:
             self.wake()
             await self._replayed.wait()  # one page at a time in memory, however slow the client is
 
+    async def _recorded(self, after: int, limit: int) -> Sequence[Shown]:
+        """The database may be away for a while: the live feed goes on, the replay waits."""
+        while True:
+            try:
+                return await self._hub.recorded(after, limit)
+            except Retryable as error:
+                await asyncio.sleep(error.after_s)
+
+    def _resync(self, asked: int, reason: str) -> None:
+        self.outbox.resync(f'"asked":{asked},"reason":"{reason}"')
+        self.wake()
+
     async def _close(self, closing: Closing | None) -> None:
         """Say goodbye if there is anyone to say it to, and make sure that the connection is gone."""
         try:
             if closing is not None:
                 async with asyncio.timeout(CLOSE_S):
+                    if closing.errors:
+                        await self._socket.send_text(self.outbox.last(closing.members()).text)
                     await self._socket.close(closing.code, closing.reason)
                 return
         except (TimeoutError, WebSocketDisconnect, RuntimeError):

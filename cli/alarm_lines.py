@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final, Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from contracts.alarms import OPEN
+from api.client import Alarm
+from contracts.alarms import OPEN, Priority
 
-_STYLES: Final = {"high": "bold white on red", "medium": "bold black on yellow", "low": "bold black on cyan"}
-_MARKS: Final = {"high": "!!!", "medium": "!! ", "low": "!  "}  # not by colour alone, as IEC 60601-1-8 has it
+_STYLES: Final = {
+    Priority.HIGH: "bold white on red", Priority.MEDIUM: "bold black on yellow", Priority.LOW: "bold black on cyan",
+}  # fmt: skip
+_MARKS: Final = {Priority.HIGH: "!!!", Priority.MEDIUM: "!! ", Priority.LOW: "!  "}  # not by colour alone (IEC 60601-1-8)
 
 
 class Lines(Protocol):
     """Where alarms are printed."""
 
-    def alarm(self, alarm: Mapping[str, Any], change: str, patient: Mapping[str, Any]) -> None:
-        """One change; `change` is `open` for an alarm that was there before. `patient` may be empty."""
+    def alarm(self, alarm: Alarm, change: str, bed: str | None) -> None:
+        """One change; `change` is `open` for an alarm that was there before."""
         ...
 
     def note(self, text: str) -> None:
@@ -33,8 +35,8 @@ class JsonLines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def alarm(self, alarm: Mapping[str, Any], change: str, patient: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps({"change": change, "alarm": alarm}) + "\n")
+    def alarm(self, alarm: Alarm, change: str, bed: str | None) -> None:
+        self._stream.write(json.dumps({"change": change, "alarm": alarm.model_dump(mode="json")}) + "\n")
         self._stream.flush()
 
     def note(self, text: str) -> None:
@@ -48,33 +50,29 @@ class TextLines:
         self._console = console
         self._notes = notes
 
-    def alarm(self, alarm: Mapping[str, Any], change: str, patient: Mapping[str, Any]) -> None:
-        self._console.print(line_of(alarm, change, patient), soft_wrap=True)
+    def alarm(self, alarm: Alarm, change: str, bed: str | None) -> None:
+        self._console.print(line_of(alarm, change, bed), soft_wrap=True)
 
     def note(self, text: str) -> None:
         self._notes.print(Text(text, style="dim"), soft_wrap=True)
 
 
-def line_of(alarm: Mapping[str, Any], change: str, patient: Mapping[str, Any]) -> Text:
+def line_of(alarm: Alarm, change: str, bed: str | None) -> Text:
     """Time of day (UTC), priority, change, bed or patient key, and what is wrong."""
-    priority = str(alarm.get("priority", ""))
-    over = alarm.get("state") not in OPEN  # resolved, behind another alarm, or found in late data: nobody is called
-    moment = alarm.get("resolved") or alarm.get("cleared") if over else None
-    moment = moment or alarm.get("acknowledged_at") if change == "acknowledged" else moment
+    over = alarm.state not in OPEN  # resolved, behind another alarm, or found in late data: nobody is called
+    moment = alarm.resolved or alarm.cleared if over else None
+    moment = moment or alarm.acknowledged_at if change == "acknowledged" else moment
     text = Text()
-    text.append(f"{_time_of_day(moment or alarm.get('raised'))} ")
-    text.append(
-        f"{_MARKS.get(priority, '   ')} {priority:<6}", style="dim" if over else _STYLES.get(priority, "")
-    )
+    text.append(f"{_time_of_day(moment or alarm.raised)} ")
+    text.append(f"{_MARKS[alarm.priority]} {alarm.priority:<6}", style="dim" if over else _STYLES[alarm.priority])
     text.append(f" {change:<12} ")
-    text.append(f"{patient.get('bed') or alarm.get('patient', '')}  ", style="bold")
-    text.append(str(alarm.get("text", "")), style="dim" if over else "")
-    if alarm.get("acknowledged_by") and change == "acknowledged":
-        text.append(f"  by {alarm['acknowledged_by']}")
+    text.append(f"{bed or alarm.patient}  ", style="bold")
+    text.append(alarm.text, style="dim" if over else "")
+    if alarm.acknowledged_by and change == "acknowledged":
+        text.append(f"  by {alarm.acknowledged_by}")
     return text
 
 
-def _time_of_day(moment: object) -> str:
+def _time_of_day(moment: str | None) -> str:
     """`10:00:03Z` of an RFC 3339 text."""
-    text = str(moment or "")
-    return f"{text[11:19]}Z" if len(text) >= 19 else " " * 9
+    return " " * 9 if moment is None else f"{moment[11:19]}Z"

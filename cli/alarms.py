@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from typing import Annotated
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from cli.alarm_desk import ApiAt, As, Json, act, history_lines, read
-from cli.alarm_lines import JsonLines, TextLines
-from infra.runtime.settings import load
+from cli.alarm_desk import ApiAt, As, Json, act, address_of, ask, history_line
+
+if TYPE_CHECKING:
+    from api.client import Alarm, Api
+    from api.schema import Transition
 
 app = typer.Typer(help="Look at alarms, and say what is done about them.", no_args_is_help=True)
 
@@ -34,13 +35,11 @@ def tail(
 
     Not an alarm system: a terminal that nobody watches alarms nobody.
     """
-    from cli.alarm_feed import follow  # brings websockets, which no other command needs
+    from cli.alarm_feed import follow  # brings the client, which no other command needs
+    from cli.alarm_lines import JsonLines, TextLines
 
-    settings = load()
-    address = api or settings.local_api
     lines = JsonLines(sys.stdout) if as_json else TextLines(Console(), Console(stderr=True))
-    token = settings.token.get_secret_value()
-    asyncio.run(follow(address, lines, count=count, open_first=not changes_only, token=token))
+    asyncio.run(follow(address_of(api), lines, count=count, open_first=not changes_only))
 
 
 AlarmId = Annotated[str, typer.Argument(metavar="ALARM", help="Id of the alarm, as `vigil alarms list` prints it.")]
@@ -50,19 +49,29 @@ Reason = Annotated[str | None, typer.Option(help="Why, in your words.")]
 @app.command("list")
 def list_(api: ApiAt = None, as_json: Json = False) -> None:
     """Print the alarms that call somebody now, newest first."""
-    found = read(api, "alarms?state=active,acknowledged,latched&limit=500")
-    for alarm in found["items"]:
+
+    async def listed(client: Api) -> list[Alarm]:
+        return [alarm async for alarm in client.alarms(state="active,acknowledged,latched")]
+
+    for alarm in ask(api, listed):
         if as_json:
-            typer.echo(json.dumps(alarm))
+            typer.echo(alarm.model_dump_json())
         else:
-            typer.echo(f"{alarm['id']}  {alarm['priority']:<6} {alarm['state']:<12} {alarm['patient']}  {alarm['text']}")
+            typer.echo(f"{alarm.id}  {alarm.priority:<6} {alarm.state:<12} {alarm.patient}  {alarm.text}")
 
 
 @app.command("history")
 def history(alarm: AlarmId, api: ApiAt = None, as_json: Json = False) -> None:
     """Print every change of an alarm: when, who, from which state to which, and why."""
-    found = read(api, f"alarms/{quote(alarm, safe='')}/history")
-    typer.echo(json.dumps(found) if as_json else "\n".join(history_lines(found["items"])))
+
+    async def listed(client: Api) -> list[Transition]:
+        return [change async for change in client.history(alarm)]
+
+    found = ask(api, listed)
+    if as_json:
+        typer.echo(json.dumps({"items": [change.model_dump(mode="json", by_alias=True) for change in found]}))
+    else:
+        typer.echo("\n".join(map(history_line, found)))
 
 
 @app.command("ack")
@@ -75,7 +84,7 @@ def acknowledge(
     as_json: Json = False,
 ) -> None:
     """Say that you have seen an alarm and take care of it. It comes back by itself when the time is over."""
-    act(api, alarm, "acknowledge", {"reason": reason, "minutes": minutes}, person, as_json)
+    act(api, lambda client: client.acknowledge(alarm, reason=reason, minutes=minutes), person, as_json)
 
 
 @app.command("snooze")
@@ -88,7 +97,7 @@ def snooze(
     as_json: Json = False,
 ) -> None:
     """Be quiet about an alarm for some minutes."""
-    act(api, alarm, "snooze", {"reason": reason, "minutes": minutes}, person, as_json)
+    act(api, lambda client: client.snooze(alarm, minutes=minutes, reason=reason), person, as_json)
 
 
 @app.command("label")
@@ -100,4 +109,4 @@ def label(
     as_json: Json = False,
 ) -> None:
     """Say what an alarm was worth; the burden ledger counts it."""
-    act(api, alarm, "label", {"label": worth}, person, as_json)
+    act(api, lambda client: client.label(alarm, worth), person, as_json)

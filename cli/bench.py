@@ -21,6 +21,7 @@ BENCHMARKS: Final = {
     "series": "points written a second and a 24 h chart, SQLite and InfluxDB",
     "models": "patient-windows a core second and memory of each trained model, its own framework beside it",
     "rules": "values a core second with the shipped rules, with thirty more, and with limits of each patient",
+    "ward": "newest values a core second that a node of the API takes in and writes out, rows in dictionaries beside it",
     "soak": "memory over half an hour at half load, and disk per value",
     "growth": "cost and memory per patient from 1,000 to 200,000 patients, and start-up time",
 }

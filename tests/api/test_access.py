@@ -35,7 +35,7 @@ def test_hosts_that_name_this_server(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [None, "", "evil.org", "evil.org:8600", "127.0.0.1.evil.org", "localhost.evil.org", "10.0.0.1", "user@localhost",
-     "localhost/x", "[::1", "localhost:99999", "other.example.org"],
+     "localhost/x", "[::1", "[::1].evil.org", "[::1].evil.org:8600", "localhost:99999", "other.example.org"],
 )  # fmt: skip
 def test_hosts_that_do_not(host: str | None) -> None:
     assert CONFIGURED.refuses_host(host) is not None
@@ -56,7 +56,7 @@ def test_origins_that_may(origin: str | None) -> None:
      "http://evil.org#localhost", "http://localhost@evil.org", "http://evil.org/localhost", "file://localhost",
      "chrome-extension://localhost", "http://ward.example.org", "https://ward.example.org.evil.org",
      "https://ward.example.org:444", "https://x.ward.example.org", "HTTP://EVIL.ORG", "http://", "localhost", "//localhost",
-     "http://[::1", "http://127.0.0.1:8600\t.evil.org", "http://localhost\\@evil.org", "http://0.0.0.0:8600",
+     "http://[::1", "http://[::1].evil.org", "http://127.0.0.1:8600\t.evil.org", "http://localhost\\@evil.org", "http://0.0.0.0:8600",
      "http://2130706433"],
 )  # fmt: skip
 def test_origins_that_may_not(origin: str) -> None:

@@ -15,8 +15,8 @@ from typing import Any, Final
 from fastapi.routing import APIRoute, APIWebSocketRoute
 
 from api.app import create_app
+from api.live_schema import MESSAGES
 from api.operations import OPERATIONS
-from api.viewer import _TYPES
 from contracts.alarms import Change
 from contracts.policy import ACCOUNT_ROLES, Role
 from infra.runtime.metrics import Metrics
@@ -282,4 +282,4 @@ async def test_every_message_of_the_feed(tmp_path: Path, free_port: Callable[[],
         await api.written()
         denied = await api.node.stores.audit(lambda s: s.page(outcome="denied", patient=OTHERS, limit=500))
         assert {e.operation for _, e in denied} == {"WEBSOCKET /api/v1/live"}
-    assert tried == _TYPES, "a message without a test"
+    assert tried == set(MESSAGES), "a message without a test"

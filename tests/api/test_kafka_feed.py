@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.columns import LatestRows
+from api.columns import LatestRows, ScoreRows
 from api.kafka_feed import KafkaWatch, decode_alarm, decode_vitals, in_bites, in_turns
 from contracts.errors import InvalidInput
 from contracts.latest import encode_latest
@@ -52,8 +53,9 @@ def test_records_of_the_three_topics() -> None:
     rows = decode_vitals(record(LATEST, encode_latest(latest({"p-1": {"spo2": (97, NOW_MS, 0)}}))))
     assert isinstance(rows, LatestRows)
     assert rows.patient == ["p-1"]
-    (score,) = decode_vitals(record(SCORES, encode_scores(scores("p-1", 1.5))))  # type: ignore[misc]
-    assert score.score == 1.5
+    scored = decode_vitals(record(SCORES, encode_scores(scores("p-1", 1.5))))
+    assert isinstance(scored, ScoreRows)
+    assert scored.score.tolist() == [1.5]
     assert decode_alarm(record(ALARMS, event().model_dump_json().encode())) == event()
 
 
@@ -68,19 +70,20 @@ def test_what_cannot_be_read_is_invalid_input_and_says_nothing_of_it(value: byte
 
 
 def test_many_rows_come_in_turns_whole_and_in_order() -> None:
-    patients = {f"p-{n}": {"spo2": (90 + n % 10, NOW_MS + n, 0)} for n in range(450)}
+    patients = {f"p-{n}": {"spo2": (90 + n % 10, NOW_MS + n, 0)} for n in range(4500)}
     whole = decode_vitals(record(LATEST, encode_latest(latest(patients))))
     some = decode_vitals(record(SCORES, encode_scores(scores("p-1", 1.5))))
     *parts, last = in_turns([whole, some])
-    assert [len(part) for part in parts] == [200, 200, 50]
+    assert [len(part) for part in parts] == [2000, 2000, 500]
     assert last is some
     assert isinstance(whole, LatestRows)
     joined = [part for part in parts if isinstance(part, LatestRows)]
     assert [p for part in joined for p in part.patient] == whole.patient
-    assert [tick for part in joined for tick in part.tick] == whole.tick
+    assert [tick for part in joined for tick in part.tick_ms.tolist()] == whole.tick_ms.tolist()
     for number, column in enumerate(whole.columns):
-        assert [v for part in joined for v in part.columns[number].value] == column.value
-        assert [t for part in joined for t in part.columns[number].time] == column.time
+        for name in ("value", "time_ms", "quality", "known"):
+            parts_of = [getattr(part.columns[number], name) for part in joined]
+            assert np.array_equal(np.concatenate(parts_of), getattr(column, name)), name
 
 
 @given(st.lists(st.integers(0, 400_000), max_size=40))

@@ -18,18 +18,20 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from api.board import Shown
-from api.client import AlarmsApi, ApiRefused, LiveClient, LiveFrame
+from api.client import AlarmChange, Api, ApiRefused, Frame, LiveClient, Snapshot
 from api.outbox import MAX_ALARMS
-from api.schema import Alarm, LatestValue, Patient, Risk
+from api.patient_schema import LatestValue, Patient, Risk
+from api.schema import Alarm
 from api.viewer import CLOSE_S
 from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.topics import ALARMS, LATEST, SCORES
 from infra.runtime.settings import Settings
-from infra.runtime.sql.alarms import AlarmStore
+from infra.runtime.sql.alarms import AlarmStore, Recorded
 from infra.runtime.sql.engine import open_engine
 from infra.runtime.sql.patients import PatientStore
 from tests.api.builders import event, scores
 from tests.api.conftest import Live, live_server, now_ms, until
+from tests.api.test_asyncapi import check_frame
 from tests.api.test_ward import strict_json
 
 
@@ -44,6 +46,7 @@ class Viewer:
         text = await asyncio.wait_for(self.connection.recv(), limit_s)
         assert isinstance(text, str)
         frame: dict[str, Any] = strict_json(text)
+        check_frame(frame)
         self.frames.append(frame)
         assert frame["seq"] == len(self.frames), "numbers without gaps"
         return frame
@@ -164,17 +167,17 @@ async def test_a_persons_change_reaches_viewers_of_every_node(live: Live, tmp_pa
             snapshot = await viewer.next_of("snapshot")
             if not snapshot["alarms"]:
                 await viewer.next_of("alarm")
-        async with AlarmsApi(live.url, actor="Nurse Joy") as api:
-            (alarm,) = [a async for a in api.list(state="active")]
-            answer = await api.acknowledge(alarm["id"], note="coming", version=alarm["version"])
-            assert answer["acknowledged_by"] == "Nurse Joy"
+        async with Api(live.url, actor="Nurse Joy") as api:
+            (alarm,) = [a async for a in api.alarms(state="active")]
+            answer = await api.acknowledge(alarm.id, reason="coming", version=alarm.version)
+            assert answer.acknowledged_by == "Nurse Joy"
             with pytest.raises(ApiRefused, match="acknowledged already") as refused:
-                await api.acknowledge(alarm["id"])
+                await api.acknowledge(alarm.id)
             assert (refused.value.status, refused.value.kind) == (409, "not-possible-now")
         for viewer in (here, there):
             frame = await viewer.next_of("alarm")
             assert frame["change"] == "acknowledged"
-            assert Alarm.model_validate(frame["alarm"]).model_dump(mode="json") == answer
+            assert Alarm.model_validate(frame["alarm"]) == answer
         # and not a second time, by SQL or by Kafka
         await asyncio.gather(here.next_of("heartbeat"), there.next_of("heartbeat"))
         assert [f["type"] for f in (*here.frames, *there.frames)].count("alarm") <= 4
@@ -209,6 +212,30 @@ async def test_a_replayed_change_shows_the_alarm_as_it_is_now(live: Live) -> Non
         await viewer.say(type="hello", resume_feed_seq=0)
         frames = [await viewer.next_of("alarm") for _ in range(2)]
     assert [(f["change"], f["alarm"]["state"]) for f in frames] == [("raised", "resolved"), ("resolved", "resolved")]
+    engine.dispose()
+
+
+async def test_who_was_away_too_long_or_comes_from_another_feed_is_told_to_start_anew(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.viewer.RESUME_LIMIT", 3)
+    engine = open_engine(live.settings.sql_url)
+    store = AlarmStore(engine)
+    for n in range(5):
+        store.record([event(condition=f"c{n}")])
+    await until(lambda: live.node.board.feed.seen == 5, "the feed")
+    for asked, reason in ((2, None), (1, "too_old"), (99, "unknown"), (8, None)):
+        async with viewing(live) as seeing:
+            await seeing.say(type="hello", resume_feed_seq=asked)
+            await seeing.next_of("snapshot")
+            if reason is not None:
+                resync = await seeing.next_of("resync")
+                assert (resync["asked"], resync["reason"]) == (asked, reason)
+                assert len((await seeing.next_of("snapshot"))["alarms"]) >= 6
+            newest = store.record([event(condition=f"after {asked}")])[0]
+            assert isinstance(newest, Recorded)
+            told = [(await seeing.next_of("alarm"))["feed_seq"] for _ in range(4 if asked == 2 else 1)]
+            assert told == ([3, 4, 5] if asked == 2 else []) + [newest.event.feed_seq]
     engine.dispose()
 
 
@@ -260,7 +287,7 @@ async def test_heartbeats_come_even_when_nothing_happens(live: Live) -> None:
     live.send_latest({"p-1": {"heart_rate": (60, stamp, 0)}}, stamp)
     async with viewing(live) as viewer:
         beat = await viewer.next_of("heartbeat", 6.0)
-        assert beat.keys() == {"type", "seq", "server_time", "data_as_of", "kafka", "canary"}
+        assert beat.keys() == {"type", "seq", "server_time", "data_as_of", "kafka", "canary", "feed_seq"}
         assert beat["kafka"] == "ok"
         assert beat["data_as_of"] is not None
 
@@ -290,26 +317,23 @@ async def test_a_name_that_becomes_known_reaches_open_screens(live: Live) -> Non
         assert (await viewer.next_of("snapshot"))["patients"][0]["name"] == "Ada"
 
 
-NONSENSE: tuple[tuple[str | bytes, int], ...] = (
-    ("{", 1007),
-    ("[]", 1007),
-    ('"hello"', 1007),
-    ('{"patients":null}', 1007),
-    ('{"type":"subscribe","patients":"p-1"}', 1007),
-    ('{"type":"hello","resume_feed_seq":-1}', 1007),
-    ('{"type":"hello","resume_feed_seq":1,"admin":true}', 1007),
-    ("[" * 20_000, 1007),
-    ('{"type":"shout"}', 1003),
-    (b"\x00\x01", 1003),
-    ("x" * (64 * 1024 + 1), 1009),
+NONSENSE: tuple[tuple[str | bytes, int, str], ...] = (
+    ("{", 1007, "message"),
+    ('{"type":"subscribe","patients":"p-1"}', 1007, "patients"),
+    ('{"type":"shout"}', 1003, "type"),
+    (b"\x00\x01", 1003, "message"),
+    ("x" * (64 * 1024 + 1), 1009, ""),
 )
 
 
 async def test_a_client_that_speaks_nonsense_is_told_so(live: Live) -> None:
-    for message, code in NONSENSE:
-        async with viewing(live) as viewer:
-            await viewer.connection.send(message)
-            assert await viewer.close_code() == code, message[:40]
+    for message, code, field in NONSENSE:
+        async with viewing(live) as seeing:
+            await seeing.connection.send(message)
+            if code != 1009:
+                errors = (await seeing.next_of("error"))["errors"]
+                assert [e["field"] for e in errors] == [field], message[:40]
+            assert await seeing.close_code() == code, message[:40]
 
 
 async def test_a_flood_of_messages_is_cut_off(live: Live) -> None:
@@ -420,20 +444,20 @@ async def test_the_server_says_goodbye(live_settings: Settings, tmp_path: Path) 
 
 async def test_the_client_resumes_over_a_restart_and_loses_no_alarm(live_settings: Settings, tmp_path: Path) -> None:
     client = LiveClient(f"http://127.0.0.1:{live_settings.api_port}")
-    seen: list[LiveFrame] = []
+    seen: list[Frame] = []
 
     async def follow() -> None:
         async for frame in client.frames():
             seen.append(frame)  # noqa: PERF401 - looked at while it goes on
 
     def numbers() -> list[int]:
-        return [f.body["feed_seq"] for f in seen if f.type == "alarm"]
+        return [f.feed_seq for f in seen if isinstance(f, AlarmChange) and f.feed_seq is not None]
 
     following = asyncio.create_task(follow())  # before there is a server
     engine = open_engine(live_settings.sql_url)
     store = AlarmStore(engine)
     async with live_server(live_settings, tmp_path):
-        await until(lambda: any(f.type == "snapshot" for f in seen), "the first snapshot", 20)
+        await until(lambda: any(isinstance(f, Snapshot) for f in seen), "the first snapshot", 20)
         store.record([event(condition="before")])
         await until(lambda: numbers() == [1], "the first alarm")
     await until(lambda: not client.connected, "the server to be gone")

@@ -6,10 +6,17 @@ Write it anew with `python -m tests.api.test_openapi`.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+from pydantic import BaseModel
+
+from api import alarm_requests, burden_schema, patient_schema, schema
 from api.app import create_app, openapi
+from api.examples import EXAMPLES
 from api.schema import ProblemDocument
 from infra.runtime.metrics import Metrics
 
@@ -51,13 +58,54 @@ def test_every_error_is_a_problem_document() -> None:
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             for status, answer in operation["responses"].items():
-                if not status.startswith("2"):
+                if not status.startswith(("2", "304")):
                     errors += 1
                     content = answer["content"]
                     assert list(content) == ["application/problem+json"], (method, path, status)
                     assert content["application/problem+json"]["schema"]["$ref"].endswith(ProblemDocument.__name__)
     assert errors > 20
     assert "HTTPValidationError" not in json.dumps(found)
+
+
+# Changes that are the same when they are made twice, and need no key.
+REPEATABLE = {"/api/v1/notices/{notice_id}/read"}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document()["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def schemas_of(content: dict[str, Any]) -> set[str]:
+    """The schemas named by a body, whatever stands around them (null, one of several)."""
+    return set(re.findall(r"#/components/schemas/(\w+)", json.dumps(content)))
+
+
+def test_every_operation_has_a_summary_an_example_and_can_refuse() -> None:
+    schemas = document()["components"]["schemas"]
+    for method, path, operation in operations():
+        assert 10 < len(operation["summary"]) < 130, (method, path)
+        assert "422" in operation["responses"] or not operation.get("parameters"), (method, path)
+        bodies = [operation["responses"]["200"].get("content", {}), operation.get("requestBody", {})]
+        for name in {n for body in bodies for n in schemas_of(body)}:
+            (example,) = schemas[name]["examples"]
+            whole = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}}
+            jsonschema_rs.Draft202012Validator(whole).validate(example)
+
+
+def test_every_change_can_be_tried_again_safely() -> None:
+    for method, path, operation in operations():
+        if method == "post":
+            names = {parameter["name"] for parameter in operation["parameters"]}
+            assert "Idempotency-Key" in names or path in REPEATABLE, path
+
+
+def test_every_example_is_read_by_its_model() -> None:
+    models = {m.__name__: m for part in (schema, patient_schema, alarm_requests, burden_schema) for m in vars(part).values()
+              if isinstance(m, type) and issubclass(m, BaseModel)}  # fmt: skip
+    for name, example in EXAMPLES.items():
+        assert models[name].model_validate_json(json.dumps(example)).model_dump(mode="json", by_alias=True).keys() >= set(example)
 
 
 def test_every_reference_leads_somewhere() -> None:

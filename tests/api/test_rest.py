@@ -13,18 +13,8 @@ import pytest
 
 from api.columns import latest_rows, score_rows
 from api.guard import MAX_BODY_BYTES, SECURITY_HEADERS
-from api.schema import (
-    Alarm,
-    AlarmDetail,
-    ManySeries,
-    Metrics,
-    Patients,
-    ProblemDocument,
-    Scores,
-    Series,
-    System,
-    Windows,
-)
+from api.patient_schema import ManySeries, Metrics, Patients, Scores, Series, Windows
+from api.schema import Alarm, AlarmDetail, ProblemDocument, System
 from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.frames import constant
 from contracts.readings import Readings

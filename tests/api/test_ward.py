@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import math
 import time
@@ -13,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.columns import latest_rows, score_rows
-from api.schema import Patient, Risk
+from api.columns import LatestColumn, LatestRows, latest_rows, score_rows
+from api.patient_schema import Patient, Risk
 from api.ward import AHEAD_MS, NO_ALARMS, REPEATED_MS, Person, Ward
 from contracts.groups import GROUPS
 from contracts.latest import decode_latest, encode_latest
@@ -80,6 +82,14 @@ def test_who_missed_several_rounds_gets_the_newest_of_every_metric_once() -> Non
     (entry,) = vitals(ward, seen)["patients"]
     assert {m: v["value"] for m, v in entry["latest"].items()} == {"heart_rate": 72.0, "spo2": 95.0}
     assert vitals(ward, ward.round) is None
+
+
+def test_nobody_is_nobody() -> None:
+    ward = Ward()
+    assert ward.patient_texts([], lambda _: NO_ALARMS, NOW_MS) == []
+    assert vitals(ward, 0) is None
+    assert ward.scores_since(0, frozenset({"p-1"})) is None
+    assert patient(ward, "p-1").latest == {}
 
 
 def test_a_repeated_row_changes_nothing() -> None:
@@ -270,6 +280,7 @@ _rows = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(frames=st.lists(st.tuples(_rows, _times), max_size=4), now_ms=st.integers(EARLIEST_MS, LATEST_MS))
 def test_whatever_the_topic_holds_the_texts_are_strict_json(
     frames: list[tuple[dict[str, Row], int]], now_ms: int
@@ -314,6 +325,58 @@ def test_a_reader_at_any_pace_ends_with_the_newest_state(data: st.DataObject) ->
     for entry in found["patients"] if found else []:
         seen.update({(entry["id"], m): v["value"] for m, v in entry["latest"].items()})
     assert seen == newest
+
+
+_few = st.lists(
+    st.tuples(
+        st.sampled_from(["p-1", "p-2", "p-3"]), st.sampled_from([0, 0, 0, 1000, -REPEATED_MS - 1, AHEAD_MS + 1]),
+        st.sampled_from([math.nan, 70.0, 71.0]), st.sampled_from([0, 0, 2]),
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(rows=_few, cuts=st.sets(st.integers(1, 11)), scored=st.lists(st.sampled_from(["a", "personal_baseline"]), max_size=4))
+def test_rows_lead_to_the_same_state_however_they_are_grouped(
+    rows: list[tuple[str, int, float, int]], cuts: set[int], scored: list[str]
+) -> None:
+    """Row by row is the rule; all at once, with a patient several times in a frame, is the same."""
+    frame = LatestRows(
+        patient=[p for p, _, _, _ in rows],
+        tick_ms=np.array([NOW_MS + t for _, t, _, _ in rows], dtype=np.int64),
+        columns=[
+            LatestColumn(
+                metric=3, value=np.array([v for _, _, v, _ in rows], dtype=np.float64),
+                time_ms=np.array([NOW_MS + t for _, t, _, _ in rows], dtype=np.int64),
+                quality=np.array([q for _, _, _, q in rows], dtype=np.uint8), known=np.ones(len(rows), dtype=np.bool_),
+            )
+        ],
+    )  # fmt: skip
+    told = []
+    for edges in ([0, len(rows)], sorted({0, len(rows), *(c for c in cuts if c < len(rows))}), range(len(rows) + 1)):
+        ward = Ward()
+        for start, stop in itertools.pairwise(edges):
+            ward.fold_latest(frame.part(start, stop), NOW_MS)
+        several = [scores(p, n / 7, model=m, end_ms=NOW_MS + n) for n, m in enumerate(scored) for p in ("p-1", "p-2")]
+        for one in several:
+            ward.fold_scores(score_rows(one))
+        told.append([ward.patient_text(p, NO_ALARMS, NOW_MS) for p in ward.patients()])
+    assert told[0] == told[1] == told[2]
+
+
+def test_a_frame_with_several_windows_of_a_patient_ends_with_the_newest() -> None:
+    one, two = score_rows(scores("p-1", 1.0, end_ms=NOW_MS)), score_rows(scores("p-1", 2.0, end_ms=NOW_MS + 10_000))
+    both = dataclasses.replace(
+        one, patient=["p-1", "p-1"], window_end_ms=np.concatenate([one.window_end_ms, two.window_end_ms]),
+        score=np.concatenate([one.score, two.score]), status=np.concatenate([one.status, two.status]),
+    )  # fmt: skip
+    ward = Ward()
+    assert ward.fold_scores(both)
+    risk = patient(ward, "p-1").risk
+    assert risk is not None
+    assert risk.score == 2.0
+    assert not ward.fold_scores(both), "the same frame again"
 
 
 def test_a_ward_of_a_thousand_costs_less_than_15_percent_of_a_core() -> None:

@@ -196,3 +196,10 @@ def test_the_canary_shares_nothing_with_what_it_watches() -> None:
     for module in reached("producers.canary.__main__"):
         outside = {name.partition(".")[0] for name in imports(module)}
         assert not outside & {"confluent_kafka", "aiokafka", "faust", "sqlalchemy", "sqlite3"}, module
+
+
+def test_the_client_of_the_api_brings_no_server() -> None:
+    for module in reached("api.client"):
+        outside = {name.partition(".")[0] for name in imports(module)}
+        if not within(module, ("api.schema",)):  # it names the stored alarm for its types alone
+            assert not outside & {"fastapi", "starlette", "uvicorn", "sqlalchemy", "confluent_kafka"}, module

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pytest
 
 from api.app import create_app
-from api.columns import LatestRows, latest_rows, score_rows
+from api.columns import LatestRows, ScoreRows, latest_rows, score_rows
 from api.kafka_feed import Vitals
 from api.node import Node
 from api.server import Server, configuration
@@ -142,7 +142,7 @@ class Stage:
         row: Row = {metric: (value, at, 0) for metric, value in values.items()}
         self.give(latest_rows(latest({self.patient(bed): row}, at)))
 
-    def give(self, *rows: LatestRows | list[Any]) -> None:
+    def give(self, *rows: LatestRows | ScoreRows) -> None:
         """Rows as the Kafka feed gives them."""
         self._call(lambda: self._feed().vitals(rows))
 

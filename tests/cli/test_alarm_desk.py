@@ -11,18 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from api.examples import EXAMPLES
 from cli.alarms import app
 from contracts.errors import VigilError
 
 ALARM = {
-    "id": "a1", "state": "acknowledged", "text": "***SpO2 78 < 80", "acknowledged_by": "Ann", "snoozed_by": None,
-    "acknowledged_until": "2026-03-01T10:15:00.000Z", "snoozed_until": None, "label": None, "labelled_by": None,
-    "priority": "high", "patient": "p-1",
+    **EXAMPLES["Alarm"], "id": "a1", "text": "***SpO2 78 < 80", "acknowledged_by": "Ann", "priority": "high", "patient": "p-1",
+    "acknowledged_until": "2026-03-01T10:15:00.000Z",
 }  # fmt: skip
-HISTORY = {
-    "sequence": 7, "time": "2026-03-01T10:00:00.000Z", "change": "acknowledged", "from": "active", "to": "acknowledged",
-    "actor": "Ann", "reason": "on my way", "label": None, "assigned_to": None,
-}  # fmt: skip
+HISTORY = {**EXAMPLES["AlarmHistory"]["items"][0], "sequence": 7, "actor": "Ann", "time": "2026-03-01T10:00:00.000Z"}
 
 
 class Api(BaseHTTPRequestHandler):
@@ -32,13 +29,13 @@ class Api(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.append((self.path, None, None))
-        self.answer(200, {"items": [HISTORY if self.path.endswith("history") else ALARM]})
+        self.answer(200, {"items": [HISTORY if "history" in self.path else ALARM], "next": None})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append((self.path, self.headers["X-Vigil-Actor"], body))
         if "none" in self.path:
-            self.answer(404, {"detail": "There is no such alarm."})
+            self.answer(404, {**EXAMPLES["ProblemDocument"], "status": 404, "detail": "There is no such alarm."})
         else:
             self.answer(200, ALARM)
 
@@ -95,5 +92,5 @@ def test_why_not_is_said(api: str) -> None:
         vigil("label", "none", "artefact", "--api", api)
     with pytest.raises(VigilError, match="does not answer"):
         vigil("list", "--api", "http://127.0.0.1:9")
-    with pytest.raises(VigilError, match="not an address"):
+    with pytest.raises(VigilError, match="not the address"):
         vigil("list", "--api", "ward 7")

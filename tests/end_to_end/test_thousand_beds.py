@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.client import LiveClient
+from api.client import AlarmChange, LiveClient
+from contracts.alarms import Change
 from producers.sources.feed import simulate
 from tests.rooms import ALL_ROOMS, INPUTS, Rooms, rooms
 
@@ -53,9 +54,9 @@ class Viewer:
         async for frame in client.frames():
             arrived_ms = time.time() * 1000
             self.connections = client.connections
-            if frame.type == "alarm" and frame.body["change"] == "raised":
-                alarm = frame.body["alarm"]
-                if frame.body.get("feed_seq") is not None and alarm["id"] in seen:
+            if isinstance(frame, AlarmChange) and frame.change is Change.RAISED:
+                alarm = frame.alarm.model_dump(mode="json")
+                if frame.feed_seq is not None and alarm["id"] in seen:
                     continue  # the same change again, now with its number
                 seen.add(alarm["id"])
                 self.raised.append((alarm, arrived_ms))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from contracts.alarms import CALLS, OPEN, PEOPLE_CHANGES, AlarmEvent, Change, Priority, State, digest, opposite
 from contracts.errors import InvalidInput
@@ -21,6 +21,9 @@ from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, IDEMPOTENCY
 
 QUIET: Final = (ALARMS.c.state == State.ACKNOWLEDGED) | ALARMS.c.snoozed_until_ms.is_not(None)
 LABELS: Final = ("actionable", "false_alarm", "artefact")
+# For how many changes of the feed a key is known at least, and after how many those beyond are looked for.
+KEYS_KEPT: Final = 100_000
+_SWEEP_EVERY: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +162,10 @@ def earlier(connection: Connection, actor: str, key: str, request: str) -> Alarm
 
 
 def remember(connection: Connection, actor: str, key: str, request: str, event: AlarmEvent) -> None:
-    """So that a retry under `key` is known."""
+    """So that a retry under `key` is known, for as long as anybody would try again; then the key is forgotten."""
+    seq = event.feed_seq or 0
+    if seq % _SWEEP_EVERY == 0:
+        connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.feed_seq <= seq - KEYS_KEPT))
     connection.execute(
         insert(IDEMPOTENCY).values(actor=actor, idempotency_key=key, request=request, feed_seq=event.feed_seq)
     )

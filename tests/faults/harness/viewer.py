@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from api.client import LiveClient
+from api.client import AlarmChange, LiveClient
 from tests.faults.harness.ledger import now_ms
 
 
@@ -33,8 +33,8 @@ class Viewer:
 
     async def _watch(self) -> None:
         async for frame in self._client.frames():
-            if frame.type == "alarm":
-                self.frames.append({**frame.body, "arrived_ms": now_ms()})
+            if isinstance(frame, AlarmChange):
+                self.frames.append({**frame.model_dump(mode="json"), "arrived_ms": now_ms()})
 
     def __enter__(self) -> Viewer:
         self._thread.start()
