@@ -134,7 +134,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "Snooze": {"minutes": 5, "reason": "drawing blood"},
     "System": {
         "demo": True, "server_time": _AT, "data_as_of": _AT, "kafka": "ok", "canary": "ok", "version": "0.1.0",
-        "notice": "Not a certified alarm system: a secondary display. Watch the bedside monitors.",
+        "notice": "Not a certified alarm system: a secondary display. Watch the bedside monitors.", "access": "open",
     },
     "Windows": {
         "items": [{"window_end": _AT, "span_s": 60.0, "late": 0, "revised": False, "features": {"spo2.mean": 86.4}}],

@@ -128,7 +128,7 @@ async def session(node: TheNode, request: Request) -> Here:
 
 @router.post("/session", responses=problems(401, 403, 415, 422, 429, 503))
 async def log_in(node: TheNode, request: Request, response: Response, body: LogIn) -> Here:
-    """Log in. Answers with a cookie, to a program with a token. A wrong name is answered like a wrong password."""
+    """Log in with name and password. Answers with a cookie, to a program with a token; a wrong name like a wrong password."""
     caller = caller_of(request.scope)
     if node.accounts.mode == "open":
         raise Problem(409, "no-accounts", "There are no accounts here: nobody has to log in.")
@@ -190,7 +190,7 @@ async def sessions(node: TheNode, permit: ThePermit) -> Sessions:
     return Sessions(items=[_item(node, s, this=s.session_id == mine) for s in found])
 
 
-@router.delete("/sessions/{session_id}", status_code=204, responses=problems(401, 403, 404, 503))
+@router.delete("/sessions/{session_id}", status_code=204, responses=problems(401, 403, 404, 422, 503))
 async def end_session(
     node: TheNode, permit: ThePermit, session_id: Annotated[str, Path(min_length=1, max_length=64)]
 ) -> Response:
