@@ -34,8 +34,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = load()
     configure_logs(settings.log_format, settings.log_level)
-    check_listen_address(settings.host)
-    access = Access.of(arguments.origin)
+    encrypted = not settings.demo and (settings.serves_tls or bool(settings.proxies))
+    check_listen_address(settings.page_host, encrypted=encrypted, page_url=settings.page_url)
+    own = [settings.page_url or settings.local_api] if encrypted else []
+    access = Access.of([*arguments.origin, *own], settings.proxies)
     health, metrics = Health(), Metrics()
     port = settings.metrics_port + _HEALTH_OFFSET if arguments.health_port is None else arguments.health_port
     log = get_logger("api")
@@ -56,8 +58,9 @@ def main(argv: list[str] | None = None) -> None:
             started=nodes.append,
             failed=failed,
         )
-        server = Server(configuration(app, host=settings.host, port=settings.api_port), lambda: nodes[0].hub)
-        log.info("starting", host=settings.host, port=settings.api_port, demo=settings.demo, accounts=False)
+        tls = (settings.tls_certificate, settings.tls_key) if settings.serves_tls else None
+        server = Server(configuration(app, host=settings.page_host, port=settings.api_port, tls=tls), lambda: nodes[0].hub)
+        log.info("starting", host=settings.page_host, port=settings.api_port, demo=settings.demo, access=settings.access)
         await server.serve()
         if errors:
             raise errors[0]

@@ -24,6 +24,7 @@ from api.export_csv import history_csv
 from api.export_fhir import MEDIA_TYPE as FHIR
 from api.export_fhir import bundle
 from api.moments import rfc3339, rfc3339_or_none
+from api.permit import ThePermit
 from api.problems import invalid, not_found
 from api.schema import Alarm, AlarmDetail, AlarmEvent, AlarmHistory, QuietPolicy, Transition
 from contracts.alarms import AlarmEvent as WireEvent
@@ -93,6 +94,7 @@ async def quiet_policy(node: TheNode) -> QuietPolicy:
 )
 async def export(
     node: TheNode,
+    permit: ThePermit,
     format: Annotated[Literal["csv", "fhir"], Query(description="CSV, a row a change, or a FHIR R4 Bundle.")] = "csv",
     from_: Annotated[str | None, Query(alias="from", max_length=40)] = None,
     to: Annotated[str | None, Query(max_length=40)] = None,
@@ -100,7 +102,9 @@ async def export(
 ) -> Response:
     """Alarms raised in a span of time (the last day by default) with every change, as a file."""
     from_ms, to_ms = span(node, from_, to, default_ms=DAY_MS)
-    found = await node.stores.alarms(lambda s: s.histories(from_ms, to_ms, patient=patient, most=MOST_EXPORTED))
+    found = await node.stores.alarms(
+        lambda s: s.histories(from_ms, to_ms, patient=patient, team=permit.theirs, most=MOST_EXPORTED)
+    )
     if found is None:
         raise invalid("from", f"the span holds more than {MOST_EXPORTED} alarms; ask for a shorter one, or for one patient")
     if format == "csv":

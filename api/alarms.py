@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
 from api.alarm_records import as_it_was, etag
 from api.alarm_requests import Acknowledge, AddNote, Assign, Close, Handover, Label, Resolve, Snooze
 from api.asking import (
+    JSON_ONLY,
     UNCHANGED,
     Actor,
     Cursor,
@@ -24,6 +25,7 @@ from api.asking import (
     unchanged,
 )
 from api.node import Node
+from api.permit import ThePermit
 from api.problems import Problem, invalid, not_found
 from api.schema import Alarm, AlarmDetail, AlarmEvent, Alarms, HandedOver
 from contracts.alarms import AlarmEvent as WireEvent
@@ -38,15 +40,7 @@ from infra.runtime.sql.episodes import rebuilt
 _ETAG: Final = re.compile(r'"v(\d{1,9})"')
 
 
-def _json_only(request: Request) -> None:
-    """A body must say that it is JSON: a form of another site cannot."""
-    headers = request.headers
-    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-    if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "not-json", "The body must be application/json.")
-
-
-router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], dependencies=[Depends(_json_only)])
+router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], dependencies=[JSON_ONLY])
 
 AlarmId = Annotated[str, Path(min_length=1, max_length=128)]
 IfMatch = Annotated[
@@ -68,6 +62,7 @@ Key = Annotated[
 @router.get("", responses=problems(422, 503))
 async def alarms(
     node: TheNode,
+    permit: ThePermit,
     state: Annotated[str | None, Query(max_length=100, description="States, separated by commas; default all.")] = None,
     patient: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
     cursor: Cursor = None,
@@ -76,7 +71,9 @@ async def alarms(
     """Alarms, newest first."""
     states = _states(state)
     after = from_cursor(cursor)
-    page = await node.stores.alarms(lambda s: s.page(states=states, patient=patient, cursor=after, limit=limit))
+    page = await node.stores.alarms(
+        lambda s: s.page(states=states, patient=patient, team=permit.theirs, cursor=after, limit=limit)
+    )
     return Alarms(items=[Alarm.of(a) for a in page.items], next=None if page.next is None else to_cursor(page.next))
 
 
@@ -182,13 +179,14 @@ async def close(
 
 
 @router.post("/handover", responses=problems(400, 403, 415, 422, 503))
-async def handover(node: TheNode, actor: Actor, body: Handover, key: Key = None) -> HandedOver:
-    """Hand every open alarm that is assigned to one person over to another: all of them, or none."""
+async def handover(node: TheNode, permit: ThePermit, actor: Actor, body: Handover, key: Key = None) -> HandedOver:
+    """Hand every open alarm that is assigned to one person over to another: all of them, or none. Alarms of patients whom the
+    caller may not care for stay where they are."""
     now_ms = node.clock.now_ms()
 
     def ask(store: AlarmStore) -> tuple[list[WireEvent] | Conflict, list[StoredAlarm]]:
         answer = store.hand_over(
-            body.from_, body.to, actor=actor, at_ms=now_ms, note=body.reason, idempotency_key=key
+            body.from_, body.to, actor=actor, at_ms=now_ms, note=body.reason, idempotency_key=key, team=permit.theirs
         )
         ids = [] if isinstance(answer, Conflict) else [event.alarm_id for event in answer]
         return answer, store.several(ids)

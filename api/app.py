@@ -9,15 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import alarm_records, alarms, burden, episodes, patients, push, reach, system
+from api import alarm_records, alarms, burden, episodes, patients, push, reach, sessions, system
 from api.access import Access
+from api.auditing import Audited
 from api.examples import EXAMPLES, derived
 from api.guard import Guard
 from api.node import Node
 from api.page import DIST, page_routes
+from api.permit import permit
 from api.problems import MEDIA_TYPE, add_problem_handlers
 from api.schema import ProblemDocument
 from infra.runtime.metrics import Metrics
@@ -68,11 +70,15 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(permit)],
     )
-    for part in (system, patients, alarm_records, alarms, episodes, burden, push, reach):  # "/alarms/policy" is no alarm's id
+    # Records before alarms: "/alarms/policy" is no alarm's id.
+    parts = (system, sessions, patients, alarm_records, alarms, episodes, burden, push, reach)
+    for part in parts:
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)
+    app.add_middleware(Audited)
     app.add_middleware(Guard, access=access or Access(), metrics=metrics)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Query, Request, Response
 
-from api.access import ACTOR_HEADER, actor_of
+from api.access import ACTOR_HEADER
 from api.node import Node
-from api.problems import invalid
+from api.permit import ThePermit
+from api.problems import Problem, invalid
 from contracts.errors import InvalidInput
 from contracts.reading_json import parse_time
 
@@ -35,20 +36,30 @@ def _node(request: Request) -> Node:
 TheNode = Annotated[Node, Depends(_node)]
 
 
+def _json_only(request: Request) -> None:
+    """A body must say that it is JSON: a form of another site cannot."""
+    headers = request.headers
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, "not-json", "The body must be application/json.")
+
+
+JSON_ONLY: Final = Depends(_json_only)
+
+
 def _actor(
-    node: TheNode,
+    permit: ThePermit,
     name: Annotated[
         str | None,
         Header(
             alias=ACTOR_HEADER,
-            description="Name of the acting person, at most 64 printable characters, until people have accounts.",
+            description="Name of the acting person, at most 64 printable characters, where people have no accounts. "
+            "Where they have, it is whoever is logged in, and this says nothing.",
         ),
     ] = None,
 ) -> str:
-    actor = actor_of(name, demo=node.settings.demo)
-    if actor is None:
-        raise invalid(ACTOR_HEADER, "must be 1 to 64 printable characters")
-    return actor
+    assert permit.actor is not None, "nobody acts without being let in"
+    return permit.actor
 
 
 Actor = Annotated[str, Depends(_actor)]

@@ -12,7 +12,9 @@ from api.asking import DAY_MS, TheNode, problems, span
 from api.burden_schema import Burden, DueForReview, Share, TopPatients
 from api.export_csv import table_csv
 from api.moments import rfc3339
+from api.permit import ThePermit
 from contracts.alarms import Priority
+from contracts.policy import Action, reached
 from infra.runtime.sql.burden import Burden as StoredBurden
 from infra.runtime.sql.burden import Share as StoredShare
 
@@ -81,13 +83,17 @@ def _why(rule: StoredShare, alarms: int) -> str | None:
 @router.get("/burden", response_model=Burden, responses=problems(422, 503) | {200: {"content": {"text/csv": {}}}})
 async def burden(
     node: TheNode,
+    permit: ThePermit,
     from_: Annotated[str | None, Query(alias="from", max_length=40)] = None,
     to: Annotated[str | None, Query(max_length=40)] = None,
     format: Annotated[Literal["json", "csv"], Query(description="JSON, or CSV with a row a unit, rule, device, model.")] = "json",
 ) -> Burden | Response:
-    """How much the alarms of a span of time (the last day by default) asked of people."""
+    """How much the alarms of a span of time (the last day by default) asked of people: of one's care teams, or of the whole site.
+    Who may see no patients is told of none, nor of their devices."""
     from_ms, to_ms = span(node, from_, to, default_ms=DAY_MS, longest_ms=LONGEST_MS)
-    found = ledger(await node.stores.alarms(lambda s: s.burden(from_ms, to_ms)))
+    found = ledger(await node.stores.alarms(lambda s: s.burden(from_ms, to_ms, permit.theirs)))
+    if reached(permit.subject, Action.PATIENT_SEE, node.clock.now_ms()) is None:
+        found = found.model_copy(update={"devices": [], "top_patients": found.top_patients.model_copy(update={"patients": []})})
     if format == "json":
         return found
     headers = {"Content-Disposition": 'attachment; filename="burden.csv"'}

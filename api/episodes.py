@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.asking import Cursor, Limit, TheNode, from_cursor, problems, to_cursor
 from api.moments import rfc3339
+from api.permit import ThePermit, need_patient
 from api.problems import not_found
 from api.schema import Alarm, Time, subject_of
 from contracts.alarms import MARKS, OPEN, AlarmEvent, Change, Lane, Priority
@@ -133,6 +134,7 @@ def growth(events: Sequence[AlarmEvent]) -> list[Step]:
 @router.get("", responses=problems(422, 503))
 async def episodes(
     node: TheNode,
+    permit: ThePermit,
     state: Annotated[EpisodeState | None, Query(description="Only these; default all.")] = None,
     patient: Annotated[str | None, Query(min_length=1, max_length=128)] = None,
     cursor: Cursor = None,
@@ -140,16 +142,22 @@ async def episodes(
 ) -> Episodes:
     """Episodes, newest first."""
     after = from_cursor(cursor)
-    page = await node.stores.episodes(lambda s: s.page(state=state, patient=patient, cursor=after, limit=limit))
+    page = await node.stores.episodes(
+        lambda s: s.page(state=state, patient=patient, team=permit.theirs, cursor=after, limit=limit)
+    )
     return Episodes(items=[Episode.of(e) for e in page.items], next=None if page.next is None else to_cursor(page.next))
 
 
 @router.get("/{episode_id}", responses=problems(404, 422, 503))
-async def episode(node: TheNode, episode_id: Annotated[str, Path(min_length=1, max_length=128)]) -> EpisodeDetail:
+async def episode(
+    node: TheNode, permit: ThePermit, episode_id: Annotated[str, Path(min_length=1, max_length=128)]
+) -> EpisodeDetail:
     """An episode with the alarms it is made of, and how it grew."""
     found = await node.stores.episodes(lambda s: s.get(episode_id))
     if found is None:
         raise not_found("episode")
     stored, events = found
+    permit.object = episode_id
+    need_patient(node, permit, stored.patient, "episode")
     members = [Alarm.of(alarm) for alarm in stored.alarms]
     return EpisodeDetail(**dict(Episode.of(stored)), members=members, growth=growth(events))

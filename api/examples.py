@@ -29,6 +29,7 @@ ALARM: Final[dict[str, Any]] = {
     "acknowledged_by": "Nurse Joy", "acknowledged_at": _AT, "assigned_to": None, "snoozed_until": None, "label": None,
     "feed_seq": 4712, "acknowledged_until": "2026-03-01T11:00:00.000Z", "acknowledged_reason": "on my way", "snoozed_by": None,
     "snoozed_reason": None, "labelled_by": None, "closed": None, "closed_by": None,
+    "episode": "7d1c9a52e0b84f36a1f2c3d4e5f60718",
 }  # fmt: skip
 _EVENT: Final = {
     "event_id": "9f0c", "change": "acknowledged", "state": "acknowledged", "version": 2, "feed_seq": 4712, "at": _AT,
@@ -134,7 +135,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "Snooze": {"minutes": 5, "reason": "drawing blood"},
     "System": {
         "demo": True, "server_time": _AT, "data_as_of": _AT, "kafka": "ok", "canary": "ok", "version": "0.1.0",
-        "notice": "Not a certified alarm system: a secondary display. Watch the bedside monitors.",
+        "notice": "Not a certified alarm system: a secondary display. Watch the bedside monitors.", "access": "open",
     },
     "Windows": {
         "items": [{"window_end": _AT, "span_s": 60.0, "late": 0, "revised": False, "features": {"spo2.mean": 86.4}}],
@@ -168,5 +169,6 @@ FRAME_EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "message.hello": {"type": "hello", "resume_feed_seq": 4712},
     "message.subscribe": {"type": "subscribe", "patients": ["p-001", "p-002"]},
+    "message.ticket": {"type": "ticket", "ticket": "f3bO1rS9xk0wYc2vQm7uT5aZ8nLd4eHg"},
     "message.pong": {"type": "pong"},
 }  # fmt: skip

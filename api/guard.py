@@ -8,7 +8,7 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access import Access
+from api.access import Access, remember_caller
 from api.problems import Problem, problem_of
 from infra.runtime.metrics import Metrics
 
@@ -64,9 +64,15 @@ class Guard:
     def _refuse(self, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
         host, origin = headers.get("host"), headers.get("origin")
-        peer = scope["client"][0] if scope.get("client") else None
-        if reason := self._access.refuses_peer(peer):
-            return Problem(403, "not-this-machine", reason)
+        caller = self._access.caller(
+            scope["client"][0] if scope.get("client") else None,
+            tls=scope.get("scheme") in ("https", "wss"),
+            forwarded_for=headers.get("x-forwarded-for"),
+            forwarded_proto=headers.get("x-forwarded-proto"),
+        )
+        if isinstance(caller, str):
+            return Problem(403, "not-this-machine", caller)
+        remember_caller(scope, caller)
         if reason := self._access.refuses_host(host):
             return Problem(421, "wrong-host", reason)
         if scope["type"] == "websocket":

@@ -135,6 +135,11 @@ class Hub:
         return len(self._viewers)
 
     @property
+    def all(self) -> list[Viewer]:
+        """Those who are connected."""
+        return list(self._viewers)
+
+    @property
     def warm(self) -> bool:
         """Whether the state is complete enough to be shown."""
         return self._warm

@@ -154,6 +154,13 @@ class Subscribe(_Message):
     patients: list[Annotated[str, StringConstraints(min_length=1, max_length=128)]] | None
 
 
+class ShowTicket(_Message):
+    """A new ticket in band: the connection then lives as long as the ticket's session, which is the same person's."""
+
+    type: Literal["ticket"]
+    ticket: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
 class Pong(_Message):
     """A sign of life."""
 
@@ -162,7 +169,7 @@ class Pong(_Message):
     type: Literal["pong"]
 
 
-Message = Annotated[SayHello | Subscribe | Pong, Field(discriminator="type")]
+Message = Annotated[SayHello | Subscribe | ShowTicket | Pong, Field(discriminator="type")]
 MESSAGES: Final[dict[str, type[BaseModel]]] = {
     get_args(message.model_fields["type"].annotation)[0]: message for message in get_args(get_args(Message)[0])
 }
@@ -176,5 +183,7 @@ CLOSES: Final[dict[int, str]] = {
     1009: "a message larger than 64 KB",
     1011: "the server failed on this connection",
     1013: "the client does not keep up with alarms, or takes nothing: connect again and resume",
+    4401: "the session is over, or the ticket was not good: log in, take a ticket, connect again",
+    4403: "no right to follow any more, or the care team has changed: take a ticket and connect again",
 }
-FINAL: Final = frozenset({1002, 1003, 1007, 1008, 1009})
+FINAL: Final = frozenset({1002, 1003, 1007, 1008, 1009, 4401})

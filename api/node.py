@@ -9,16 +9,21 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
+from api.accounts import Accounts
+from api.auditing import Auditor
 from api.board import Board, Shown, folded
 from api.canary import CanaryFeed
 from api.columns import LatestRows
+from api.gate import Gate
 from api.history import History
 from api.kafka_feed import WARM_LIMIT_S, KafkaFeed, Vitals
 from api.live import Hub
+from api.login import Login
 from api.people_time import PeopleTime
 from api.schema import Alarm
 from api.sql_feed import SqlFeed
 from api.stores import SqlStores
+from api.tickets import Tickets
 from api.ward import Ward
 from contracts.alarms import AlarmEvent
 from contracts.canary import is_canary
@@ -76,6 +81,18 @@ class Node:
         )
         self.people_time = PeopleTime(self.stores, Deadlines(self.quiet), clock, take=self._ended)
         self.history = History(settings)
+        self.auditor = Auditor(self.stores, clock)
+        self.accounts = Accounts(
+            self.stores,
+            clock,
+            demo=settings.demo,
+            needed=settings.access == "accounts",
+            canary_token=settings.canary_token.get_secret_value(),
+            changed=lambda: self.gate.look(),
+        )
+        self.login = Login(self.stores, self.accounts, clock)
+        self.tickets = Tickets()
+        self.gate = Gate(self, self.accounts, self.tickets, self.auditor, clock)
         self._sender: AsyncSender | None = None
         self._kafka_is_warm = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
@@ -92,11 +109,15 @@ class Node:
                 tasks.create_task(self.hub.run())
                 tasks.create_task(self.people_time.run())
                 tasks.create_task(self.canary.run())
+                tasks.create_task(self.accounts.run())
+                tasks.create_task(self.gate.run())
+                tasks.create_task(self.auditor.run())
                 tasks.create_task(self._get_warm())
                 tasks.create_task(self._observe())
         finally:
             self.kafka.stop()
             await self._stop_sending()
+            self.login.close()
             self.stores.close()
             await asyncio.get_running_loop().run_in_executor(None, self.history.close)
 

@@ -87,6 +87,16 @@ class Outbox:
         self._wanted = patients
         self._snapshot_due = True
 
+    def narrow(self, patients: Patients) -> bool:
+        """From this very moment nobody but `patients`; a snapshot of them comes next. False: alarms wait in line that may be of
+        others, so the connection has to be closed."""
+        if self._alarms or self._replayed:
+            return False
+        if self.snapshot is not None:
+            self._patients = patients
+            self.subscribe(patients)
+        return True
+
     def offer_alarm(self, patient: str, members: str) -> bool:
         """Put an alarm in line, unless the client has not asked for this patient. False: too many wait, close it."""
         if not _has(self._patients, patient) and not (

@@ -27,6 +27,7 @@ from api.patient_schema import (
     Series,
     Windows,
 )
+from api.permit import ThePermit
 from api.problems import invalid, not_found
 from contracts.alarms import digest
 from contracts.errors import Retryable
@@ -78,10 +79,13 @@ async def metrics(response: Response, if_none_match: IfNoneMatch = None) -> Metr
 
 
 @router.get("/patients", response_model=Patients, responses=problems(422, 503))
-async def patients(node: TheNode, cursor: Cursor = None, limit: Limit = 100) -> Response:
-    """Patients in the order of their ids, from the roster and from the stream."""
+async def patients(node: TheNode, permit: ThePermit, cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """Patients in the order of their ids, from the roster and from the stream: those whom the caller may see."""
     _need_roster(node)
     ids = node.ward.patients()
+    theirs = node.gate.patients_of(permit.theirs)
+    if theirs is not None:
+        ids = [p for p in ids if p in theirs]
     after = from_cursor(cursor)
     start = 0 if after is None else bisect.bisect_right(ids, after)
     page = ids[start : start + limit]

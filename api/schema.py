@@ -239,7 +239,8 @@ CanaryState = Literal["starting", "ok", "late", "dead", "unknown"]
 
 class System(Answer):
     """What this server is and how fresh its data is. `data_as_of`: the newest tick of the stream it has seen. `canary`: whether
-    made-up readings come through the whole stream; `unknown`: nothing answers that should tell, null: nothing watches."""
+    made-up readings come through the whole stream; `unknown`: nothing answers that should tell, null: nothing watches.
+    `access` open: everybody at this machine is let in, without a log-in."""
 
     demo: bool
     server_time: Time
@@ -248,6 +249,7 @@ class System(Answer):
     canary: CanaryState | None
     version: str
     notice: str
+    access: Literal["open", "accounts"]
 
 
 class ProblemDocument(Answer):

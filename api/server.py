@@ -92,8 +92,12 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def configuration(app: object, *, host: str, port: int) -> uvicorn.Config:
-    """uvicorn's settings for this application. Access logs are off: paths hold patients' keys."""
+def configuration(
+    app: object, *, host: str, port: int, tls: tuple[str, str] | None = None
+) -> uvicorn.Config:
+    """uvicorn's settings for this application. `tls`: files of a certificate chain and its key. Access logs are off: paths hold
+    patients' keys."""
+    certificate, key = tls or (None, None)
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=host,
@@ -104,6 +108,8 @@ def configuration(app: object, *, host: str, port: int) -> uvicorn.Config:
         ws_ping_timeout=PING_S,
         ws_per_message_deflate=False,
         http="h11",
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
         proxy_headers=False,
         server_header=False,
         log_config=None,

@@ -9,11 +9,14 @@ from typing import Final, TypeVar
 
 from contracts.errors import Retryable
 from contracts.quiet import QuietTimes
+from infra.runtime.sql.accounts import AccountStore
 from infra.runtime.sql.alarms import AlarmStore
+from infra.runtime.sql.audit import AuditStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.episode_pages import EpisodeReader
 from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.patients import PatientStore
+from infra.runtime.sql.sessions import SessionStore
 
 ANSWER_S: Final = 8.0
 _THREADS: Final = 8
@@ -22,7 +25,7 @@ T = TypeVar("T")
 
 
 class SqlStores:
-    """Alarms, patients and notices in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
+    """Alarms, patients, notices, accounts and audit log at `url`. Opened by `open`, until then every question is `Retryable`."""
 
     def __init__(self, url: str, quiet: QuietTimes | None = None) -> None:
         self._url = url
@@ -31,6 +34,8 @@ class SqlStores:
         self._alarms: AlarmStore | None = None
         self._patients: PatientStore | None = None
         self._episodes: EpisodeReader | None = None
+        self._access: tuple[AccountStore, SessionStore] | None = None
+        self._audit: AuditStore | None = None
         self._outbox: SqlOutbox | None = None
         self._dispose: Callable[[], None] = lambda: None
 
@@ -48,6 +53,8 @@ class SqlStores:
         self._dispose = engine.dispose
         self._patients = PatientStore(engine)
         self._episodes = EpisodeReader(engine)
+        self._access = AccountStore(engine), SessionStore(engine)
+        self._audit = AuditStore(engine)
         self._outbox = SqlOutbox(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
@@ -68,6 +75,20 @@ class SqlStores:
     async def patients(self, ask: Callable[[PatientStore], T]) -> T:
         """The answer of the roster."""
         store = self._patients
+        if store is None:
+            raise _not_open()
+        return await self._run(lambda: ask(store))
+
+    async def access(self, ask: Callable[[AccountStore, SessionStore], T]) -> T:
+        """The answer of the accounts and sessions."""
+        stores = self._access
+        if stores is None:
+            raise _not_open()
+        return await self._run(lambda: ask(*stores))
+
+    async def audit(self, ask: Callable[[AuditStore], T]) -> T:
+        """The answer of the audit log."""
+        store = self._audit
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))

@@ -10,9 +10,10 @@ from api.live import NOTICE
 from api.live_schema import PATH, PROTOCOL
 from api.moments import rfc3339, rfc3339_or_none
 from api.node import Node
-from api.problems import Problem
+from api.problems import Problem, problem_of
 from api.schema import System
 from api.viewer import Viewer
+from contracts.errors import VigilError
 from infra.runtime.metrics import EXPOSITION_TYPE
 
 router = APIRouter()
@@ -28,6 +29,7 @@ async def system(node: TheNode) -> System:
         kafka=node.kafka.state,
         canary=node.canary.state,
         version=node.version,
+        access=node.accounts.mode,
         notice=NOTICE,
     )
 
@@ -40,8 +42,13 @@ async def live(socket: WebSocket) -> None:
         refusal = Problem(400, "subprotocol", f"Offer the WebSocket subprotocol {PROTOCOL}.")
         await socket.send_denial_response(refusal.response())
         return
+    try:
+        pass_ = await node.gate.admit(socket)
+    except (Problem, VigilError) as error:
+        await socket.send_denial_response(problem_of(error).response())
+        return
     await socket.accept(subprotocol=PROTOCOL)
-    await Viewer(node.hub, socket).serve()
+    await Viewer(node.hub, socket, pass_).serve()
 
 
 @router.get("/health/live", include_in_schema=False)

@@ -14,7 +14,7 @@ import msgspec
 from pydantic import TypeAdapter, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from api.live_schema import MESSAGES, RESUME_LIMIT, Message, Pong, SayHello, Subscribe
+from api.live_schema import MESSAGES, RESUME_LIMIT, Message, Pong, SayHello, ShowTicket, Subscribe
 from api.outbox import Outbox, Patients
 from api.problems import place
 from api.schema import FieldError
@@ -23,6 +23,7 @@ from infra.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from api.board import Shown
+    from api.gate import LivePass
     from api.live import Hub
 
 # A client that wants some patients only says so at once: wait that long before sending it everybody.
@@ -61,11 +62,11 @@ class Closing(Exception):
         return msgspec.json.encode({"detail": self.reason, "errors": errors}).decode()[1:-1]
 
 
-_MESSAGE: Final[TypeAdapter[SayHello | Subscribe | Pong]] = TypeAdapter(Message)
+_MESSAGE: Final[TypeAdapter[SayHello | Subscribe | ShowTicket | Pong]] = TypeAdapter(Message)
 _TYPES: Final = ", ".join(MESSAGES)
 
 
-def parse_message(text: str) -> SayHello | Subscribe | Pong:
+def parse_message(text: str) -> SayHello | Subscribe | ShowTicket | Pong:
     """What a client said. Raises `Closing` with the code that the protocol gives for it, and the fields at fault."""
     try:
         return _MESSAGE.validate_json(text)
@@ -88,8 +89,10 @@ def parse_message(text: str) -> SayHello | Subscribe | Pong:
 class Viewer:
     """A connection. Made by `serve`, known to the hub while it lasts."""
 
-    def __init__(self, hub: Hub, socket: WebSocket) -> None:
+    def __init__(self, hub: Hub, socket: WebSocket, pass_: LivePass | None = None) -> None:
+        """`pass_`: what it may be told; None: everything."""
         self.outbox = Outbox()
+        self.pass_ = pass_
         self.sending_since: float | None = None
         self.replaying = True  # perhaps the client has missed something that was not sent yet
         self._hub = hub
@@ -99,9 +102,21 @@ class Viewer:
         self._replayed = asyncio.Event()  # no replayed alarm waits
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[Closing | None] = asyncio.get_running_loop().create_future()
-        self._wanted: Patients = None
+        self._asked: Patients = None
         self._spoken = False
         self._resumed = False
+
+    @property
+    def _wanted(self) -> Patients:
+        """Of the patients that it has asked for, those that it may be told of."""
+        return self._asked if self.pass_ is None else self.pass_.narrow(self._asked)
+
+    def regroup(self) -> bool:
+        """It may be told of others than before. False: it has to connect again."""
+        if not self.outbox.narrow(self._wanted):
+            return False
+        self.wake()
+        return True
 
     def wake(self) -> None:
         """Something may wait in the outbox."""
@@ -115,6 +130,8 @@ class Viewer:
     def start(self) -> None:
         """Give the client its snapshot if it has spoken, or had its time to, and the server's state is complete."""
         if self._spoken and self._hub.warm and self.outbox.snapshot is None:
+            if self.pass_ is not None:
+                self.pass_.asked_for(self._asked)
             self.outbox.subscribe(self._wanted)
             self.wake()
 
@@ -197,7 +214,7 @@ class Viewer:
                 raise Closing(UNSUPPORTED, "vigil.v1 speaks text, not bytes", errors=[bytes_])
             self._hear(parse_message(text))
 
-    def _hear(self, message: SayHello | Subscribe | Pong) -> None:
+    def _hear(self, message: SayHello | Subscribe | ShowTicket | Pong) -> None:
         match message:
             case SayHello(resume_feed_seq=after) if not self._resumed:
                 self._resumed = True
@@ -206,13 +223,18 @@ class Viewer:
                 else:
                     self._do(self._replay(after))
             case Subscribe(patients=patients):
-                self._wanted = None if patients is None else frozenset(patients)
+                self._asked = None if patients is None else frozenset(patients)
                 self._spoken = True
                 if self.outbox.snapshot is None:
                     self.start()
                 else:
+                    if self.pass_ is not None:
+                        self.pass_.asked_for(self._asked)
                     self.outbox.subscribe(self._wanted)
                     self.wake()
+            case ShowTicket(ticket=ticket):
+                if self.pass_ is not None:
+                    self.pass_.show(ticket)
 
     async def _wait_for_first_word(self) -> None:
         await asyncio.sleep(FIRST_WORD_S)

@@ -66,6 +66,7 @@ class Ward:
         self.round = 0
         self.as_of_ms: int | None = None
         self.refused = 0  # rows of patients beyond `max_patients`
+        self.census = 0  # counts changes of who there is, and where
         self._max_patients = max_patients
         self._slots: dict[str, int] = {}  # patients of the stream
         self._id_texts: list[str] = []
@@ -132,6 +133,7 @@ class Ward:
         before, now = self._people, {p: person for p, person in people.items() if not is_canary(p) and not is_group(p)}
         if before == now:
             return False
+        self.census += 1
         self._people = now
         self._strangers = {p for p in self._slots if p not in now and not is_canary(p)}
         return any(

@@ -30,7 +30,7 @@ def ask(api: str | None, question: Callable[[Api], Awaitable[T]], *, person: str
     address = address_of(api)
 
     async def asked() -> T:
-        async with Api(address, actor=person) as client:
+        async with Api(address, actor=person, token=load().token.get_secret_value()) as client:
             return await question(client)
 
     try:
@@ -43,7 +43,7 @@ def ask(api: str | None, question: Callable[[Api], Awaitable[T]], *, person: str
 
 def address_of(api: str | None) -> str:
     """The address asked for, or that of this machine."""
-    return (api or f"http://127.0.0.1:{load().api_port}").rstrip("/")
+    return (api or load().local_api).rstrip("/")
 
 
 def act(api: str | None, change: Callable[[Api], Awaitable[Alarm]], person: str | None, as_json: bool) -> None:

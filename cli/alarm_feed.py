@@ -7,6 +7,7 @@ from typing import Final
 
 from api.client import Alarm, AlarmChange, Frame, Hello, LiveClient, Lost, Snapshot
 from cli.alarm_lines import Lines
+from infra.runtime.settings import load
 
 _REMEMBERED: Final = 20_000  # alarms
 
@@ -68,7 +69,7 @@ async def follow(address: str, lines: Lines, *, count: int | None = None, open_f
         lines.note(f"No alarms from {address}: {why.reason}. Trying again in {why.wait_s:.1f} s.")
 
     follower = Follower(lines, count=count, open_first=open_first)
-    async with aclosing(LiveClient(address, lost=lost).frames()) as frames:
+    async with aclosing(LiveClient(address, lost=lost, token=load().token.get_secret_value()).frames()) as frames:
         async for frame in frames:
             if not follower.take(frame):
                 return

@@ -13,28 +13,29 @@ from cli.processes import DEMO_HOURS, Demo
 from infra.runtime.settings import Settings
 
 
-def prepare_apart(settings: Settings, plays: Demo | None) -> None:
-    """`prepare` in a process of its own that ends with it.
+def prepare_apart(settings: Settings, plays: Demo | None) -> int:
+    """`prepare` in a process of its own that ends with it. How many accounts there are.
 
     What it loads (the database layer, the recordings) is a hundred megabytes that a supervisor would hold for as long as
     the stack runs. Raises what `prepare` raises.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=_leave_signals_to_the_parent) as process:
-        process.submit(prepare, settings, plays).result()
+        return process.submit(prepare, settings, plays).result()
 
 
-def prepare(settings: Settings, plays: Demo | None) -> None:
-    """Bring the tables up to date, and enter the patients of a demo. Raises `VigilError`."""
+def prepare(settings: Settings, plays: Demo | None) -> int:
+    """Bring the tables up to date, and enter the patients of a demo. How many accounts there are. Raises `VigilError`."""
+    from infra.runtime.sql.accounts import AccountStore
     from infra.runtime.sql.engine import open_engine, upgrade
     from infra.runtime.sql.patients import PatientStore
 
     upgrade(settings.sql_url)
-    if plays is None:
-        return
     engine = open_engine(settings.sql_url)
     try:
-        PatientStore(engine).upsert(roster(settings, plays))
+        if plays is not None:
+            PatientStore(engine).upsert(roster(settings, plays))
+        return len(AccountStore(engine).directory().users)
     finally:
         engine.dispose()
 

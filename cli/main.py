@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 
 from cli import (
+    accounts,
     alarms,
+    audit,
     backtest,
     bench,
     config,
@@ -54,6 +56,9 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(models.app, name="models")
 app.add_typer(rules.app, name="rules")
+app.add_typer(accounts.users, name="users")
+app.add_typer(accounts.teams, name="teams")
+app.add_typer(audit.app, name="audit")
 app.add_typer(notify.app, name="notify")
 app.add_typer(reach.app, name="reach")
 app.add_typer(config.app, name="config")

@@ -25,7 +25,9 @@ WORKER_PORTS: Final = 10
 # A demo stays up for a while; recordings are chained so that the replay does not end before it.
 DEMO_HOURS: Final = 72
 # The demo must not reach anything real, whatever the environment or a settings file names.
-_NEVER_IN_DEMO: Final = ("database_url", "series_url", "influx_token")
+_NEVER_IN_DEMO: Final = (
+    "database_url", "series_url", "influx_token", "api_host", "page_url", "tls_certificate", "tls_key", "trusted_proxies",
+)  # fmt: skip
 
 # glibc would keep free memory apart for eight times as many threads as there are cores.
 _ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "2"}
@@ -73,7 +75,7 @@ class PortUse:
 
 def address(settings: Settings) -> str:
     """Where a person opens the page."""
-    return f"http://{_reachable(settings.host)}:{settings.api_port}"
+    return settings.page_url or settings.local_api
 
 
 def demo_settings(settings: Settings) -> Settings:
@@ -83,6 +85,7 @@ def demo_settings(settings: Settings) -> Settings:
     """
     changes: dict[str, object] = {
         "demo": True,
+        "access": "auto",
         "host": LOOPBACK,
         "state_dir": settings.state_dir / "demo",
         **{name: type(getattr(settings, name))("") for name in _NEVER_IN_DEMO},
@@ -107,6 +110,11 @@ def child_environment(settings: Settings) -> dict[str, str]:
             "cache_dir": settings.cache_dir.absolute(),
             "data_dir": settings.data_dir.absolute() if settings.data_dir is not None else None,
             "canary_url": settings.canary_url or canary_url(settings),
+            **{
+                name: str(Path(getattr(settings, name)).absolute())
+                for name in ("tls_certificate", "tls_key")
+                if getattr(settings, name)
+            },
         }
     )
     values = environment(child) | _ALLOCATOR
@@ -182,6 +190,8 @@ def _room_spec(worker: Worker, settings: Settings, env: Mapping[str, str]) -> Pr
     if worker.number:
         port = worker.ops_port(settings) or 0
         arguments = ("--instance", str(worker.number), "--health-port", str(port))
+    if worker.room.serves == "api_port" and (settings.serves_tls or settings.page_host != settings.host):
+        port = worker.ops_port(settings) or 0  # its own door may be another, and asks for TLS
     base = f"http://{_reachable(settings.host)}:{port}"
     return ProcessSpec(
         name=worker.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import Annotated, Final
 
 import typer
+from pydantic import SecretStr
 
 from cli import rooms, state_folder
 from cli.database import prepare_apart
@@ -46,9 +48,12 @@ _LOOK_WHEN_READY_S: Final = 1.0
 
 _LOOK_AT: Final = (
     "DEMO: simulated and replayed patients; not for clinical use.",
+    "Whoever sits at this machine is logged in as the demo nurse; nobody else can reach it.",
     "Look at: the ward wall, sorted by risk; open a bed to see why; acknowledge an alarm.",
     "More: `vigil alarms tail` in another terminal shows alarms as they come.",
 )
+_OPEN: Final = "Open on this machine: nobody has to log in before there is an account. vigil users add NAME --role administrator"
+_FIRST_RUN: Final = "Nobody can log in yet: vigil users add NAME --role administrator"
 _NOT_CERTIFIED: Final = "Not a certified alarm system: a secondary display."
 
 Host = Annotated[str | None, typer.Option(help="Address that the page, the API and the gateway listen on.")]
@@ -131,6 +136,8 @@ def _serve(
     """Check, start, show, wait for Ctrl-C or SIGTERM, stop in order."""
     check_before_start(settings, workers)
     configure_logs(settings.log_format, "error")  # the supervisor's changes are shown as status
+    if not settings.canary_token.get_secret_value():
+        settings = settings.model_copy(update={"canary_token": SecretStr(secrets.token_urlsafe(32))})
     lock = state_folder.hold(settings.state_dir)
     try:
         if afresh:
@@ -168,7 +175,9 @@ def check_before_start(settings: Settings, workers: int = 1) -> None:
     """Raise `VigilError` for what would fail later: an address nobody may listen on, a port that is busy."""
     from api.access import check_listen_address
 
-    check_listen_address(settings.host)
+    encrypted = not settings.demo and (settings.serves_tls or bool(settings.proxies))
+    check_listen_address(settings.page_host, encrypted=encrypted, page_url=settings.page_url)
+    check_listen_address(settings.host)  # the other rooms answer this machine alone
     wanted = ports(settings, workers)
     numbers = [use.port for use in wanted]
     for use in wanted:
@@ -199,6 +208,7 @@ class _Stack:
         self._supervisor = supervisor
         self._view = view
         self._stop = stop
+        self._accounts = 0
 
     def start(self) -> None:
         """Kafka first, the database while Java starts, then topics, rooms and sources."""
@@ -225,11 +235,18 @@ class _Stack:
         self._wait(lambda: self._settled(names), _READY_TIMEOUT_S)
         late = [status.name for status in self._supervisor.status() if status.name in names and status.state != "ready"]
         lines = [f"Not ready: {', '.join(late)}; logs are in {self._settings.state_dir / 'logs'}"] if late else []
-        lines += [*(_LOOK_AT if self._plays is not None else ()), _NOT_CERTIFIED, "Ctrl-C stops it."]
+        lines += [*self._who_gets_in(), _NOT_CERTIFIED, "Ctrl-C stops it."]
         url = address(self._settings)
         self._view.ready(url, lines)
         if open_browser and "api" not in late and has_display(os.environ, sys.platform):
             webbrowser.open(url)
+
+    def _who_gets_in(self) -> Sequence[str]:
+        if self._plays is not None:
+            return _LOOK_AT
+        if self._accounts:
+            return ()
+        return (_FIRST_RUN if self._settings.access == "accounts" else _OPEN,)
 
     def _settled(self, names: Sequence[str]) -> bool:
         states = {status.name: status.state for status in self._supervisor.status()}
@@ -242,7 +259,7 @@ class _Stack:
 
     def _prepare_database(self) -> None:
         self._view.say("Preparing the database")
-        prepare_apart(self._settings, self._plays)
+        self._accounts = prepare_apart(self._settings, self._plays)
 
     def _require_named_kafka(self) -> None:
         from infra.runtime.kafka import broker_answers

@@ -87,15 +87,18 @@ class LiveClient:
         resume_feed_seq: int | None = None,
         origin: str | None = None,
         lost: Callable[[Lost], None] = lambda _: None,
+        token: str = "",
     ) -> None:
         """`url` is the server's base address; `patients` None: all. `resume_feed_seq`: replay the alarm changes after it. `lost`
-        is told of each connection that ended. Raises `VigilError` for an address that could never be asked."""
+        is told of each connection that ended. `token`: of a program session, where people have accounts. Raises `VigilError` for
+        an address that could never be asked."""
         self._url = live_url(url)
         self._local = checked_address(url).hostname in _LOOPBACK
         self._patients = None if patients is None else sorted(patients)
         self._origin = None if origin is None else Origin(origin)
         self._position = FeedPosition(resume_feed_seq)
         self._lost = lost
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.connected = False
         self.connections = 0
 
@@ -147,6 +150,7 @@ class LiveClient:
             self._url,
             subprotocols=[Subprotocol(PROTOCOL)],
             origin=self._origin,
+            additional_headers=self._headers,
             compression=None,
             max_size=_MAX_FRAME_BYTES,
             close_timeout=1,

@@ -49,11 +49,16 @@ class Api:
     All calls raise `ApiRefused` for a no, and `ApiAway` when nothing answers.
     """
 
-    def __init__(self, url: str, *, actor: str | None = None, client: httpx2.AsyncClient | None = None) -> None:
-        """`url` is the server's base address, `actor` who acts. Raises `VigilError` for an address that could never be asked."""
+    def __init__(
+        self, url: str, *, actor: str | None = None, client: httpx2.AsyncClient | None = None, token: str = ""
+    ) -> None:
+        """`url` is the server's base address, `actor` who acts where there are no accounts, `token` that of a program session
+        where there are. Raises `VigilError` for an address that could never be asked."""
         checked_address(url)
         self._client = client or httpx2.AsyncClient(base_url=url, timeout=ANSWER_S, trust_env=False)
         self._headers = {} if actor is None else {ACTOR_HEADER: actor}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
 
     async def __aenter__(self) -> Api:
         return self

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     )
 
     host: str = Field("127.0.0.1", description="Address that the page, the API and the gateway listen on.")
+    api_host: str = Field("", description="Address that the page and the API listen on, where it is another than `host`.")
     api_port: int = Field(8600, ge=1, le=65535, description="Port of the page and the API.")
     gateway_port: int = Field(8601, ge=1, le=65535, description="Port of the ingest gateway.")
     kafka_port: int = Field(8602, ge=1, le=65535, description="Port of the local Kafka.")
@@ -70,7 +71,19 @@ class Settings(BaseSettings):
     snooze_minutes: dict[str, int] = Field(
         default_factory=dict, description='The longest snooze, by priority: {"high": 10, "medium": 30, "low": 120}.'
     )
+    access: Literal["auto", "accounts"] = Field(
+        "auto", description="Who gets in: auto (everybody on this machine until there is an account), or accounts alone."
+    )
     page_url: str = Field("", description="Where people reach the page, when that is not this machine: https://ward.example.org.")
+    tls_certificate: str = Field("", description="PEM file of the certificate chain with which the API serves TLS.")
+    tls_key: str = Field("", description="PEM file of its private key.")
+    trusted_proxies: str = Field(
+        "", description="Addresses, with commas, of proxies that serve TLS and say for whom they ask (X-Forwarded-For, -Proto)."
+    )
+    canary_token: SecretStr = Field(
+        SecretStr(""), description="With which the canary follows the feed where accounts are needed. Set by `vigil up`."
+    )
+    token: SecretStr = Field(SecretStr(""), description="Token of a program session, for `vigil alarms` and other clients.")
     webhook_secret: SecretStr = Field(
         SecretStr(""), description="Signs webhooks: whsec_ and base64. Two, separated by a space, while it is being changed."
     )
@@ -100,6 +113,27 @@ class Settings(BaseSettings):
         except InvalidInput as error:
             raise ValueError(error.reason) from None
         return minutes
+
+    @property
+    def page_host(self) -> str:
+        """Address that the page and the API listen on."""
+        return self.api_host or self.host
+
+    @property
+    def serves_tls(self) -> bool:
+        """Whether the API itself serves TLS."""
+        return bool(self.tls_certificate and self.tls_key)
+
+    @property
+    def local_api(self) -> str:
+        """Where a program of this machine reaches the API."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.page_host, self.page_host)  # noqa: S104 - not to listen on
+        return f"{'https' if self.serves_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+
+    @property
+    def proxies(self) -> frozenset[str]:
+        """Addresses of the trusted proxies."""
+        return frozenset(part.strip() for part in self.trusted_proxies.split(",") if part.strip())
 
     @property
     def bootstrap(self) -> str:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import ssl
 import sys
 from typing import Final
 
@@ -44,7 +45,13 @@ _log = get_logger("producers.canary")
 class Canary:
     """Sends, listens and looks, each on its own: none waits for another."""
 
-    def __init__(self, gateway: str, api: str, webhook: Webhook, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, gateway: str, api: str, webhook: Webhook, metrics: Metrics, health: Health, *, token: str = "",
+        certificate: str = "",
+    ) -> None:  # fmt: skip
+        """`token`: what lets it in where accounts are needed; `certificate`: file of the one that the API serves TLS with."""
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._tls = _trusting(certificate) if certificate and api.startswith("https:") else None
         self._readings_url = f"{gateway.rstrip('/')}/v1/readings"
         self._live_url = f"ws{api.rstrip('/').removeprefix('http')}/api/v1/live"
         self._webhook, self._metrics, self._health = webhook, metrics, health
@@ -76,7 +83,10 @@ class Canary:
 
     async def _follow(self) -> None:
         protocols = [Subprotocol("vigil.v1")]
-        async with connect(self._live_url, subprotocols=protocols, compression=None, proxy=None, open_timeout=5) as socket:
+        async with connect(
+            self._live_url, subprotocols=protocols, compression=None, proxy=None, open_timeout=5, ssl=self._tls,
+            additional_headers=self._headers,
+        ) as socket:  # fmt: skip
             await socket.send(subscription(CANARIES))
             while True:
                 async with asyncio.timeout(QUIET_S):
@@ -123,16 +133,31 @@ def main(argv: list[str] | None = None) -> None:
     configure_logs(settings.log_format, settings.log_level)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     gateway = arguments.gateway or f"http://{host}:{settings.gateway_port}"
-    api = arguments.api or f"http://{host}:{settings.api_port}"
+    api = arguments.api or settings.local_api
     check_address(gateway, setting="--gateway")
     check_address(api, setting="--api")
     if webhook := settings.canary_webhook.get_secret_value():
         check_address(webhook, setting="VIGIL_CANARY_WEBHOOK")
     metrics, health = Metrics(), Health()
     HealthServer(health, metrics, host=settings.host, port=arguments.health_port or settings.metrics_port + HEALTH_PORT_OFFSET)
-    canary = Canary(gateway, api, Webhook(webhook), metrics, health)
+    canary = Canary(
+        gateway,
+        api,
+        Webhook(webhook),
+        metrics,
+        health,
+        token=settings.canary_token.get_secret_value(),
+        certificate=settings.tls_certificate,
+    )
     _log.info("canary started")
     asyncio.run(_until_told(canary))
+
+
+def _trusting(certificate: str) -> ssl.SSLContext:
+    """This very certificate and no other; it names the ward's address, and is asked for on this machine."""
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    return context
 
 
 async def _until_told(canary: Canary) -> None:

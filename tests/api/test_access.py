@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.access import Access, actor_of, check_listen_address, is_loopback
+from api.access import Access, Caller, actor_of, check_listen_address, is_loopback
 from contracts.errors import VigilError
 
 HOST = "127.0.0.1:8600"
@@ -104,3 +104,54 @@ def test_what_is_configured_must_be_an_origin(origin: str) -> None:
 )
 def test_actor(header: str | None, demo: bool, actor: str | None) -> None:
     assert actor_of(header, demo=demo) == actor
+
+
+TLS = {"tls": True}
+PLAIN = {"tls": False}
+BEHIND = Access.of([], ["10.0.0.5", "127.0.0.1"])
+
+
+@pytest.mark.parametrize(
+    ("access", "peer", "how", "address", "secure"),
+    [
+        (CONFIGURED, "127.0.0.1", PLAIN, "127.0.0.1", False),
+        (CONFIGURED, None, PLAIN, None, False),  # a Unix socket
+        (CONFIGURED, "10.0.0.9", TLS, "10.0.0.9", True),
+        (BEHIND, "10.0.0.5", {"forwarded_for": "10.9.9.9", "forwarded_proto": "https"}, "10.9.9.9", True),
+        (BEHIND, "10.0.0.5", {"forwarded_for": "1.1.1.1, 10.9.9.9", "forwarded_proto": "https"}, "10.9.9.9", True),
+        (BEHIND, "127.0.0.1", {"forwarded_for": "10.9.9.9", "forwarded_proto": "https"}, "10.9.9.9", True),
+        (BEHIND, "127.0.0.1", PLAIN, "127.0.0.1", False),  # a program of the proxy's machine
+    ],
+)
+def test_who_is_let_to_the_door(
+    access: Access, peer: str | None, how: dict[str, object], address: str | None, secure: bool
+) -> None:
+    assert access.caller(peer, **{"tls": False, **how}) == Caller(address=address, secure=secure)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("access", "peer", "how"),
+    [
+        (CONFIGURED, "10.0.0.9", PLAIN),  # plain text beyond this machine
+        (BEHIND, "10.0.0.5", PLAIN),  # a proxy that does not say for whom
+        (BEHIND, "10.0.0.5", {"forwarded_for": "10.9.9.9"}),
+        (BEHIND, "10.0.0.5", {"forwarded_for": "10.9.9.9", "forwarded_proto": "http"}),
+        (BEHIND, "10.0.0.5", {"forwarded_for": "somebody", "forwarded_proto": "https"}),
+        (BEHIND, "10.0.0.6", {"forwarded_for": "127.0.0.1", "forwarded_proto": "https"}),  # says that it is a proxy
+        (CONFIGURED, "127.0.0.1", {"forwarded_for": "10.9.9.9", "forwarded_proto": "https"}),  # one that nobody has named
+        (CONFIGURED, "10.0.0.9", {"tls": True, "forwarded_for": "127.0.0.1", "forwarded_proto": "https"}),
+    ],
+)
+def test_plain_text_and_strange_proxies_are_refused(access: Access, peer: str, how: dict[str, object]) -> None:
+    assert isinstance(access.caller(peer, **{"tls": False, **how}), str)  # type: ignore[arg-type]
+
+
+def test_a_proxy_is_an_address() -> None:
+    with pytest.raises(VigilError, match="proxy"):
+        Access.of([], ["proxy.example.org"])
+
+
+def test_beyond_loopback_with_tls_and_a_name() -> None:
+    check_listen_address("0.0.0.0", encrypted=True, page_url="https://ward.example.org")
+    with pytest.raises(VigilError, match="VIGIL_PAGE_URL"):
+        check_listen_address("0.0.0.0", encrypted=True)

@@ -32,6 +32,7 @@ HOMES = {
     "confluent_kafka": ("infra.runtime", "infra.local"),
     "sqlalchemy": ("infra.runtime.sql",),
     "alembic": ("infra.runtime.sql",),
+    "argon2": ("infra.runtime.passwords",),
     "sqlite3": ("infra.runtime.series_sqlite", "infra.runtime.sql"),
     "influxdb_client": ("infra.runtime.series_influx",),
     "prometheus_client": ("infra.runtime.metrics", "infra.runtime.health"),

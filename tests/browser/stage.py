@@ -92,10 +92,11 @@ class Stage:
     """`people`: who lies in which bed. `values`: what is measured next, by patient and metric; a metric that is taken out falls
     silent and grows stale."""
 
-    def __init__(self, folder: Path, beds: int) -> None:
+    def __init__(self, folder: Path, beds: int, *, accounts: bool = False) -> None:
         self.settings = Settings(
-            state_dir=folder, demo=True, kafka_bootstrap_servers="127.0.0.1:1", api_port=free_port(), canary_url=""
-        )
+            state_dir=folder, demo=not accounts, access="accounts" if accounts else "auto", api_port=free_port(), canary_url="",
+            kafka_bootstrap_servers="127.0.0.1:1",
+        )  # fmt: skip
         self.url = f"http://127.0.0.1:{self.settings.api_port}"
         self.people: tuple[Person, ...] = people(beds, 1)
         self.values = {p.patient: self._usual(k) for k, p in enumerate(self.people)}
@@ -317,12 +318,12 @@ def _scores(
 
 
 @contextmanager
-def stage(folder: Path, beds: int) -> Iterator[Stage]:
-    """A stage whose server is not started yet; it ends with the block."""
+def stage(folder: Path, beds: int, *, accounts: bool = False) -> Iterator[Stage]:
+    """A stage whose server is not started yet; it ends with the block. `accounts`: one has to log in."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api.node.KafkaFeed", _GivenFeed)
         patch.setattr("api.node.AsyncSender", _NoSender)
-        found = Stage(folder, beds)
+        found = Stage(folder, beds, accounts=accounts)
         try:
             yield found
         finally:

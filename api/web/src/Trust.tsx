@@ -1,6 +1,8 @@
 // Can what is on the screen be believed? Always visible.
 
 import { computed, signal } from "@preact/signals";
+import { Account, WhoGetsIn } from "./access/Account";
+import { account } from "./access/session";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
 import { age } from "./stale";
@@ -64,7 +66,7 @@ export function Header() {
       {!kiosk.value && (
         <div class={`tools-of-page ${toolsOpen.value ? "open" : ""}`}>
           <WallTools />
-          <Me />
+          {account.value === null ? <Me /> : <Account />}
           <button type="button" class="small theme-too" onClick={switchTheme}>
             Dark or light
           </button>
@@ -123,7 +125,7 @@ export function plain(name: string): string {
     .trim();
 }
 
-// Who acts on this screen. There are no accounts yet: the name is taken on trust, and stands beside everything that is done.
+// Who acts on this screen where nobody has to log in: the name is taken on trust, and stands beside everything that is done.
 function Me() {
   return (
     <label class="me">
@@ -172,6 +174,7 @@ export function Footer() {
       <span>
         {notice.value || "Not a certified alarm system. Secondary display: confirm at the bedside."}
       </span>
+      <WhoGetsIn />
       <span class="space" />
       {!kiosk.value && (
         <>

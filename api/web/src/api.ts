@@ -14,7 +14,13 @@ export class ApiError extends Error {
   }
 }
 
-async function call<T>(path: string, init?: RequestInit): Promise<T> {
+// What to do when the server says that nobody is logged in any more.
+let sessionEnded: () => void = () => undefined;
+export function whenSessionEnds(act: () => void): void {
+  sessionEnded = act;
+}
+
+export async function call<T>(path: string, init?: RequestInit): Promise<T> {
   let answer: Response;
   try {
     answer = await fetch(BASE + path, init);
@@ -22,13 +28,14 @@ async function call<T>(path: string, init?: RequestInit): Promise<T> {
     throw new ApiError(0, "The server cannot be reached. Check the network, then try again.");
   }
   if (!answer.ok) {
+    if (answer.status === 401) sessionEnded();
     const problem = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string };
     throw new ApiError(
       answer.status,
       problem.detail ?? problem.title ?? `The server answered ${answer.status}.`,
     );
   }
-  return (await answer.json()) as T;
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 export async function getMetrics(): Promise<Metric[]> {

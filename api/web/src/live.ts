@@ -1,5 +1,6 @@
 // The socket: one connection for the whole page, opened again by itself, never trusted when it is silent.
 
+import { offer, over } from "./access/session";
 import { tickSound } from "./alarms/sound";
 import { backoffMs, closed, heard, opened, passed } from "./connection";
 import { arrange, arrangeInbox, connection, fold, nowMs, serverOffsetMs, waiting } from "./store";
@@ -7,9 +8,17 @@ import type { Frame } from "./types";
 
 let socket: WebSocket | null = null;
 
-export function connect(): void {
+const SESSION_OVER = 4401;
+
+export async function connect(): Promise<void> {
+  const protocols = await offer();
+  if (protocols === null) {
+    connection.value = closed(connection.peek());
+    window.setTimeout(connect, backoffMs(connection.peek().attempts, Math.random()));
+    return;
+  }
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const ws = new WebSocket(`${scheme}://${location.host}/api/v1/live`, "vigil.v1");
+  const ws = new WebSocket(`${scheme}://${location.host}/api/v1/live`, protocols);
   socket = ws;
   ws.onopen = () => {
     connection.value = opened(connection.peek(), performance.now());
@@ -39,9 +48,10 @@ export function connect(): void {
       tickSound(waiting.peek(), nowMs.peek(), performance.now()); // an alarm is heard when it comes, not at the next second
     }
   };
-  ws.onclose = () => {
+  ws.onclose = (event) => {
     if (socket !== ws) return;
     socket = null;
+    if (event.code === SESSION_OVER) over();
     connection.value = closed(connection.peek());
     window.setTimeout(connect, backoffMs(connection.peek().attempts, Math.random()));
   };

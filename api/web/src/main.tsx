@@ -1,4 +1,6 @@
 import { render } from "preact";
+import { LogIn, NoPermission } from "./access/LogIn";
+import { arrive, needsLogIn, refused, seesPatients } from "./access/session";
 import { Inbox } from "./alarms/Inbox";
 import { ApiError, getMetrics, getPolicy } from "./api";
 import { Help } from "./Help";
@@ -16,8 +18,11 @@ import "./style/wall.css";
 import "./style/inbox.css";
 import "./style/patient.css";
 import "./style/print.css";
+import "./access/access.css";
 
 function App() {
+  if (needsLogIn.value) return <LogIn onEnter={start} />;
+  if (!seesPatients.value || refused.value !== null) return <NoPermission />;
   return (
     <div
       class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""}`}
@@ -67,13 +72,17 @@ function loadPolicy(): void {
     });
 }
 
+function start(): void {
+  loadMetrics();
+  loadPolicy();
+  if (seesPatients.peek()) connect();
+}
+
 const root = document.getElementById("app");
 if (root !== null) {
   applyTheme();
   render(<App />, root);
-  loadMetrics();
-  loadPolicy();
-  connect();
+  arrive(start);
   listen();
   showCount();
   window.setInterval(tick, 1000);

@@ -1,6 +1,7 @@
 // What the page knows, as signals: a tile subscribes to its own values and nothing else is drawn again.
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import { account } from "./access/session";
 import { asked, type Shelf, sorted, waits } from "./alarms/inbox";
 import { type Connection, start } from "./connection";
 import { actor } from "./kept";
@@ -108,7 +109,9 @@ export const shelf = signal<Shelf>("all");
 export const words = signal("");
 export const policy = signal<Policy | null>(null); // null: not known, or this server has none
 // Who acts here: the name given on this screen, else what the server calls an unnamed person.
-export const me = computed(() => actor.value || (demo.value ? "demo nurse" : "local user"));
+export const me = computed(
+  () => account.value?.name ?? (actor.value || (demo.value ? "demo nurse" : "local user")),
+);
 export const openPatient = signal<string | null>(null);
 
 const alarmsOf = computed(() => {

@@ -10,12 +10,14 @@ from sqlalchemy import Engine, Select, func, select, tuple_
 
 from contracts.alarms import OPEN, AlarmEvent, Priority, State
 from contracts.errors import InvalidInput
+from contracts.policy import Team
 from infra.runtime.sql.burden import Burden, burden
 from infra.runtime.sql.engine import reading
 from infra.runtime.sql.episodes import Alarm
 from infra.runtime.sql.feed import alarms_by_id, found_alarms, parse_event
 from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED
 from infra.runtime.sql.personal import Quiet, quiet_alarms
+from infra.runtime.sql.scope import of_team
 
 MAX_PAGE: Final = 500
 
@@ -76,10 +78,12 @@ class AlarmReader:
         *,
         states: Collection[State] | None = None,
         patient: str | None = None,
+        team: Team | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> AlarmPage:
-        """Up to `limit` alarms, newest first, in any of `states` (None: all) and of `patient` (None: everybody).
+        """Up to `limit` alarms, newest first, in any of `states` (None: all), of `patient` and of the patients of `team` (None:
+        everybody).
 
         `cursor` is the `next` of the page before: alarms raised meanwhile do not shift it. Raises `InvalidInput` for a
         cursor that is none of ours.
@@ -90,6 +94,7 @@ class AlarmReader:
             statement = statement.where(ALARMS.c.state.in_([State(state).value for state in states]))
         if patient is not None:
             statement = statement.where(ALARMS.c.patient == patient)
+        statement = statement.where(of_team(team, ALARMS.c.patient))
         if cursor is not None:
             statement = statement.where(tuple_(ALARMS.c.raised_ms, ALARMS.c.alarm_id) < position(cursor))
         with reading(self._engine) as connection:
@@ -119,10 +124,10 @@ class AlarmReader:
         return counts
 
     def histories(
-        self, from_ms: int, to_ms: int, *, patient: str | None = None, most: int
+        self, from_ms: int, to_ms: int, *, patient: str | None = None, team: Team | None = None, most: int
     ) -> list[tuple[Alarm, list[AlarmEvent]]] | None:
         """Every alarm raised in [`from_ms`, `to_ms`) with all its changes, oldest first; None: there are more than `most`."""
-        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms)
+        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms) & of_team(team, ALARMS.c.patient)
         if patient is not None:
             chosen &= ALARMS.c.patient == patient
         with reading(self._engine) as connection:
@@ -143,10 +148,10 @@ class AlarmReader:
                     histories[event.alarm_id].append(event)
         return [(alarm, histories[alarm.alarm_id]) for alarm in alarms]
 
-    def burden(self, from_ms: int, to_ms: int) -> Burden:
-        """How much the alarms of [`from_ms`, `to_ms`) asked of people."""
+    def burden(self, from_ms: int, to_ms: int, team: Team | None = None) -> Burden:
+        """How much the alarms of [`from_ms`, `to_ms`), of `team` or of everybody, asked of people."""
         with reading(self._engine) as connection:
-            return burden(connection, from_ms, to_ms)
+            return burden(connection, from_ms, to_ms, team)
 
     def _events(self, statement: Select[Any]) -> list[AlarmEvent]:
         with reading(self._engine) as connection:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from contracts.alarms import OPEN, AlarmEvent, Change
 from contracts.errors import InvalidInput, Retryable
 from contracts.lifecycle import Refused
+from contracts.policy import Team
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarm_reads import AlarmPage, AlarmReader
 from infra.runtime.sql.engine import reading, writing
@@ -45,6 +46,7 @@ from infra.runtime.sql.personal import (
     remember,
 )
 from infra.runtime.sql.recording import Dropped, Recorded, record
+from infra.runtime.sql.scope import of_team
 
 __all__ = ["LABELS", "OPEN", "Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "QuietEnd", "Recorded"]
 
@@ -141,8 +143,10 @@ class AlarmStore(AlarmReader):
         at_ms: int,
         note: str | None = None,
         idempotency_key: str | None = None,
+        team: Team | None = None,
     ) -> list[AlarmEvent] | Conflict:
-        """Assign every alarm that calls somebody and is assigned to `leaving` to `coming`: all of them, or none.
+        """Assign every alarm that calls somebody and is assigned to `leaving` to `coming`: all of them, or none. `team`: those of
+        its patients.
 
         The changes, in the order of the feed; none when there was nothing to hand over. Raises `InvalidInput`.
         """
@@ -163,6 +167,7 @@ class AlarmStore(AlarmReader):
                 if known is not None:
                     return handed_over(connection, known)
             theirs = select(ALARMS).where(ALARMS.c.state.in_(OPEN), ALARMS.c.assigned_to == leaving)
+            theirs = theirs.where(of_team(team, ALARMS.c.patient))
             before = {alarm.alarm_id: alarm for alarm in found_alarms(connection, theirs.order_by(ALARMS.c.alarm_id))}
             after: dict[str, Alarm] = {}
             events: list[AlarmEvent] = []

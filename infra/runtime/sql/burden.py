@@ -16,8 +16,10 @@ from sqlalchemy.sql.expression import Select
 from contracts.alarms import Priority
 from contracts.canary import CANARIES
 from contracts.groups import GROUPS
+from contracts.policy import Team
 from infra.runtime.sql.models import PATIENTS
 from infra.runtime.sql.personal import LABELS
+from infra.runtime.sql.scope import of_team
 
 DIMENSIONS: Final = ("unit", "rule", "device", "model", "patient")
 _ALARMS: Final = table(
@@ -62,10 +64,11 @@ class Burden:
     shares: Mapping[str, Sequence[Share]]
 
 
-def burden(connection: Connection, from_ms: int, to_ms: int) -> Burden:
-    """The whole ledger of a span of time, in one transaction."""
-    during = and_(_ALARMS.c.called_ms >= from_ms, _ALARMS.c.called_ms < to_ms)
-    roster = select(PATIENTS.c.unit, func.count()).where(PATIENTS.c.patient.not_in(_NOT_PATIENTS)).group_by(PATIENTS.c.unit)
+def burden(connection: Connection, from_ms: int, to_ms: int, team: Team | None = None) -> Burden:
+    """The whole ledger of a span of time, of a team's patients or of everybody, in one transaction."""
+    during = and_(_ALARMS.c.called_ms >= from_ms, _ALARMS.c.called_ms < to_ms, of_team(team, _ALARMS.c.patient))
+    people = and_(PATIENTS.c.patient.not_in(_NOT_PATIENTS), of_team(team, PATIENTS.c.patient))
+    roster = select(PATIENTS.c.unit, func.count()).where(people).group_by(PATIENTS.c.unit)
     everything = _shares(connection, during, literal(None))
     nothing = Share(
         key=None, alarms=0, by_priority=dict.fromkeys(Priority, 0), labels=dict.fromkeys(LABELS, 0), acknowledged=0,

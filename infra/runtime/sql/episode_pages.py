@@ -10,11 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, select, tuple_
 
 from contracts.alarms import OPEN, AlarmEvent, Lane
+from contracts.policy import Team
 from infra.runtime.sql.alarm_reads import MAX_PAGE, position
 from infra.runtime.sql.engine import reading
 from infra.runtime.sql.episodes import Alarm
 from infra.runtime.sql.feed import found_alarms, parse_event
 from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, EPISODES
+from infra.runtime.sql.scope import of_team
 
 
 class EpisodeState(StrEnum):
@@ -56,10 +58,17 @@ class EpisodeReader:
         self._engine = engine
 
     def page(
-        self, *, state: EpisodeState | None = None, patient: str | None = None, cursor: str | None = None, limit: int = 100
+        self,
+        *,
+        state: EpisodeState | None = None,
+        patient: str | None = None,
+        team: Team | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> EpisodePage:
-        """Up to `limit` episodes, newest first, in `state` (None: any) and of `patient` (None: everybody). `cursor` is the `next`
-        of the page before: episodes opened meanwhile do not shift it. Raises `InvalidInput` for a cursor that is none of ours."""
+        """Up to `limit` episodes, newest first, in `state` (None: any), of `patient` and of the patients of `team` (None: all).
+        `cursor` is the `next` of the page before: episodes opened meanwhile do not shift it. Raises `InvalidInput` for a cursor
+        that is none of ours."""
         limit = max(1, min(limit, MAX_PAGE))
         statement = select(EPISODES).order_by(EPISODES.c.opened_ms.desc(), EPISODES.c.episode_id.desc()).limit(limit + 1)
         if state is not None:
@@ -68,6 +77,7 @@ class EpisodeReader:
             statement = statement.where(calls if state is EpisodeState.OPEN else ~calls)
         if patient is not None:
             statement = statement.where(EPISODES.c.patient == patient)
+        statement = statement.where(of_team(team, EPISODES.c.patient))
         if cursor is not None:
             statement = statement.where(tuple_(EPISODES.c.opened_ms, EPISODES.c.episode_id) < position(cursor))
         with reading(self._engine) as connection:

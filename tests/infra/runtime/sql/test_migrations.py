@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from contracts.alarms import AlarmEvent, Change, Priority, State
 from contracts.errors import Fatal, Retryable, VigilError
+from infra.runtime.sql import access_tables
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import alembic_config, open_engine, reading, upgrade, writing
 from infra.runtime.sql.episode_pages import EpisodeReader
@@ -52,6 +53,7 @@ def test_migrations_make_the_tables_that_the_code_means(engine: Engine) -> None:
         METADATA.create_all(connection)
         assert described(connection) == migrated
     assert set(migrated) == {*METADATA.tables, "called_alarms"}
+    assert access_tables.AUDIT_LOG.name in migrated
 
 
 def test_upgrading_twice_changes_nothing(sql_url: str, engine: Engine) -> None:

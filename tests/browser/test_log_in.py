@@ -1,0 +1,98 @@
+"""The door of the page: first run, log-in, who I am, sessions, log-off, a role that sees no patient, and rights that are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from contracts.policy import Role
+from infra.runtime.clock import SystemClock
+from infra.runtime.passwords import hashed
+from infra.runtime.sql.accounts import AccountStore
+from infra.runtime.sql.engine import open_engine
+from infra.runtime.sql.sessions import Kind, SessionStore
+from tests.browser.screen import accessible, picture, window
+from tests.browser.stage import Stage, stage
+
+pytestmark = pytest.mark.browser
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with stage(tmp_path_factory.mktemp("door"), 4, accounts=True) as found:
+        found.start()
+        yield found
+
+
+def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
+    engine = open_engine(ward.settings.sql_url)
+    accounts, sessions = AccountStore(engine), SessionStore(engine)
+    now_ms = SystemClock().now_ms()
+    with window(browser, ward.url, 1366, 768) as page:
+        # Nobody has an account: the page says which command makes one.
+        expect(page.get_by_test_id("first-run")).to_contain_text("vigil users add")
+        accessible(page, "first run")
+        mine = ward.people[0]
+        accounts.cover("a", patients=[mine.patient])
+        accounts.add("anna", Role.NURSE, hashed(PASSWORD), at_ms=now_ms, full_name="Anna Berg")
+        accounts.add("olga", Role.OPS, hashed(PASSWORD), at_ms=now_ms)
+        accounts.join("a", "anna", from_ms=now_ms)
+
+        expect(page.get_by_label("Name", exact=True)).to_be_focused()  # by itself, as soon as there is one
+        accessible(page, "log-in")
+        picture(page, "log-in")
+        log_in(page, "anna", "a wrong one")
+        expect(page.get_by_test_id("log-in-error")).to_have_text("The name or the password is wrong.")
+        expect(page.get_by_test_id("tile")).to_have_count(0)
+
+        # By keyboard: name, password, Enter. The wall holds the patients of the care team.
+        page.get_by_label("Name", exact=True).fill("anna")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_test_id("tile")).to_have_count(1)
+        expect(page.get_by_test_id("tile")).to_have_attribute("data-patient", mine.patient)
+        expect(page.get_by_test_id("link")).to_have_text("Live", timeout=10_000)
+        for person in ward.people[1:]:
+            assert person.name not in page.content()
+
+        # Who I am, and a session elsewhere that is ended from here.
+        sessions.begin("anna", Kind.PROGRAM, at_ms=now_ms)
+        page.get_by_test_id("account").click()
+        expect(page.get_by_test_id("account-dialog")).to_contain_text("Logged in as anna, nurse, care team a")
+        expect(page.get_by_test_id("session")).to_have_count(2)
+        accessible(page, "account")
+        picture(page, "account")
+        page.get_by_role("button", name="End the session").click()
+        expect(page.get_by_test_id("session")).to_have_count(1)
+        page.get_by_test_id("log-off").click()
+        expect(page.get_by_test_id("log-in")).to_be_visible()
+        assert mine.patient not in page.content()
+
+        # A role that sees no patients is told so.
+        log_in(page, "olga")
+        expect(page.get_by_test_id("no-permission")).to_contain_text("This role sees no patients")
+        accessible(page, "no permission")
+        page.get_by_test_id("account").click()
+        page.get_by_test_id("log-off").click()
+
+        # Rights that are lost while one looks: the wall is gone within a second or so, and the page says why.
+        log_in(page, "anna")
+        expect(page.get_by_test_id("tile")).to_have_count(1)
+        accounts.leave("a", "anna", at_ms=SystemClock().now_ms())
+        expect(page.get_by_test_id("no-permission")).to_contain_text("in no care team", timeout=5_000)
+        accounts.join("a", "anna", from_ms=SystemClock().now_ms())
+        expect(page.get_by_test_id("tile")).to_have_count(1, timeout=20_000)
+        accounts.disable("anna", at_ms=SystemClock().now_ms(), by="root")
+        expect(page.get_by_test_id("was-over")).to_have_text("You were logged off.", timeout=5_000)
+        expect(page.get_by_test_id("tile")).to_have_count(0)
+    engine.dispose()
