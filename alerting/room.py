@@ -44,6 +44,7 @@ from contracts.errors import InvalidInput
 from contracts.faults import Fault
 from contracts.frames import labels
 from contracts.groups import GROUPS
+from contracts.manual import DEVICE as MANUAL
 from contracts.scores import Scores
 from contracts.ticks import Tick
 from contracts.topics import ALARMS, CONTENT_TYPE, JSON, SCORES
@@ -281,7 +282,7 @@ class AlertRoom:
         for start in range(0, len(rows), MAX_ROWS):
             part = rows if len(rows) <= MAX_ROWS else rows.where(_between(len(rows), start, start + MAX_ROWS))
             in_time = part.time_ms >= oldest_ms
-            part, pair = self._technical.hear(part, in_time)
+            part, pair = self._technical.hear(part, in_time, self._devices.number_of(MANUAL))
             compiled = self._rules.current
             judged = self._limits.judge(part, self._own.now, oldest_ms, review=compiled.rules.review_late)
             self._technical.hear_values(part, pair, in_time, distinct=judged.distinct)

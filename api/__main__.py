@@ -7,6 +7,7 @@ import asyncio
 
 from api.access import Access, check_listen_address
 from api.app import create_app
+from api.limit_desk import LimitDesk
 from api.node import Node
 from api.server import Server, configuration
 from contracts.errors import VigilError
@@ -19,8 +20,8 @@ from infra.runtime.settings import load
 _HEALTH_OFFSET = 6  # of the processes' health ports, this one's
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Serve the page, the API and the live feed until the process is told to stop."""
+def main(argv: list[str] | None = None, *, desk: LimitDesk | None = None) -> None:
+    """Serve the page, the API and the live feed until the process is told to stop. `desk`: without one, limits are not served."""
     parser = argparse.ArgumentParser(prog="vigil run api", description=__doc__)
     parser.add_argument("--instance", default="0", help="number of this process among several of its kind")
     parser.add_argument(
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
             server.should_exit = True
 
         app = create_app(
-            lambda: Node(settings, SystemClock(), metrics, health),
+            lambda: Node(settings, SystemClock(), metrics, health, desk),
             metrics,
             access=access,
             started=nodes.append,

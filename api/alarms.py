@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from api.alarm_records import HandedOver, as_it_was
-from api.asking import Actor, Cursor, Limit, TheNode, from_cursor, instant, problems, to_cursor
+from api.asking import (
+    JSON_ONLY,
+    Actor,
+    Cursor,
+    IfMatch,
+    Key,
+    Limit,
+    TheNode,
+    from_cursor,
+    instant,
+    problems,
+    reused,
+    to_cursor,
+    version_asked,
+)
 from api.node import Node
 from api.problems import Problem, invalid, not_found
 from api.schema import (
@@ -34,33 +47,9 @@ from contracts.quiet import MINUTE_MS
 from infra.runtime.sql.alarms import AlarmStore, Conflict
 from infra.runtime.sql.episodes import Alarm as StoredAlarm
 
-_ETAG: Final = re.compile(r'"v(\d{1,9})"')
-
-
-def _json_only(request: Request) -> None:
-    """A body must say that it is JSON: a form of another site cannot."""
-    headers = request.headers
-    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-    if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "not-json", "The body must be application/json.")
-
-
-router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], dependencies=[Depends(_json_only)])
+router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], dependencies=[JSON_ONLY])
 
 AlarmId = Annotated[str, Path(min_length=1, max_length=128)]
-IfMatch = Annotated[
-    str | None,
-    Header(alias="If-Match", description='ETag of the alarm as you saw it, like "v3": 412 when it has changed.'),
-]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        description="A retry with the same key gives the first answer and changes nothing more.",
-    ),
-]
 
 
 @router.get("", responses=problems(422, 503))
@@ -190,7 +179,7 @@ async def handover(node: TheNode, actor: Actor, body: Handover, key: Key = None)
 
     answer, stored = await node.stores.alarms(ask)
     if isinstance(answer, Conflict):
-        raise _reused()
+        raise reused()
     by_id = {alarm.alarm_id: alarm for alarm in stored}
     items = [node.acted(event, by_id[event.alarm_id]) for event in answer]
     return HandedOver(**{"from": body.from_}, to=body.to, items=items)
@@ -210,7 +199,7 @@ async def _act(
     node: Node, response: Response, alarm_id: str, asked: Asked, actor: str, if_match: str | None, key: str | None
 ) -> Alarm:
     now_ms = node.clock.now_ms()
-    expected = _expected(if_match)
+    expected = version_asked(if_match)
 
     def ask(store: AlarmStore) -> tuple[WireEvent | Refused | Conflict, StoredAlarm | None]:
         answer = store.act(
@@ -243,27 +232,15 @@ async def _act(
                 headers={"ETag": etag(Alarm.of(stored))},
             )
         case Conflict():
-            raise _reused()
+            raise reused()
     shown = node.acted(answer, stored)
     response.headers["ETag"] = etag(shown)
     return shown
 
 
-def _reused() -> Problem:
-    return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request; take a new one.")
-
-
 def etag(alarm: Alarm) -> str:
     """The ETag of an alarm: its version."""
     return f'"v{alarm.version}"'
-
-
-def _expected(if_match: str | None) -> int | None:
-    """The version asked for; None: any. A tag that no alarm can have matches none."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = _ETAG.fullmatch(if_match.strip())
-    return int(found.group(1)) if found else -1
 
 
 def _states(text: str | None) -> list[State] | None:

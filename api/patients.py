@@ -75,7 +75,7 @@ async def patients(node: TheNode, cursor: Cursor = None, limit: Limit = 100) -> 
 @router.get("/patients/{patient}", response_model=PatientDetail, responses=problems(404, 503))
 async def patient(node: TheNode, patient: PatientKey) -> Response:
     """One patient with the newest values and the known devices."""
-    _need(node, patient)
+    need(node, patient)
     devices = await node.stores.patients(lambda s: s.devices(patient))
     more = f',"devices":{msgspec.json.encode(devices).decode()}'
     text = node.ward.patient_text(patient, node.board.counts(patient), node.clock.now_ms(), more=more)
@@ -92,7 +92,7 @@ async def series(
     points: Annotated[int, Query(ge=1, le=MAX_POINTS, description="At most so many points for each metric.")] = 1000,
 ) -> Response:
     """The course of one metric or several. Stretches keep their extremes, so that a spike survives."""
-    _need(node, patient)
+    need(node, patient)
     if unknown := [m for m in metric if m not in BY_NAME]:
         raise invalid("metric", f"{len(unknown)} of them not in the vitals catalogue; see /api/v1/metrics")
     from_ms, to_ms = span(node, from_, to)
@@ -111,7 +111,7 @@ async def windows(
     span_s: Annotated[int, Query(alias="span", ge=1, le=86_400, description="Length of the windows in seconds.")] = 60,
 ) -> Response:
     """Windows of features, in the order of their ends."""
-    _need(node, patient)
+    need(node, patient)
     from_ms, to_ms = span(node, from_, to)
     return await _rows(
         node, lambda s: [_window(w) for w in s.windows(patient, from_ms, to_ms, span_s * 1000)][:MAX_ROWS]
@@ -127,7 +127,7 @@ async def scores(
     model: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
 ) -> Response:
     """What the models said, in the order of the windows."""
-    _need(node, patient)
+    need(node, patient)
     from_ms, to_ms = span(node, from_, to)
     return await _rows(node, lambda s: [_score(x) for x in s.scores(patient, from_ms, to_ms, model)][:MAX_ROWS])
 
@@ -138,7 +138,7 @@ def _need_roster(node: Node) -> None:
         raise Retryable("The roster was not read yet.", after_s=2.0)
 
 
-def _need(node: Node, patient: str) -> None:
+def need(node: Node, patient: str) -> None:
     if not node.ward.knows(patient):
         _need_roster(node)
         raise not_found("patient")

@@ -11,7 +11,9 @@ from contracts.errors import Retryable
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.observations import ObservationStore
 from infra.runtime.sql.patients import PatientStore
+from infra.runtime.sql.rules import RuleStore
 
 ANSWER_S: Final = 8.0
 _THREADS: Final = 8
@@ -20,7 +22,7 @@ T = TypeVar("T")
 
 
 class SqlStores:
-    """Alarms and patients in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
+    """What SQL keeps for the API, in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
 
     def __init__(self, url: str, quiet: QuietTimes | None = None) -> None:
         self._url = url
@@ -28,6 +30,8 @@ class SqlStores:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         self._alarms: AlarmStore | None = None
         self._patients: PatientStore | None = None
+        self._observations: ObservationStore | None = None
+        self._rules: RuleStore | None = None
         self._dispose: Callable[[], None] = lambda: None
 
     @property
@@ -43,6 +47,8 @@ class SqlStores:
         engine = open_engine(self._url)
         self._dispose = engine.dispose
         self._patients = PatientStore(engine)
+        self._observations = ObservationStore(engine)
+        self._rules = RuleStore(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
     async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
@@ -55,6 +61,20 @@ class SqlStores:
     async def patients(self, ask: Callable[[PatientStore], T]) -> T:
         """The answer of the roster."""
         store = self._patients
+        if store is None:
+            raise _not_open()
+        return await self._run(lambda: ask(store))
+
+    async def observations(self, ask: Callable[[ObservationStore], T]) -> T:
+        """The answer of what people wrote down."""
+        store = self._observations
+        if store is None:
+            raise _not_open()
+        return await self._run(lambda: ask(store))
+
+    async def rules(self, ask: Callable[[RuleStore], T]) -> T:
+        """The answer of the rule versions."""
+        store = self._rules
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))

@@ -51,7 +51,7 @@ ROOMS: Final = (
         name="alerting", module="alerting.__main__", about="readings, scores and silence to alarms", ops=5, shares=True
     ),
     RoomProcess(
-        name="api", module="api.__main__", about="page, REST and live feed for people", ops=6, serves="api_port"
+        name="api", module="cli.api_process", about="page, REST and live feed for people", ops=6, serves="api_port"
     ),
     RoomProcess(
         name="canary", module="producers.canary.__main__", about="sees that everything works together", ops=7, watches=True

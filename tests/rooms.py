@@ -28,7 +28,7 @@ MODULES = {
     "sink": "stream_processors.sink",
     "inference": "inference",
     "alerting": "alerting",
-    "api": "api",
+    "api": "cli.api_process",
 }
 INPUTS = {
     "processors": (READINGS,),

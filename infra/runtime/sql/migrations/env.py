@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import infra.runtime.sql.observations  # noqa: F401 -- its table is one of the metadata's
 from infra.runtime.sql.models import METADATA
 
 
