@@ -1,4 +1,4 @@
-"""What other limits would have done: the same alarms as a room that hears every sample, with a tick a second, would have raised."""
+"""What other limits would have done: the same alarms as a room with every sample and a tick a second would have raised."""
 
 from __future__ import annotations
 

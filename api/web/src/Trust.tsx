@@ -49,7 +49,6 @@ export const caution = computed<string | null>(() =>
 const toolsOpen = signal(false); // on a phone, where they would take half the screen
 
 export function Header() {
-  const asOf = dataAsOfMs.value;
   const offset = Math.round(serverOffsetMs.value / 1000);
   return (
     <header class="top">
@@ -71,21 +70,8 @@ export function Header() {
         </div>
       )}
       <span class="space" />
-      <span
-        class={`link ${trouble.value === null ? connection.value.link : "lost"}`}
-        data-testid="link"
-        data-link={connection.value.link}
-      >
-        {connection.value.link === "live" && trouble.value === null
-          ? "Live"
-          : connection.value.link === "connecting"
-            ? "Connecting"
-            : "Not live"}
-      </span>
-      <span class="as-of" data-testid="as-of" title={asOf === null ? "" : utc(asOf)}>
-        <span class="as-of-words">data as of </span>
-        {asOf === null ? "–" : clock(asOf)}
-      </span>
+      <LinkState testId="link" />
+      <AsOf testId="as-of" />
       {Math.abs(offset) >= CLOCK_OFF_S && (
         <span class="clock-off" data-testid="clock-off">
           this device's clock is {age(Math.abs(offset))} {offset > 0 ? "behind" : "ahead"}
@@ -112,6 +98,34 @@ export function Header() {
         </button>
       )}
     </header>
+  );
+}
+
+// Whether what is shown is live: in the header, and again in what covers it.
+export function LinkState({ testId }: { testId?: string }) {
+  const link = connection.value.link;
+  return (
+    <span
+      class={`link ${trouble.value === null ? link : "lost"}`}
+      {...(testId === undefined ? {} : { "data-testid": testId })}
+      data-link={link}
+    >
+      {link === "live" && trouble.value === null ? "Live" : link === "connecting" ? "Connecting" : "Not live"}
+    </span>
+  );
+}
+
+export function AsOf({ testId }: { testId?: string }) {
+  const asOf = dataAsOfMs.value;
+  return (
+    <span
+      class="as-of"
+      {...(testId === undefined ? {} : { "data-testid": testId })}
+      title={asOf === null ? "" : utc(asOf)}
+    >
+      <span class="as-of-words">data as of </span>
+      {asOf === null ? "–" : clock(asOf)}
+    </span>
   );
 }
 
