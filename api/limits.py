@@ -92,7 +92,7 @@ class ChangeLimits(DraftLimits):
     reason: Note
 
 
-class Alarms(_Answer):
+class AlarmCount(_Answer):
     """How often limits would have called somebody. `by_rule`: a rule without an alarm is left out."""
 
     alarms: int
@@ -100,7 +100,7 @@ class Alarms(_Answer):
     by_rule: dict[str, int]
 
     @classmethod
-    def of(cls, would: WouldAlarm) -> Alarms:
+    def of(cls, would: WouldAlarm) -> AlarmCount:
         return cls(alarms=would.alarms, by_priority=dict(would.by_priority), by_rule=dict(would.by_rule))
 
 
@@ -112,8 +112,8 @@ class Preview(_Answer):
     to: Time
     hours: float
     version: int
-    in_force: Alarms
-    draft: Alarms
+    in_force: AlarmCount
+    draft: AlarmCount
 
 
 @router.get("", responses=problems(404, 503))
@@ -167,7 +167,7 @@ async def preview(node: TheNode, patient: PatientKey, body: DraftLimits) -> Prev
     today, then = await node.trials.ask(lambda: desk.what_if(version, patient, own, courses, to_ms))
     return Preview(
         from_=rfc3339(from_ms), to=rfc3339(to_ms), hours=_hours(courses), version=0 if version is None else version.number,
-        in_force=Alarms.of(today), draft=Alarms.of(then),
+        in_force=AlarmCount.of(today), draft=AlarmCount.of(then),
     )  # fmt: skip
 
 

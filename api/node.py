@@ -17,6 +17,7 @@ from api.kafka_feed import WARM_LIMIT_S, KafkaFeed, Vitals
 from api.limit_desk import LimitDesk
 from api.live import Hub
 from api.people_time import PeopleTime
+from api.processes import Place, Watcher
 from api.schema import Alarm
 from api.sql_feed import SqlFeed
 from api.stores import SqlStores
@@ -47,10 +48,12 @@ class Node:
     """State, feeds and stores of this process. Make it inside a running event loop."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, metrics: Metrics, health: Health, desk: LimitDesk | None = None
+        self, settings: Settings, clock: Clock, metrics: Metrics, health: Health, desk: LimitDesk | None = None,
+        places: Sequence[Place] = (),
     ) -> None:
         self.settings = settings
         self.desk = desk
+        self.processes = Watcher(places)
         self.clock = clock
         self.metrics = metrics
         self.health = health

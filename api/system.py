@@ -10,6 +10,7 @@ from api.live import NOTICE, PROTOCOL
 from api.moments import rfc3339, rfc3339_or_none
 from api.node import Node
 from api.problems import Problem
+from api.processes import Processes
 from api.schema import System
 from api.viewer import Viewer
 from infra.runtime.metrics import EXPOSITION_TYPE
@@ -29,6 +30,12 @@ async def system(node: TheNode) -> System:
         version=node.version,
         notice=NOTICE,
     )
+
+
+@router.get("/api/v1/system/processes", tags=["system"])
+async def processes(node: TheNode) -> Processes:
+    """Lag, throughput, latency and state of every process. Empty where nobody has said which there are."""
+    return Processes(items=await node.processes.look())
 
 
 @router.websocket("/api/v1/live")

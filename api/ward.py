@@ -209,6 +209,11 @@ class Ward:
         """The ids of all patients, sorted."""
         return sorted(self._people.keys() | {p for p, bed in self._beds.items() if not bed.canary})
 
+    def newest_ms(self, patient: str) -> int | None:
+        """When the newest value of `patient` was measured; None: there is none."""
+        bed = self._beds.get(patient)
+        return None if bed is None else max((value.time_ms for value in bed.values.values()), default=None)
+
     def person(self, patient: str) -> Person:
         """What is known about `patient`: at least the id."""
         return self._people.get(patient) or Person(id=patient)

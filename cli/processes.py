@@ -73,7 +73,7 @@ class PortUse:
 
 def address(settings: Settings) -> str:
     """Where a person opens the page."""
-    return f"http://{_reachable(settings.host)}:{settings.api_port}"
+    return f"http://{reachable(settings.host)}:{settings.api_port}"
 
 
 def demo_settings(settings: Settings) -> Settings:
@@ -94,7 +94,7 @@ def demo_settings(settings: Settings) -> Settings:
 
 def canary_url(settings: Settings) -> str:
     """Where the API asks the canary of this stack."""
-    return f"http://{_reachable(settings.host)}:{room_called('canary').health_port(settings)}"
+    return f"http://{reachable(settings.host)}:{room_called('canary').health_port(settings)}"
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -154,7 +154,7 @@ def source_specs(settings: Settings, demo: Demo) -> list[ProcessSpec]:
     """What plays on a demo, through the gateway, at the speed of life: one process, or none when nothing is to play."""
     if not demo.beds and not demo.recorded:
         return []
-    gateway = f"http://{_reachable(settings.host)}:{settings.gateway_port}"
+    gateway = f"http://{reachable(settings.host)}:{settings.gateway_port}"
     plays = ("--beds", str(demo.beds), "--recorded", str(demo.recorded), "--seed", str(demo.seed), "--hours", str(DEMO_HOURS))
     return [
         ProcessSpec(
@@ -182,7 +182,7 @@ def _room_spec(worker: Worker, settings: Settings, env: Mapping[str, str]) -> Pr
     if worker.number:
         port = worker.ops_port(settings) or 0
         arguments = ("--instance", str(worker.number), "--health-port", str(port))
-    base = f"http://{_reachable(settings.host)}:{port}"
+    base = f"http://{reachable(settings.host)}:{port}"
     return ProcessSpec(
         name=worker.name,
         argv=(*_PYTHON, "-m", "cli.rooms", worker.room.name, *arguments),
@@ -194,5 +194,6 @@ def _room_spec(worker: Worker, settings: Settings, env: Mapping[str, str]) -> Pr
     )
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
+    """`host` as it stands in an address."""
     return f"[{host}]" if ":" in host else host

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.errors import InvalidInput
@@ -109,6 +109,14 @@ class PatientStore:
         statement = select(DEVICES.c.device).where(DEVICES.c.patient == patient).order_by(DEVICES.c.device)
         with reading(self._engine) as connection:
             return list(connection.execute(statement).scalars())
+
+    def device_page(self, after: tuple[str, str] | None, limit: int) -> list[tuple[str, str]]:
+        """Up to `limit` pairs of patient and device in their order, after the pair `after`."""
+        statement = select(DEVICES.c.patient, DEVICES.c.device).order_by(DEVICES.c.patient, DEVICES.c.device).limit(limit)
+        if after is not None:
+            statement = statement.where(tuple_(DEVICES.c.patient, DEVICES.c.device) > tuple_(*after))
+        with reading(self._engine) as connection:
+            return [(row.patient, row.device) for row in connection.execute(statement)]
 
     def _unknown(self, keys: Sequence[str]) -> list[str]:
         known: set[str] = set()
