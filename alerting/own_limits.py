@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from alerting.rules.model import LimitRule, OwnLimit, RuleSet, agree
+from alerting.rules.model import LimitRule, OwnLimit, RuleSet
 from contracts.errors import InvalidInput
 
 
@@ -17,30 +17,30 @@ def with_own(rules: RuleSet, patient: str, own: Mapping[str, OwnLimit]) -> RuleS
     Raises `InvalidInput` with the field `limits.RULE`.
     """
     by_id = {rule.id: rule for rule in rules.limits}
+    others = {key: limits for key, limits in rules.patients.items() if key != patient}
     checked: dict[str, OwnLimit] = {}
-    judged = dict(by_id)
     for name, limit in own.items():
         rule = by_id.get(name)
         if rule is None:
             raise InvalidInput(_field(name), f"is no rule of limits; there are {', '.join(by_id) or 'none'}")
-        if (limit.limit, limit.critical) == (rule.limit, rule.critical):
-            continue
-        judged[name] = _own(rule, limit)
-        checked[name] = limit
+        if (limit.limit, limit.critical) != (rule.limit, rule.critical):
+            checked[name] = limit
     for name in checked:
-        try:
-            agree(rule for rule in judged.values() if rule.metric == judged[name].metric)
-        except ValueError as error:
-            raise InvalidInput(_field(name), str(error)) from None
-    others = {key: limits for key, limits in rules.patients.items() if key != patient}
+        metric = by_id[name].metric
+        _check(name, tuple(rule for rule in rules.limits if rule.metric == metric), patient, checked)
     return rules.model_copy(update={"patients": others | ({patient: checked} if checked else {})})
 
 
-def _own(rule: LimitRule, limit: OwnLimit) -> LimitRule:
+def _check(name: str, limits: tuple[LimitRule, ...], patient: str, own: Mapping[str, OwnLimit]) -> None:
+    """The rules of one metric with this patient's limits, as a rule set judges them."""
+    of_metric = {rule.id: own[rule.id] for rule in limits if rule.id in own}
     try:
-        return rule.with_limits(limit)
+        by_id = {rule.id: rule for rule in limits}
+        by_id[name].with_limits(own[name])
+        RuleSet(limits=limits, patients={patient: of_metric})
     except ValidationError as error:
-        raise InvalidInput(_field(rule.id), error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InvalidInput(_field(name), reason.rpartition("in the file: ")[2]) from None
 
 
 def _field(name: str) -> str:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
 from api.alarm_records import HandedOver, as_it_was
-from api.asking import (
-    JSON_ONLY,
-    Actor,
-    Cursor,
-    IfMatch,
-    Key,
-    Limit,
-    TheNode,
-    from_cursor,
-    instant,
-    problems,
-    reused,
-    to_cursor,
-    version_asked,
-)
+from api.asking import JSON_ONLY, Actor, Cursor, Limit, TheNode, from_cursor, instant, problems, to_cursor
 from api.node import Node
 from api.problems import Problem, invalid, not_found
 from api.schema import (
@@ -47,9 +34,25 @@ from contracts.quiet import MINUTE_MS
 from infra.runtime.sql.alarms import AlarmStore, Conflict
 from infra.runtime.sql.episodes import Alarm as StoredAlarm
 
+_ETAG: Final = re.compile(r'"v(\d{1,9})"')
+
+
 router = APIRouter(prefix="/api/v1/alarms", tags=["alarms"], dependencies=[JSON_ONLY])
 
 AlarmId = Annotated[str, Path(min_length=1, max_length=128)]
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", description='ETag of the alarm as you saw it, like "v3": 412 when it has changed.'),
+]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="A retry with the same key gives the first answer and changes nothing more.",
+    ),
+]
 
 
 @router.get("", responses=problems(422, 503))
@@ -238,9 +241,22 @@ async def _act(
     return shown
 
 
+def reused() -> Problem:
+    """An idempotency key that this person used for something else."""
+    return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request; take a new one.")
+
+
 def etag(alarm: Alarm) -> str:
     """The ETag of an alarm: its version."""
     return f'"v{alarm.version}"'
+
+
+def version_asked(if_match: str | None) -> int | None:
+    """The version that `If-Match` names; None: any. A tag that no alarm can have matches none."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = _ETAG.fullmatch(if_match.strip())
+    return int(found.group(1)) if found else -1
 
 
 def _states(text: str | None) -> list[State] | None:

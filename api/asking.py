@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Query, Request
@@ -61,37 +60,6 @@ def _json_only(request: Request) -> None:
 
 
 JSON_ONLY: Final = Depends(_json_only)
-IfMatch = Annotated[
-    str | None,
-    Header(alias="If-Match", description='ETag of what you saw, like "v3": 412 when it has changed.'),
-]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        description="A retry with the same key gives the first answer and changes nothing more.",
-    ),
-]
-
-
-_ETAG: Final = re.compile(r'"v(\d{1,9})"')
-
-
-def version_asked(if_match: str | None) -> int | None:
-    """The version that `If-Match` names; None: any. A tag that nothing can have matches nothing."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = _ETAG.fullmatch(if_match.strip())
-    return int(found.group(1)) if found else -1
-
-
-def reused() -> Problem:
-    """An idempotency key that this person used for something else."""
-    return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request; take a new one.")
-
-
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=800, description="`next` of the page before.")]
 

@@ -9,7 +9,8 @@ import numpy as np
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.asking import DAY_MS, JSON_ONLY, Actor, IfMatch, TheNode, problems, version_asked
+from api.alarms import IfMatch, version_asked
+from api.asking import DAY_MS, JSON_ONLY, Actor, TheNode, problems
 from api.limit_desk import Bound, LimitDesk, PatientLimit, StoredCourse, WouldAlarm
 from api.moments import rfc3339
 from api.node import Node

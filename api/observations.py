@@ -8,18 +8,17 @@ from typing import Any, Final, Self
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from api.alarms import Key, reused
 from api.asking import (
     DAY_MS,
     JSON_ONLY,
     Actor,
     Cursor,
-    Key,
     Limit,
     TheNode,
     from_cursor,
     instant,
     problems,
-    reused,
     span,
     to_cursor,
 )

@@ -267,14 +267,14 @@ class RuleSet(Rule):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         """A low limit at or above the high one would leave no value that is fine."""
-        agree(self.limits)
+        _agree(self.limits)
         by_id = {rule.id: rule for rule in self.limits}
         for number, own in enumerate(self.patients.values(), start=1):
             try:
                 for name in own:
                     if name not in by_id:
                         raise ValueError(f"{name[:80]} is no rule of limits; there are {', '.join(by_id) or 'none'}")
-                agree(rule.with_limits(own[name]) if name in own else rule for name, rule in by_id.items())
+                _agree(rule.with_limits(own[name]) if name in own else rule for name, rule in by_id.items())
             except ValidationError as error:
                 reason = error.errors()[0]["msg"].removeprefix("Value error, ")
                 raise ValueError(f"patients: the limits of patient {number} in the file: {reason}") from None
@@ -283,7 +283,7 @@ class RuleSet(Rule):
         return self
 
 
-def agree(limits: Iterable[LimitRule]) -> None:
+def _agree(limits: Iterable[LimitRule]) -> None:
     """Raises `ValueError` for a low limit that does not lie below the high one."""
     rules = {rule.id: rule for rule in limits}
     for rule in rules.values():

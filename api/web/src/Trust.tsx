@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
+import { PAGES, page } from "./pages";
 import { age } from "./stale";
 import {
   arrange,
@@ -62,7 +63,8 @@ export function Header() {
       )}
       {!kiosk.value && (
         <div class={`tools-of-page ${toolsOpen.value ? "open" : ""}`}>
-          <WallTools />
+          <Pages />
+          {page.value === "ward" && <WallTools />}
           <Me />
           <button type="button" class="small theme-too" onClick={switchTheme}>
             Dark or light
@@ -135,6 +137,23 @@ export function plain(name: string): string {
     .normalize("NFD")
     .replaceAll(/[^\x20-\x7e]/g, "")
     .trim();
+}
+
+function Pages() {
+  return (
+    <nav class="pages" aria-label="Pages">
+      {PAGES.map(([name, text]) => (
+        <a
+          key={name}
+          href={`#${name}`}
+          {...(page.value === name ? { "aria-current": "page" } : {})}
+          data-testid={`page-${name}`}
+        >
+          {text}
+        </a>
+      ))}
+    </nav>
+  );
 }
 
 // Who acts on this screen. There are no accounts yet: the name is taken on trust, and stands beside everything that is done.

@@ -1,10 +1,13 @@
 import { render } from "preact";
 import { Inbox } from "./alarms/Inbox";
 import { ApiError, getMetrics, getPolicy } from "./api";
+import { Charge } from "./charge/Charge";
 import { Help } from "./Help";
 import { listen } from "./keyboard";
 import { connect, tick } from "./live";
+import { page } from "./pages";
 import { PatientView } from "./patient/PatientView";
+import { SystemPage } from "./SystemPage";
 import { alarmList, metrics, openPatient, policy, unacknowledged } from "./store";
 import { Banner, Footer, Header, trouble } from "./Trust";
 import { applyTheme } from "./theme";
@@ -15,6 +18,7 @@ import "./style/base.css";
 import "./style/wall.css";
 import "./style/inbox.css";
 import "./style/patient.css";
+import "./style/desk.css";
 import "./style/print.css";
 
 function App() {
@@ -27,7 +31,7 @@ function App() {
       <Header />
       <Banner />
       <div class="body">
-        <Wall />
+        <Shown />
         {!kiosk.value && <Inbox />}
       </div>
       <PatientView />
@@ -43,6 +47,12 @@ function App() {
       </div>
     </div>
   );
+}
+
+// A kiosk shows the ward and nothing else.
+function Shown() {
+  if (kiosk.value || page.value === "ward") return <Wall />;
+  return page.value === "charge" ? <Charge /> : <SystemPage />;
 }
 
 const AGAIN_MS = 2_000;
