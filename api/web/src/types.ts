@@ -108,6 +108,7 @@ export interface Alarm {
   snoozed_until: string | null;
   snoozed_by?: string | null;
   snoozed_reason?: string | null;
+  episode_id?: string | null; // alarms of one deterioration; absent where the server does not say
   label: LabelName | null;
   labelled_by?: string | null;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { asked, snoozed, sorted, step, ticked, waits } from "../src/alarms/inbox";
+import { asked, episodeOf, snoozed, sorted, step, ticked, together, waits } from "../src/alarms/inbox";
 import { told } from "../src/alarms/Story";
 import { BURSTS, due, sounds } from "../src/alarms/sound";
 import { alarm, NOW } from "./alarm";
@@ -112,5 +112,26 @@ describe("what happened to an alarm, in words", () => {
     expect(told({ ...event, change: "labelled", note: "false_alarm", until: null })).toBe(
       "Labelled by Ann: false alarm",
     );
+  });
+});
+
+describe("episodes", () => {
+  it("stand together where the first of them stands, and move nothing else", () => {
+    const list = [
+      alarm({ id: "a", episode_id: "e1" }),
+      alarm({ id: "b" }),
+      alarm({ id: "c", episode_id: "e2" }),
+      alarm({ id: "d", episode_id: "e1" }),
+      alarm({ id: "e", episode_id: null }),
+    ];
+    const found = together(list);
+    expect(found.map((a) => a.id)).toEqual(["a", "d", "b", "c", "e"]);
+    expect(found.map((_, at) => episodeOf(found, at))).toEqual([
+      { follows: false, size: 2 },
+      { follows: true, size: 2 },
+      { follows: false, size: 1 },
+      { follows: false, size: 1 },
+      { follows: false, size: 1 },
+    ]);
   });
 });
