@@ -16,7 +16,7 @@ from api.moments import rfc3339
 from api.node import Node
 from api.patients import PatientKey, need
 from api.problems import Problem
-from api.schema import Note, Time
+from api.schema import MetricLimits, Note, Time
 from contracts.vitals import BY_NAME
 from infra.runtime.series import SeriesStore
 from infra.runtime.sql.rules import Outdated, RuleVersion
@@ -24,7 +24,8 @@ from infra.runtime.sql.rules import Outdated, RuleVersion
 LOOK_BACK_MS: Final = DAY_MS
 MOST_RULES: Final = 100
 
-router = APIRouter(prefix="/api/v1/patients/{patient}/limits", tags=["limits"], dependencies=[JSON_ONLY])
+router = APIRouter(prefix="/api/v1", tags=["limits"], dependencies=[JSON_ONLY])
+_OF_PATIENT: Final = "/patients/{patient}/limits"
 
 
 class _Answer(BaseModel):
@@ -74,6 +75,15 @@ class Limits(_Answer):
     items: list[LimitOfPatient]
 
 
+class LimitsInForce(_Answer):
+    """The alarm limits that hold, by metric; one that is not named has none. `patients`: of those with limits of their own, the
+    metrics in which they differ."""
+
+    version: int
+    everybody: dict[str, MetricLimits]
+    patients: dict[str, dict[str, MetricLimits]]
+
+
 class OwnLimit(_Request):
     """A patient's own limit. Without `critical` there is no limit of high priority."""
 
@@ -117,7 +127,21 @@ class Preview(_Answer):
     draft: AlarmCount
 
 
-@router.get("", responses=problems(404, 503))
+@router.get("/limits", responses=problems(503))
+async def limits_in_force(node: TheNode) -> LimitsInForce:
+    """What is beyond a limit for whom: for screens that show many patients."""
+    desk = _desk(node)
+    version = await node.stores.rules(lambda s: s.current())
+    everybody = _by_metric(desk.limits(version, ""))
+    own = {}
+    for patient in desk.patients(version):
+        theirs = _by_metric(desk.limits(version, patient))
+        if node.ward.knows(patient):
+            own[patient] = {metric: bounds for metric, bounds in theirs.items() if bounds != everybody[metric]}
+    return LimitsInForce(version=0 if version is None else version.number, everybody=everybody, patients=own)
+
+
+@router.get(_OF_PATIENT, responses=problems(404, 503))
 async def limits(node: TheNode, patient: PatientKey, response: Response) -> Limits:
     """The limits of a patient, everybody's and own. The ETag is the version of the rules, for `If-Match`."""
     need(node, patient)
@@ -126,7 +150,7 @@ async def limits(node: TheNode, patient: PatientKey, response: Response) -> Limi
     return _shown(patient, version, desk.limits(version, patient), response)
 
 
-@router.put("", responses=problems(400, 404, 412, 415, 422, 503))
+@router.put(_OF_PATIENT, responses=problems(400, 404, 412, 415, 422, 503))
 async def change_limits(
     node: TheNode, actor: Actor, patient: PatientKey, body: ChangeLimits, response: Response, if_match: IfMatch = None
 ) -> Limits:
@@ -154,7 +178,7 @@ async def change_limits(
             return _shown(patient, added, desk.limits(added, patient), response)
 
 
-@router.post("/preview", responses=problems(400, 404, 415, 422, 503))
+@router.post(f"{_OF_PATIENT}/preview", responses=problems(400, 404, 415, 422, 503))
 async def preview(node: TheNode, patient: PatientKey, body: DraftLimits) -> Preview:
     """How often these limits would have alarmed in the last 24 hours, beside those in force; through the code that runs live."""
     need(node, patient)
@@ -195,6 +219,16 @@ def _shown(patient: str, version: RuleVersion | None, found: Sequence[PatientLim
         at=None if version is None else rfc3339(version.at_ms),
         items=[_item(limit) for limit in found],
     )
+
+
+def _by_metric(found: Sequence[PatientLimit]) -> dict[str, MetricLimits]:
+    """The bounds of each metric: a patient's own where there are any, else everybody's."""
+    sides: dict[str, dict[str, float | None]] = {}
+    for limit in found:
+        bound = limit.everybody if limit.own is None else limit.own
+        of_metric = sides.setdefault(limit.metric, {"low": None, "high": None, "critical_low": None, "critical_high": None})
+        of_metric[limit.direction], of_metric[f"critical_{limit.direction}"] = bound.limit, bound.critical
+    return {metric: MetricLimits(**of_metric) for metric, of_metric in sides.items()}
 
 
 def _item(found: PatientLimit) -> LimitOfPatient:

@@ -15,7 +15,7 @@ from infra.runtime.sql.rules import RuleVersion
 
 def limit_desk() -> LimitDesk:
     """The desk of the API's process."""
-    return LimitDesk(limits=_limits, changed=_changed, what_if=_what_if)
+    return LimitDesk(limits=_limits, patients=_patients, changed=_changed, what_if=_what_if)
 
 
 def _rules(version: RuleVersion | None) -> RuleSet:
@@ -26,6 +26,10 @@ def _limits(version: RuleVersion | None, patient: str) -> list[PatientLimit]:
     rules = _rules(version)
     own = rules.patients.get(patient, {})
     return [_limit(rule, own.get(rule.id)) for rule in rules.limits]
+
+
+def _patients(version: RuleVersion | None) -> list[str]:
+    return sorted(_rules(version).patients)
 
 
 def _limit(rule: LimitRule, own: OwnLimit | None) -> PatientLimit:

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from alerting.rules.load import parse
 from alerting.rules.model import OwnLimit
-from api.limits import Limits, Preview
+from api.limits import Limits, LimitsInForce, Preview
 from cli.limit_desk import limit_desk
 from contracts.frames import constant
 from contracts.readings import Readings
@@ -54,6 +54,9 @@ async def test_limits_are_changed_with_author_and_reason_as_the_next_version(des
     assert parse(dict(stored.document), version=1).patients == {
         "p-001": {"spo2_low": OwnLimit(limit=86, critical=80)}
     }, "what alerting reads"
+    held = LimitsInForce.model_validate((await desk.client.get("/api/v1/limits")).json())
+    assert (held.version, held.everybody["spo2"].low, held.everybody["spo2"].high) == (1, 90, None)
+    assert {patient: {m: b.low for m, b in own.items()} for patient, own in held.patients.items()} == {"p-001": {"spo2": 86}}
     # Who has seen older rules is told so, and nothing is changed; without a tag the change is made to what is in force.
     late = await desk.client.put(PATH, json={"limits": {}, "reason": "x"}, headers=headers)
     check_problem(late, 412, "rules-changed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,3 +74,17 @@ def picture(page: Page, name: str) -> None:
         folder = PICTURES if where == "1" else Path(where)
         folder.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=folder / f"{name}.png")
+
+
+def heap_of(page: Page) -> Callable[[], float]:
+    """The page's heap in MB, right after a collection."""
+    profile = page.context.new_cdp_session(page)
+    profile.send("HeapProfiler.enable")
+    profile.send("Performance.enable")
+
+    def measured() -> float:
+        profile.send("HeapProfiler.collectGarbage")
+        found = {m["name"]: m["value"] for m in profile.send("Performance.getMetrics")["metrics"]}
+        return float(found["JSHeapUsedSize"]) / 1e6
+
+    return measured

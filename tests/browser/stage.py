@@ -31,7 +31,7 @@ from contracts.readings import Readings
 from contracts.scores import BASELINE, STATUSES, Scores, Status
 from contracts.vitals import BY_NAME, INDEX
 from infra.local.ports import free_port
-from infra.runtime.clock import SystemClock
+from infra.runtime.clock import Clock, SystemClock
 from infra.runtime.health import Health
 from infra.runtime.metrics import Metrics
 from infra.runtime.records import Output
@@ -116,6 +116,7 @@ class Stage:
         self._server: Server | None = None
         self._written: set[str] = set()  # whose history is in the series store
         self.second = 0
+        self.clock: Clock = SystemClock()
 
     def patient(self, bed: int) -> str:
         """The key of the patient in the bed of this number, from 1."""
@@ -148,6 +149,10 @@ class Stage:
     def give(self, *rows: LatestRows | list[Any]) -> None:
         """Rows as the Kafka feed gives them."""
         self._call(lambda: self._feed().vitals(rows))
+
+    def stream(self, state: Literal["ok", "away"]) -> None:
+        """What the server says of Kafka from now on."""
+        self._call(lambda: setattr(self._feed(), "state", state))
 
     def score(self, bed: int, score: float, parts: dict[str, float], off: dict[str, float]) -> None:
         """The personal baseline's score of a bed now."""
@@ -233,7 +238,7 @@ class Stage:
         """Serve, and tick once a second, until `stop`."""
         metrics = Metrics()
         app = create_app(
-            lambda: Node(self.settings, SystemClock(), metrics, Health(), limit_desk(), self._places()),
+            lambda: Node(self.settings, self.clock, metrics, Health(), limit_desk(), self._places()),
             metrics,
             started=self._nodes.append,
         )
@@ -246,8 +251,8 @@ class Stage:
             assert self._thread.is_alive()
             assert time.monotonic() < deadline, "the API does not get warm"
             time.sleep(0.02)
-        self.tick()
         if ticking:
+            self.tick()
             self._ticker = threading.Thread(target=self._tick_on, name="stage-ticks")
             self._ticker.start()
 

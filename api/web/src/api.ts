@@ -10,6 +10,7 @@ import type {
   DeviceRow,
   FieldError,
   LabelName,
+  LimitsInForce,
   LimitsOfPatient,
   Metric,
   NewObservation,
@@ -166,6 +167,8 @@ export async function getObservations(patient: string, fromMs: number, toMs: num
 // `key`: the same for every try of one form, so that a retry after a lost answer writes nothing twice.
 export const observe = (patient: string, body: NewObservation, key: string): Promise<Observation> =>
   send<Observation>(ofPatient(patient, "observations"), body, { "idempotency-key": key });
+
+export const getLimitsInForce = (): Promise<LimitsInForce> => call<LimitsInForce>("/limits");
 
 export const getLimits = (patient: string): Promise<LimitsOfPatient> =>
   call<LimitsOfPatient>(ofPatient(patient, "limits"));

@@ -6,6 +6,7 @@ import { Help } from "./Help";
 import { listen } from "./keyboard";
 import { connect, tick } from "./live";
 import { page } from "./pages";
+import { followLimits } from "./patient/own";
 import { PatientView } from "./patient/PatientView";
 import { SystemPage } from "./SystemPage";
 import { alarmList, metrics, openPatient, policy, unacknowledged } from "./store";
@@ -83,6 +84,7 @@ if (root !== null) {
   render(<App />, root);
   loadMetrics();
   loadPolicy();
+  followLimits();
   connect();
   listen();
   showCount();

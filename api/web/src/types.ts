@@ -229,6 +229,11 @@ export interface LimitsOfPatient {
   at: string | null;
   items: LimitRow[];
 }
+export interface LimitsInForce {
+  version: number;
+  everybody: Record<string, Limits>;
+  patients: Record<string, Record<string, Limits>>;
+}
 export interface WouldAlarm {
   alarms: number;
   by_priority: Record<Priority, number>;

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { acknowledge, busy, failures } from "../alarms/actions";
 import { where } from "../alarms/Card";
-import { getAlarms, getLimits } from "../api";
+import { getAlarms } from "../api";
 import { Panel, useAsked } from "../panel";
 import { type Bed, beds, nowMs, openPatient, selectedAlarm, waiting } from "../store";
 import { AsOf, Banner, LinkState } from "../Trust";
@@ -15,7 +15,6 @@ import { Limits } from "./Limits";
 import { Models, RiskLine } from "./Models";
 import { News2Table } from "./News2Table";
 import { Observations } from "./Observe";
-import { own } from "./own";
 import { Trends } from "./Trends";
 
 const REFRESH_MS = 5_000;
@@ -51,11 +50,6 @@ function Detail({ bed }: { bed: Bed }) {
   const who = bed.who.value;
   const [part, setPart] = useState<Part>("trends");
   const turn = (to: Part) => () => setPart(part === to ? "trends" : to);
-  useEffect(() => {
-    getLimits(bed.id)
-      .then(own.take)
-      .catch(() => undefined); // the catalogue's limits stand in; the editor says what is wrong
-  }, [bed]);
   return (
     <>
       <header class="no-print">

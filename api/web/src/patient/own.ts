@@ -1,23 +1,47 @@
-// The limits that hold for a patient whose view is open: its charts and files show them, not the catalogue's.
+// The limits that hold, for everybody and for those with limits of their own: what is underlined, drawn and printed as beyond one.
 
 import { signal } from "@preact/signals";
-import type { Limits, LimitsOfPatient, Metric } from "../types";
+import { getLimitsInForce } from "../api";
+import type { Limits, LimitsInForce, LimitsOfPatient, Metric } from "../types";
 import { inForce } from "./limits";
 
-const held = signal<{ patient: string; by: ReadonlyMap<string, Limits> } | null>(null);
+const REFRESH_MS = 30_000;
+const NONE: Limits = { low: null, high: null, critical_low: null, critical_high: null };
+const held = signal<LimitsInForce | null>(null);
 
 export const own = {
-  take(found: LimitsOfPatient): void {
-    held.value = { patient: found.patient, by: byMetric(found) };
+  // The same objects while the version is the same, so that nothing is drawn anew.
+  hold(found: LimitsInForce): void {
+    if (found.version !== held.peek()?.version) held.value = found;
   },
-  // Limits of a metric for this patient; the catalogue's while they are not known.
+  // What was just changed, before the next look.
+  take(found: LimitsOfPatient): void {
+    const before = held.peek();
+    if (before === null) return;
+    const mine = Object.fromEntries(byMetric(found));
+    held.value = {
+      ...before,
+      version: found.version,
+      patients: { ...before.patients, [found.patient]: mine },
+    };
+  },
+  // Limits of a metric for this patient; the catalogue's while those in force are not known.
   of(patient: string, metric: string, known: ReadonlyMap<string, Metric>): Limits | undefined {
-    const mine = held.value?.patient === patient ? held.value.by : null;
-    return mine === null ? known.get(metric)?.limits : (mine.get(metric) ?? NONE);
+    const found = held.value;
+    if (found === null) return known.get(metric)?.limits;
+    return found.patients[patient]?.[metric] ?? found.everybody[metric] ?? NONE;
   },
 };
 
-const NONE: Limits = { low: null, high: null, critical_low: null, critical_high: null };
+// Follows the rules; a server that does not say which hold is asked again, and the catalogue's limits stand in.
+export function followLimits(): void {
+  const look = () =>
+    getLimitsInForce()
+      .then(own.hold)
+      .catch(() => undefined);
+  void look();
+  window.setInterval(look, REFRESH_MS);
+}
 
 export function byMetric(found: LimitsOfPatient): Map<string, Limits> {
   const by = new Map<string, Limits>();
