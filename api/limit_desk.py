@@ -64,9 +64,9 @@ Own = Mapping[str, Bound]  # by name of the rule
 class LimitDesk:
     """Pure functions of the rule version in force (None: the shipped rules) and a patient.
 
-    `limits`: every rule of limits. `patients`: who has own limits. `changed`: the document of the next version, in which the patient has exactly these own
-    limits; raises `InvalidInput` with the field `limits.RULE`. `what_if`: what the limits in force and the given ones would have
-    done with courses up to a time; raises as `changed`.
+    `limits`: every rule of limits. `patients`: who has own limits. `changed`: the document of the next version, in which the
+    patient has exactly these own limits; raises `InvalidInput` with the field `limits.RULE`. `what_if`: what the limits in force
+    and the given ones would have done with courses up to a time; raises as `changed`.
     """
 
     limits: Callable[[RuleVersion | None, str], list[PatientLimit]]
