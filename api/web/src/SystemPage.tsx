@@ -3,7 +3,7 @@
 import { getProcesses, getSystem } from "./api";
 import { Panel, useAsked } from "./panel";
 import { age } from "./stale";
-import { nowMs, serverOffsetMs } from "./store";
+import { nowMs, serverOffsetMs, unacknowledged } from "./store";
 import { clock, utc } from "./times";
 import type { ProcessRow, SystemInfo } from "./types";
 
@@ -15,6 +15,12 @@ export function SystemPage() {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <main class="desk" aria-label="System" data-testid="system" tabIndex={0}>
+      {unacknowledged.value > 0 && (
+        <p class="quiet">
+          {unacknowledged.value} {unacknowledged.value === 1 ? "alarm waits" : "alarms wait"}:{" "}
+          <a href="#ward">back to the ward</a>
+        </p>
+      )}
       <section class="panel" aria-labelledby="stream-title">
         <h2 id="stream-title">Stream</h2>
         <Panel asked={system} what="the state of the stream">

@@ -25,7 +25,7 @@ import "./style/print.css";
 function App() {
   return (
     <div
-      class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""}`}
+      class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""} page-${page.value}`}
       data-testid="app"
       data-patient-open={openPatient.value !== null}
     >
@@ -33,7 +33,7 @@ function App() {
       <Banner />
       <div class="body">
         <Shown />
-        {!kiosk.value && <Inbox />}
+        {!kiosk.value && page.value !== "system" && <Inbox />}
       </div>
       <PatientView />
       <Help />

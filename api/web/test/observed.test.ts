@@ -56,6 +56,8 @@ describe("an observation", () => {
   it("taken at a time of day is the newest such moment", () => {
     expect(NOW - lastAt("09:30", NOW)).toBe(30 * 60_000);
     expect(NOW - lastAt("23:00", NOW)).toBe(11 * 3_600_000);
+    expect(lastAt("930", NOW)).toBe(lastAt("9.30", NOW));
+    expect(checked(form({ note: "x", taken: "25:00" }), metrics, NOW)).toMatchObject({ field: "taken" });
   });
   it("reads as people say it", () => {
     const observation: Observation = {

@@ -112,7 +112,7 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
     >
       <p class="fine" data-testid="limits-version">
         {held.version === 0
-          ? "The rules that ship are in force."
+          ? "The rules that ship are in force"
           : `Version ${held.version} of the rules is in force: ${held.reason ?? ""}, by ${held.author ?? "–"}`}
         {held.at !== null && (
           <time dateTime={held.at} title={utc(Date.parse(held.at))}>
@@ -130,13 +130,12 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
               <th scope="col">Everybody's</th>
               <th scope="col">This patient</th>
               <th scope="col">Urgent beyond</th>
-              <th scope="col" class="count">
-                Alarms in 24 h now
+              <th scope="col" class="count" title="alarms in the last 24 h with the limits in force">
+                24 h now
               </th>
-              <th scope="col" class="count">
-                With this draft
+              <th scope="col" class="count" title="alarms in the last 24 h with this draft">
+                Draft
               </th>
-              <th scope="col" />
             </tr>
           </thead>
           <tbody>
@@ -244,8 +243,8 @@ interface RowProps {
 }
 
 function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, onChange }: RowProps) {
-  const sign = row.direction === "low" ? "<" : ">";
-  const name = `${row.label} ${row.direction}`;
+  const side = row.direction === "low" ? "below" : "above";
+  const name = `${row.label} ${side}`;
   const count = (would: WouldAlarm | undefined): string =>
     would === undefined ? "–" : String(would.by_rule[row.rule] ?? 0);
   const hint = `wrong-${row.rule}`;
@@ -253,7 +252,17 @@ function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, 
   return (
     <tr data-rule={row.rule} data-changed={changed} class={hasOwn ? "own" : ""}>
       <th scope="row">
-        {row.label} {sign} <span class="unit">{unitText(row.unit)}</span>
+        {row.label} {side} <span class="unit">{unitText(row.unit)}</span>{" "}
+        {hasOwn && wrong === null && (
+          <button type="button" class="small" onClick={() => onChange(typed(row, row.everybody))}>
+            Everybody's
+          </button>
+        )}
+        {wrong !== null && (
+          <span id={hint} class="wrong-words" role="alert">
+            {wrong}
+          </span>
+        )}
       </th>
       <td>
         {row.everybody.limit}
@@ -290,19 +299,6 @@ function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, 
       </td>
       <td class="count">{count(preview?.in_force)}</td>
       <td class={current ? "count" : "count behind"}>{count(preview?.draft)}</td>
-      <td>
-        {wrong !== null ? (
-          <span id={hint} class="wrong-words" role="alert">
-            {wrong}
-          </span>
-        ) : (
-          hasOwn && (
-            <button type="button" class="small" onClick={() => onChange(typed(row, row.everybody))}>
-              Everybody's
-            </button>
-          )
-        )}
-      </td>
     </tr>
   );
 }

@@ -217,7 +217,7 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
       </label>
       {wrong !== null && !NAMED.has(wrong.field) && (
         <p class="error" role="alert">
-          {wrong.field === "note" ? `Give ${wrong.reason}.` : `${wrong.field}: ${wrong.reason}`}
+          {wrong.field === "note" ? `Give ${wrong.reason}.` : `${wrong.field}: ${wrong.reason}.`}
         </p>
       )}
       {failure !== null && (
@@ -232,10 +232,15 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
         <label class="field">
           taken at
           <input
-            type="time"
             name="taken"
+            inputMode="numeric"
+            autoComplete="off"
+            size={6}
+            maxLength={5}
+            placeholder="now"
             value={form.taken}
-            aria-label="Taken at; empty: now"
+            aria-label="Taken at, as 14:05; empty: now"
+            aria-invalid={wrong?.field === "taken"}
             onInput={(event) => change({ taken: event.currentTarget.value })}
           />
         </label>

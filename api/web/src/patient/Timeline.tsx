@@ -14,7 +14,7 @@ export function Timeline({ history }: { history: History }) {
     <section class="table-box" tabIndex={0} aria-label="Timeline">
       <ol class="timeline" data-testid="timeline">
         {found.map((h) => (
-          <li key={h.key} class={h.kind} data-kind={h.kind}>
+          <li key={h.key} data-kind={h.kind}>
             <time dateTime={new Date(h.atMs).toISOString()} title={utc(h.atMs)}>
               {moment(h.atMs, nowMs.peek())}
             </time>

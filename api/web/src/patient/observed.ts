@@ -60,12 +60,15 @@ export function checked(form: Form, metrics: ReadonlyMap<string, Metric>, nowMs:
   const lower = number(form.values.diastolic_bp ?? "");
   if (upper !== null && lower !== null && lower >= upper)
     return { ok: false, field: "diastolic_bp", reason: "below the upper pressure" };
+  const taken = form.taken.trim();
+  if (taken !== "" && !/^([01]?\d|2[0-3])[:.]?[0-5]\d$/.test(taken))
+    return { ok: false, field: "taken", reason: "a time of day, like 14:05" };
   const note = form.note.trim();
   if (readings.length === 0 && note === "")
     return { ok: false, field: "note", reason: "at least one value, or a note" };
   const body: NewObservation = { readings };
   if (note !== "") body.note = note;
-  if (form.taken !== "") body.taken = new Date(lastAt(form.taken, nowMs)).toISOString();
+  if (taken !== "") body.taken = new Date(lastAt(taken, nowMs)).toISOString();
   return { ok: true, body };
 }
 
@@ -78,9 +81,9 @@ function number(text: string): number | null {
 
 // The newest moment at this time of day that is not in the future.
 export function lastAt(hhmm: string, nowMs: number): number {
-  const [hours, minutes] = hhmm.split(":").map(Number);
+  const digits = hhmm.replace(/\D/, "");
   const at = new Date(nowMs);
-  at.setHours(hours ?? 0, minutes ?? 0, 0, 0);
+  at.setHours(Number(digits.slice(0, -2)), Number(digits.slice(-2)), 0, 0);
   return at.getTime() <= nowMs ? at.getTime() : at.getTime() - 86_400_000;
 }
 
