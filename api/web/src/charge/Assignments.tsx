@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { assign, failures } from "../alarms/actions";
 import { waits } from "../alarms/inbox";
+import { Scrolls } from "../Scrolls";
 import { alarmList, alarms, type Bed, beds, connection, me, nowMs, openPatient, worst } from "../store";
 import { carers, loads } from "./census";
 
@@ -32,23 +33,25 @@ export function Assignments() {
               </li>
             ))}
           </ul>
-          <table class="figures">
-            <thead>
-              <tr>
-                <th scope="col">Bed</th>
-                <th scope="col">Patient</th>
-                <th scope="col">Open</th>
-                <th scope="col">Waiting</th>
-                <th scope="col">With</th>
-                <th scope="col">Assign all of them to</th>
-              </tr>
-            </thead>
-            <tbody>
-              {calling.map((bed) => (
-                <Row key={bed.id} bed={bed} names={people.map((p) => p.name).filter((n) => n !== "")} />
-              ))}
-            </tbody>
-          </table>
+          <Scrolls label="Patients with open alarms">
+            <table class="figures">
+              <thead>
+                <tr>
+                  <th scope="col">Bed</th>
+                  <th scope="col">Patient</th>
+                  <th scope="col">Open</th>
+                  <th scope="col">Waiting</th>
+                  <th scope="col">With</th>
+                  <th scope="col">Assign all of them to</th>
+                </tr>
+              </thead>
+              <tbody>
+                {calling.map((bed) => (
+                  <Row key={bed.id} bed={bed} names={people.map((p) => p.name).filter((n) => n !== "")} />
+                ))}
+              </tbody>
+            </table>
+          </Scrolls>
         </>
       )}
     </section>

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { getBurden } from "../api";
 import { Panel, useAsked } from "../panel";
+import { Scrolls } from "../Scrolls";
 import { nowMs } from "../store";
 import type { Burden, BurdenShare } from "../types";
 
@@ -83,30 +84,32 @@ function Fact({ name, value, note }: { name: string; value: string; note?: strin
 function Shares({ name, shares }: { name: string; shares: readonly BurdenShare[] }) {
   if (shares.length === 0) return null;
   return (
-    <table class="figures">
-      <thead>
-        <tr>
-          <th scope="col">{name}</th>
-          <th scope="col">Alarms</th>
-          <th scope="col">High</th>
-          <th scope="col">Share</th>
-          <th scope="col">Was right</th>
-          <th scope="col">Seen after</th>
-        </tr>
-      </thead>
-      <tbody>
-        {shares.slice(0, TOP).map((s) => (
-          <tr key={s.key ?? ""}>
-            <th scope="row">{(s.key ?? "none").replaceAll("_", " ")}</th>
-            <td>{s.alarms}</td>
-            <td>{s.high}</td>
-            <td>{percent(s.share)}</td>
-            <td>{s.precision === null ? "–" : `${percent(s.precision)} of ${s.labelled}`}</td>
-            <td>{lasting(s.median_seconds_to_acknowledge)}</td>
+    <Scrolls label={`Alarm burden by ${name.toLowerCase()}`}>
+      <table class="figures">
+        <thead>
+          <tr>
+            <th scope="col">{name}</th>
+            <th scope="col">Alarms</th>
+            <th scope="col">High</th>
+            <th scope="col">Share</th>
+            <th scope="col">Was right</th>
+            <th scope="col">Seen after</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {shares.slice(0, TOP).map((s) => (
+            <tr key={s.key ?? ""}>
+              <th scope="row">{(s.key ?? "none").replaceAll("_", " ")}</th>
+              <td>{s.alarms}</td>
+              <td>{s.high}</td>
+              <td>{percent(s.share)}</td>
+              <td>{s.precision === null ? "–" : `${percent(s.precision)} of ${s.labelled}`}</td>
+              <td>{lasting(s.median_seconds_to_acknowledge)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scrolls>
   );
 }
 

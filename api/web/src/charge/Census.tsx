@@ -1,6 +1,7 @@
 // Beds by unit, and by how urgently they call.
 
 import { computed } from "@preact/signals";
+import { Scrolls } from "../Scrolls";
 import { beds, connection, nowMs } from "../store";
 import { census } from "./census";
 
@@ -31,34 +32,36 @@ export function CensusPanel() {
           {connection.value.link === "connecting" ? "Connecting to the ward…" : "No patients yet."}
         </p>
       ) : (
-        <table class="figures">
-          <thead>
-            <tr>
-              <th scope="col">Unit</th>
-              <th scope="col">Beds</th>
-              <th scope="col">High</th>
-              <th scope="col">Medium</th>
-              <th scope="col">Low</th>
-              <th scope="col">Technical only</th>
-              <th scope="col">All seen to</th>
-              <th scope="col">Never measured</th>
-            </tr>
-          </thead>
-          <tbody>
-            {found.map((u) => (
-              <tr key={u.unit} data-unit={u.unit}>
-                <th scope="row">{u.unit}</th>
-                <td>{u.beds}</td>
-                <Calling number={u.calling.high} tone="high" />
-                <Calling number={u.calling.medium} tone="medium" />
-                <Calling number={u.calling.low} tone="low" />
-                <Calling number={u.technical} tone="technical" />
-                <td>{u.quiet}</td>
-                <td>{u.unseen}</td>
+        <Scrolls label="Beds by unit">
+          <table class="figures">
+            <thead>
+              <tr>
+                <th scope="col">Unit</th>
+                <th scope="col">Beds</th>
+                <th scope="col">High</th>
+                <th scope="col">Medium</th>
+                <th scope="col">Low</th>
+                <th scope="col">Technical only</th>
+                <th scope="col">All seen to</th>
+                <th scope="col">Never measured</th>
               </tr>
-            ))}
-          </tbody>
-        </table>
+            </thead>
+            <tbody>
+              {found.map((u) => (
+                <tr key={u.unit} data-unit={u.unit}>
+                  <th scope="row">{u.unit}</th>
+                  <td>{u.beds}</td>
+                  <Calling number={u.calling.high} tone="high" />
+                  <Calling number={u.calling.medium} tone="medium" />
+                  <Calling number={u.calling.low} tone="low" />
+                  <Calling number={u.technical} tone="technical" />
+                  <td>{u.quiet}</td>
+                  <td>{u.unseen}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scrolls>
       )}
       <p class="fine">Each bed once, by the most urgent alarm that waits.</p>
     </section>
