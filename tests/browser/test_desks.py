@@ -204,6 +204,7 @@ def test_by_keyboard_alone_and_by_touch(browser: Browser, ward: Stage) -> None:
         view = page.get_by_test_id("patient")
         view.get_by_test_id("observe-open").focus()
         page.keyboard.press("Enter")
+        expect(view.get_by_test_id("observe-form").locator("input").first).to_be_focused()
         page.keyboard.press("Space")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")

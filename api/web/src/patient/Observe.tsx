@@ -1,6 +1,6 @@
 // What people observe at the bedside: the form, and what was written down in the last day, with its author.
 
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, getObservations, observe } from "../api";
 import { Panel, useAsked } from "../panel";
 import { age } from "../stale";
@@ -107,7 +107,7 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
   const [working, setWorking] = useState(false);
   const key = useRef(crypto.randomUUID());
   const box = useRef<HTMLFormElement>(null);
-  useEffect(() => box.current?.querySelector<HTMLInputElement>("input")?.focus(), []);
+  useLayoutEffect(() => box.current?.querySelector<HTMLInputElement>("input")?.focus(), []);
   const change = (part: Partial<Form>) => {
     setForm({ ...form, ...part });
     setWrong(null);
