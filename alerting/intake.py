@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -51,7 +52,7 @@ class Names:
 
     def codes(self, column: Labels, admits: Callable[[str], bool]) -> npt.NDArray[np.int64]:
         """The number of each row's name, -1 where it is new and not admitted. Only names that rows use are added."""
-        table = np.array([self._index.get(name, -1) for name in column.names] or [-1], dtype=np.int64)
+        table = np.array([*map(self._index.get, column.names, repeat(-1))] or [-1], dtype=np.int64)
         codes = table[column.codes]
         missing = codes < 0
         if missing.any():

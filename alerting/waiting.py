@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final
 
 from contracts.errors import InvalidInput
-from contracts.readings import EARLIEST_MS, LATEST_MS, good_name
+from contracts.readings import EARLIEST_MS, LATEST_MS, all_good
 from contracts.scores import Scores, decode_scores
 
 MAX_WAITING_BYTES: Final = 64 * 1024 * 1024
@@ -19,7 +19,7 @@ def read_scores(payload: bytes) -> Scores:
     ends = scores.window_end_ms
     if len(ends) and (int(ends.min()) < EARLIEST_MS or int(ends.max()) >= LATEST_MS):
         raise InvalidInput("window_end_ms", "must be between the years 2000 and 2100, in milliseconds UTC")
-    if not all(good_name(name) for name in scores.patient.names):
+    if not all_good(scores.patient.names):
         raise InvalidInput("patient", "must be 1 to 128 printable characters")
     return scores
 

@@ -8,6 +8,7 @@ is what `vigil up` starts: it imports the chosen room and nothing of the other c
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from infra.runtime.settings import Settings
 class RoomProcess:
     """A room that runs as a process of its own. `ops` is the port of its health and metrics, counted from the setting
     `metrics_port`; `serves`: it answers for its health on the port it serves people or devices on, too; `shares`: several
-    may run, each with some of the partitions; `watches`: it is ready only when all the others work together."""
+    may run, each with some of the partitions; `watches`: it is ready only when all the others work together; `gives_way`: its
+    niceness, so that on a machine without time to spare the rooms between a reading and its alarm on a screen go first."""
 
     name: str
     module: str
@@ -30,6 +32,7 @@ class RoomProcess:
     serves: str | None = None
     shares: bool = False
     watches: bool = False
+    gives_way: int = 0
 
     def health_port(self, settings: Settings) -> int:
         """The port where readiness is asked: the one that must work for the others, where there is one."""
@@ -43,10 +46,11 @@ class RoomProcess:
 ROOMS: Final = (
     RoomProcess(name="gateway", module="producers.gateway.__main__", about="takes readings from devices", serves="gateway_port"),
     RoomProcess(
-        name="processors", module="stream_processors.__main__", about="readings to windows and newest values", ops=2, shares=True
+        name="processors", module="stream_processors.__main__", about="readings to windows and newest values", ops=2, shares=True,
+        gives_way=2,
     ),
-    RoomProcess(name="sink", module="stream_processors.sink", about="keeps readings as time series", ops=3),
-    RoomProcess(name="inference", module="inference.__main__", about="scores windows", ops=4, shares=True),
+    RoomProcess(name="sink", module="stream_processors.sink", about="keeps readings as time series", ops=3, gives_way=8),
+    RoomProcess(name="inference", module="inference.__main__", about="scores windows", ops=4, shares=True, gives_way=4),
     RoomProcess(
         name="alerting", module="alerting.__main__", about="readings, scores and silence to alarms", ops=5, shares=True
     ),
@@ -85,6 +89,8 @@ def run_room(name: str, arguments: Sequence[str] = ()) -> None:
             cause="this installation is incomplete" if own else "a package it needs is not installed",
             fix="install Vigil again, or run `vigil doctor`",
         ) from error
+    if room.gives_way and hasattr(os, "nice"):
+        os.nice(room.gives_way)
     start: Callable[[list[str]], None] = module.main
     start(list(arguments))
 

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import lru_cache
 from typing import Final, TypeVar
 
 import numpy as np
@@ -159,7 +158,7 @@ def judge(readings: Readings) -> Judged:
             refused[rows & (refused == 0)] = code
 
     for names, code in ((readings.patient, 1), (readings.device, 2)):
-        if not all(map(good_name, names.names)):  # names that no row uses may be bad
+        if not all_good(names.names):  # names that no row uses may be bad
             refuse(~_good_names(names), code)
     refuse(readings.metric < 0, 3)
     refuse(~np.isfinite(readings.value), 4)
@@ -214,7 +213,7 @@ def concat(parts: list[Readings]) -> Readings:
 def joined_to_judge(parts: Sequence[Readings]) -> Readings:
     """All rows of `parts`, to be judged at once. Names that are good, nearly always all of them, need no joining: any will
     do, so those of the outcome mean nothing. `parts` must not be empty."""
-    if not all(all(map(good_name, p.patient.names)) and all(map(good_name, p.device.names)) for p in parts):
+    if not all(all_good(p.patient.names) and all_good(p.device.names) for p in parts):
         return concat(list(parts))
     rows = sum(len(p) for p in parts)
     return Readings(
@@ -234,10 +233,22 @@ def _joined(columns: Sequence[npt.NDArray[Number]]) -> npt.NDArray[Number]:
     return columns[0] if len(columns) == 1 else np.concatenate(columns)
 
 
-@lru_cache(maxsize=65_536)  # the same patients and devices come in every frame
 def good_name(name: str) -> bool:
     """Whether `name` may be a patient key or a device id."""
     return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
+
+
+def all_good(names: Sequence[str]) -> bool:
+    """Whether each of `names` is a good one. They are looked at together: a memory of names seen before costs more than the look,
+    since a district has more of them than fit into a processor's cache."""
+    if not names:
+        return True
+    lengths = [*map(len, names)]
+    if min(lengths) == 0 or max(lengths) > MAX_NAME:
+        return False
+    text = "".join(names)
+    # A space is the one printable character that `strip` removes.
+    return text.isprintable() and (" " not in text or all(map(good_name, names)))
 
 
 def _good_names(column: Labels) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ them. Rows go out in the order of the patients' names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -44,8 +45,7 @@ class Slots:
 
     def place(self, patient: Labels) -> Index:
         """The slot of each row; `ELSEWHERE` for a patient of another partition or a name that is none, who get no slot."""
-        find = self._slot_of.get
-        slots = np.fromiter((find(name, ELSEWHERE) for name in patient.names), np.intp, len(patient.names))
+        slots = np.array([*map(self._slot_of.get, patient.names, repeat(ELSEWHERE))], dtype=np.intp)
         if (slots < 0).any():
             # Only names that rows use: a frame's dictionary may hold others.
             for code in np.unique(patient.codes):

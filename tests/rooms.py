@@ -22,14 +22,7 @@ from infra.runtime.settings import Settings
 from tests.topic_log import read_topic, uncommitted
 
 ROOT = Path(__file__).parents[1]
-MODULES = {
-    "gateway": "producers.gateway",
-    "processors": "stream_processors",
-    "sink": "stream_processors.sink",
-    "inference": "inference",
-    "alerting": "alerting",
-    "api": "cli.api_process",
-}
+ALL_ROOMS = ("gateway", "processors", "sink", "inference", "alerting", "api")
 INPUTS = {
     "processors": (READINGS,),
     "inference": (WINDOWS,),
@@ -58,7 +51,7 @@ class Rooms:
             port = free_port()
             arguments = ["--instance", instance, "--health-port", str(port)]
         self._health_ports[room, instance] = port
-        self._launch(room, instance, [MODULES[room], *arguments])
+        self._launch(room, instance, ["cli.rooms", room, *arguments])
 
     def pid(self, room: str, instance: str = "0") -> int:
         """Process id, for measuring."""

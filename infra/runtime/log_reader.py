@@ -60,6 +60,9 @@ class KafkaLog:
             # Often only a record or two of each partition is wanted: little is fetched ahead.
             "fetch.message.max.bytes": 256 * 1024,
             "queued.max.messages.kbytes": 4 * 1024,
+            # A client asks a broker one thing at a time: a fetch that waits for what is not yet written, sent before the last
+            # range was done, would hold up the first fetch of the next one for half a second.
+            "fetch.wait.max.ms": 10,
         }
         self._consumer: Consumer = consumer(settings, group, **options)
 

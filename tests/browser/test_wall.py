@@ -14,7 +14,7 @@ from infra.runtime.sql.patients import PatientStore
 from producers.sources.ward import Ward
 from tests.browser.screen import picture, window
 from tests.end_to_end.test_chain import answers, api, gateway
-from tests.rooms import MODULES, Rooms, rooms
+from tests.rooms import ALL_ROOMS, Rooms, rooms
 
 pytestmark = pytest.mark.browser
 
@@ -28,7 +28,7 @@ def ward(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms
         roster = Ward(beds=24, seed=1, scenario="demo", start_ms=int(time.time()) * 1000).roster()
         PatientStore(engine).upsert(roster)
         engine.dispose()
-        for room in MODULES:
+        for room in ALL_ROOMS:
             found.start(room)
         for url in (gateway(found, "/health/ready"), api(found, "/health/ready")):
             found.wait(f"{url} ready", lambda url=url: answers(url), seconds=90)  # type: ignore[misc]

@@ -24,8 +24,19 @@ def test_a_room_gets_its_arguments_and_no_other_room_is_imported(monkeypatch: py
         return SimpleNamespace(main=lambda argv: calls.append((name, argv)))
 
     monkeypatch.setattr(importlib, "import_module", load)
+    monkeypatch.setattr(os, "nice", lambda _: 0)
     rooms.run_room("processors", ["--instance", "2"])
     assert calls == [("stream_processors.__main__", ["--instance", "2"])]
+
+
+def test_what_lies_between_a_reading_and_its_alarm_on_a_screen_gives_way_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, list[int]] = {}
+    monkeypatch.setattr(importlib, "import_module", lambda _: SimpleNamespace(main=lambda _: None))
+    for room in rooms.ROOMS:
+        monkeypatch.setattr(os, "nice", given.setdefault(room.name, []).append)
+        rooms.run_room(room.name)
+    assert {name for name, steps in given.items() if not steps} == {"gateway", "alerting", "api", "canary"}
+    assert given["processors"] < given["inference"] < given["sink"]
 
 
 def test_an_unknown_room_names_the_known_ones() -> None:

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from contracts.errors import InvalidInput, UnsupportedVersion
 from contracts.frames import SCHEMA_KEY, encode, labels
 from contracts.readings import (
+    MAX_NAME,
     REFUSALS,
     Quality,
     Readings,
+    all_good,
     concat,
     decode_readings,
     encode_readings,
+    good_name,
     judge,
     rank,
 )
@@ -138,6 +141,11 @@ def test_a_fast_clock_is_clamped_a_wrong_one_refused(ahead_ms: int, clamped: int
     if clamped:
         assert judged.accepted.time_ms.tolist() == [NOW]
         assert judged.accepted.quality.tolist() == [Quality.QUESTIONABLE]
+
+
+@given(st.lists(st.text(max_size=4) | st.text("a b", max_size=4) | st.sampled_from(["x" * MAX_NAME, "x" * (MAX_NAME + 1)])))
+def test_names_looked_at_together_are_good_when_each_is(names: list[str]) -> None:
+    assert all_good(names) == all(map(good_name, names))
 
 
 def test_rank_orders_by_millisecond_then_boot_then_seq() -> None:

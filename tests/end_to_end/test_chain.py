@@ -13,13 +13,13 @@ import httpx2
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.rooms import MODULES, Rooms, rooms
+from tests.rooms import ALL_ROOMS, Rooms, rooms
 
 
 @pytest.fixture(scope="module")
 def deployment(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
     with rooms(kafka, f"chain-{time.time_ns()}-", tmp_path_factory.mktemp("chain")) as found:
-        for room in MODULES:
+        for room in ALL_ROOMS:
             found.start(room)
         for url in (gateway(found, "/health/ready"), api(found, "/health/ready")):
             found.wait(f"{url} ready", lambda url=url: answers(url), seconds=90)  # type: ignore[misc]

@@ -26,7 +26,7 @@ import pytest
 
 from api.client import LiveClient
 from producers.sources.feed import simulate
-from tests.rooms import INPUTS, MODULES, Rooms, rooms
+from tests.rooms import ALL_ROOMS, INPUTS, Rooms, rooms
 
 MINUTES = float(os.environ.get("WARD_MINUTES", "10"))
 BEDS = int(os.environ.get("WARD_BEDS", "1000"))
@@ -66,10 +66,10 @@ async def test_a_thousand_beds_for_ten_minutes(kafka: str, prefix: str, tmp_path
     truth_path = tmp_path / "truth.json"
     seconds = round(MINUTES * 60)
     with rooms(kafka, prefix, tmp_path / "ward") as deployment:
-        for room in MODULES:
+        for room in ALL_ROOMS:
             deployment.start(room)
         api, gateway = (f"http://127.0.0.1:{port}" for port in (deployment.settings.api_port, deployment.settings.gateway_port))
-        for room in MODULES:
+        for room in ALL_ROOMS:
             await asyncio.to_thread(deployment.wait, f"{room} ready", partial(deployment.ready, room), 90)
         viewer = Viewer()
         watching = asyncio.create_task(viewer.watch(api))

@@ -22,7 +22,7 @@ from infra.local.kafka import LocalKafka
 from infra.local.ports import free_port
 from tests.faults.harness.deployment import Deployment, deployed
 from tests.faults.harness.rows import record
-from tests.rooms import MODULES
+from tests.rooms import ALL_ROOMS
 
 BAR_S = 30.0
 
@@ -34,7 +34,7 @@ class Site:
         self.rooms, self.told = rooms, told
 
     def start(self) -> None:
-        for room in MODULES:
+        for room in ALL_ROOMS:
             self.rooms.start(room)
         self.rooms.start_canary()
         self.until("ok", 120)

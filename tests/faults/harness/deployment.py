@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.ports import free_port
-from tests.rooms import GROUPS, INPUTS, MODULES, Rooms, settings_on
+from tests.rooms import ALL_ROOMS, GROUPS, INPUTS, Rooms, settings_on
 from tests.topic_log import committed, ends
 
 
@@ -97,7 +97,7 @@ def deployed(kafka: str, prefix: str, state_dir: Path) -> Iterator[Deployment]:
 def two_of_each(deployment: Deployment, rooms: Sequence[str] = ("processors", "alerting")) -> list[tuple[str, str]]:
     """Start two workers of each of these rooms, and one of every other; the workers that share their work."""
     pairs = [(room, instance) for room in rooms for instance in ("0", "1")]
-    for room in MODULES:
+    for room in ALL_ROOMS:
         if room not in rooms and room != "inference":
             deployment.start(room)
     for room, instance in pairs:
