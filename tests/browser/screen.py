@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.rooms import ROOT
 
+SETTLES_MS = 5_000  # until the pasts of sixty-four sparklines have come
 PICTURES = ROOT / "docs" / "pictures"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 FLAGS = [
@@ -73,6 +74,7 @@ def picture(page: Page, name: str) -> None:
     if where:
         folder = PICTURES if where == "1" else Path(where)
         folder.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(SETTLES_MS)
         page.screenshot(path=folder / f"{name}.png")
 
 
