@@ -14,6 +14,7 @@ import type {
   LimitsOfPatient,
   Metric,
   NewObservation,
+  Notices,
   Observation,
   Policy,
   Preview,
@@ -110,6 +111,10 @@ export async function getAlarms(
 
 export function getAlarm(id: string): Promise<AlarmDetail> {
   return call<AlarmDetail>(`/alarms/${encodeURIComponent(id)}`);
+}
+
+export function getNotices(id: string): Promise<Notices> {
+  return call<Notices>(`/alarms/${encodeURIComponent(id)}/notices`);
 }
 
 // A change by a person. `seen`: only if the alarm is still as this person saw it.

@@ -108,7 +108,7 @@ export interface Alarm {
   snoozed_until: string | null;
   snoozed_by?: string | null;
   snoozed_reason?: string | null;
-  episode_id?: string | null; // alarms of one deterioration; absent where the server does not say
+  episode?: string | null; // alarms of one deterioration; absent where the server does not say
   label: LabelName | null;
   labelled_by?: string | null;
 }
@@ -306,4 +306,20 @@ export interface ProcessRow {
   behind_seconds: number | null;
   stands_still_seconds: number | null;
   stages: Record<string, number>; // of the canary: seconds by stage
+}
+
+// One message to one person about an alarm, and what became of it.
+export interface Notice {
+  id: string;
+  person: string;
+  channel: string;
+  kind: string;
+  created: string;
+  status: string; // pending, or of the newest receipt
+  receipts: { attempt: number; status: string; at: string }[];
+}
+export interface Notices {
+  items: Notice[];
+  more: boolean;
+  reasons: { at: string; reason: string }[]; // why somebody, or nobody, was told
 }

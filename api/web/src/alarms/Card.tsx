@@ -9,6 +9,7 @@ import { acknowledge, busy, type Form, failures, label, openForm } from "./actio
 import { FormOf } from "./Forms";
 import { snoozed } from "./inbox";
 import { Story } from "./Story";
+import { Told } from "./Told";
 import { Why } from "./Why";
 
 interface CardProps {
@@ -64,6 +65,7 @@ export function Card({ alarm, episode }: CardProps) {
         </p>
       )}
       {chosen && <Labels alarm={alarm} />}
+      {chosen && <Told alarm={alarm} />}
       {chosen && <Story alarm={alarm} />}
     </li>
   );

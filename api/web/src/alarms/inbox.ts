@@ -24,7 +24,7 @@ export function together(list: readonly Alarm[]): Alarm[] {
   const episodes = new Map<string, Alarm[]>();
   const found: Alarm[][] = [];
   for (const alarm of list) {
-    const id = alarm.episode_id ?? null;
+    const id = alarm.episode ?? null;
     const group = id === null ? undefined : episodes.get(id);
     if (group !== undefined) group.push(alarm);
     else {
@@ -41,11 +41,11 @@ export function episodeOf(
   list: readonly (Alarm | undefined)[],
   at: number,
 ): { follows: boolean; size: number } {
-  const id = list[at]?.episode_id ?? null;
+  const id = list[at]?.episode ?? null;
   if (id === null) return { follows: false, size: 1 };
   return {
-    follows: at > 0 && list[at - 1]?.episode_id === id,
-    size: list.filter((a) => a?.episode_id === id).length,
+    follows: at > 0 && list[at - 1]?.episode === id,
+    size: list.filter((a) => a?.episode === id).length,
   };
 }
 
