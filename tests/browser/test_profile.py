@@ -82,7 +82,7 @@ def test_twelve_hours_leave_little_behind(
         second = 0
         while second < SHIFT_H * 3600:
             second = page.evaluate(f"shift.seconds({STEP_S})")
-            page.clock.run_for(STEP_S * 1000)
+            page.clock.fast_forward(STEP_S * 1000)  # every timer that is due fires, once
             if second == warm:
                 before = heap()
             elif second > warm and second % 3600 == 0:
