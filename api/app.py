@@ -12,7 +12,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import alarm_records, alarms, burden, devices, limits, observations, patients, system
+from api import alarm_records, alarms, burden, devices, limits, observations, patients, push, reach, system
 from api.access import Access
 from api.guard import Guard
 from api.node import Node
@@ -69,7 +69,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
     )
     # alarm_records first: "/alarms/policy" is no alarm's id
-    for part in (system, patients, devices, observations, limits, alarm_records, alarms, burden):
+    for part in (system, patients, devices, observations, limits, alarm_records, alarms, burden, push, reach):
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

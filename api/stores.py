@@ -11,6 +11,7 @@ from contracts.errors import Retryable
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.observations import ObservationStore
 from infra.runtime.sql.patients import PatientStore
 from infra.runtime.sql.rules import RuleStore
@@ -30,6 +31,7 @@ class SqlStores:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="sql")
         self._alarms: AlarmStore | None = None
         self._patients: PatientStore | None = None
+        self._outbox: SqlOutbox | None = None
         self._observations: ObservationStore | None = None
         self._rules: RuleStore | None = None
         self._dispose: Callable[[], None] = lambda: None
@@ -47,6 +49,7 @@ class SqlStores:
         engine = open_engine(self._url)
         self._dispose = engine.dispose
         self._patients = PatientStore(engine)
+        self._outbox = SqlOutbox(engine)
         self._observations = ObservationStore(engine)
         self._rules = RuleStore(engine)
         self._alarms = AlarmStore(engine, self._quiet)
@@ -64,6 +67,13 @@ class SqlStores:
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))
+
+    async def notices(self, ask: Callable[[SqlOutbox], T]) -> T:
+        """The answer of the outbox of notices."""
+        outbox = self._outbox
+        if outbox is None:
+            raise _not_open()
+        return await self._run(lambda: ask(outbox))
 
     async def observations(self, ask: Callable[[ObservationStore], T]) -> T:
         """The answer of what people wrote down."""

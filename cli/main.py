@@ -19,6 +19,8 @@ from cli import (
     export,
     metrics,
     models,
+    notify,
+    reach,
     rules,
     sources,
     stack,
@@ -52,6 +54,8 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(models.app, name="models")
 app.add_typer(rules.app, name="rules")
+app.add_typer(notify.app, name="notify")
+app.add_typer(reach.app, name="reach")
 app.add_typer(config.app, name="config")
 
 

@@ -57,6 +57,7 @@ ROOMS: Final = (
     RoomProcess(
         name="api", module="cli.api_process", about="page, REST and live feed for people", ops=6, serves="api_port"
     ),
+    RoomProcess(name="reach", module="alerting.reach.__main__", about="tells people of alarms, step by step", ops=8),
     RoomProcess(
         name="canary", module="producers.canary.__main__", about="sees that everything works together", ops=7, watches=True
     ),

@@ -65,7 +65,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per 
 
 def run(
     context: typer.Context,
-    room: Annotated[str, typer.Argument(help="gateway, processors, sink, inference, alerting, api or canary.")],
+    room: Annotated[str, typer.Argument(help="gateway, processors, sink, inference, alerting, api, reach or canary.")],
 ) -> None:
     """Run one room in this process; further arguments are the room's own (try `vigil run ROOM --help`)."""
     rooms.run_room(room, context.args)

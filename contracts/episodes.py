@@ -52,6 +52,15 @@ class Grouping:
     again_ms: int = 900_000
     hold_ms: int = 600_000
 
+    def waits(self, priority: Priority, told_ago_ms: int | None) -> tuple[int, bool]:
+        """For how long an alarm that begins or worsens waits before anybody is told, and whether it is held back for more than to
+        see what becomes of it. `told_ago_ms`: since its condition was told last in its episode; None: never."""
+        if priority is Priority.HIGH:
+            return 0, False
+        waits_ms = self.hold_ms if priority is Priority.LOW else self.wait_ms
+        again_ms = 0 if told_ago_ms is None else self.again_ms - told_ago_ms
+        return max(waits_ms, again_ms), priority is Priority.LOW or again_ms > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
@@ -179,14 +188,10 @@ class Episodes:
 
     def _weigh(self, episode: Episode, event: AlarmEvent, member: Member, before: int) -> list[Notice]:
         """Tell of `member`, which began or worsened, or let it wait. `before`: the rank of what called before it."""
-        grouping, worse = self._grouping, event.change is Change.WORSENED
-        member.due_ms, waits_ms, held = None, 0, False
-        if event.priority is not Priority.HIGH:
-            same_ms = None if worse else episode.told_ms.get(event.condition)
-            waits_ms = grouping.hold_ms if event.priority is Priority.LOW else grouping.wait_ms
-            again_ms = 0 if same_ms is None else same_ms + grouping.again_ms - event.at_ms
-            held = event.priority is Priority.LOW or again_ms > 0
-            waits_ms = max(waits_ms, again_ms)
+        worse = event.change is Change.WORSENED
+        same_ms = None if worse else episode.told_ms.get(event.condition)
+        waits_ms, held = self._grouping.waits(event.priority, None if same_ms is None else event.at_ms - same_ms)
+        member.due_ms = None
         opened = not episode.told_ms
         member.why = Why.HELD if held else Why.OPENED if opened else Why.WORSE if before or worse else Why.AGAIN
         if waits_ms:

@@ -18,6 +18,7 @@ Counter = Literal[
     "vigil_live_frames_total",
     "vigil_stored_rows_total",
     "vigil_skipped_rows_total",
+    "vigil_notices_total",
 ]
 Gauge = Literal[
     "vigil_ready",
@@ -30,6 +31,8 @@ Gauge = Literal[
     "vigil_canary_age_seconds",
     "vigil_canary_dead",
     "vigil_clock_jump_seconds",
+    "vigil_calls_running",
+    "vigil_calls_unreached",
 ]
 Histogram = Literal["vigil_batch_seconds", "vigil_recovery_seconds", "vigil_request_seconds"]
 
@@ -47,6 +50,7 @@ MEANING: Final = MappingProxyType(
         "vigil_live_frames_total": "Frames sent to viewers, by type.",
         "vigil_stored_rows_total": "Rows written to the series store, by kind.",
         "vigil_skipped_rows_total": "Rows the series sink left out, by the field at fault; processors make the dead letters.",
+        "vigil_notices_total": "Tries to send a notice to a person, by channel and what came of it.",
         "vigil_ready": "1 when the process takes part, 0 while it starts or rebuilds its state.",
         "vigil_partitions": "Partitions this process works on.",
         "vigil_lag_records": "Messages waiting in the partitions of this process.",
@@ -58,6 +62,8 @@ MEANING: Final = MappingProxyType(
         "vigil_canary_age_seconds": "Seconds since the newest canary reading that came through was sent, by stage.",
         "vigil_canary_dead": "1 while the canary does not come through: values and alarms may be missing.",
         "vigil_clock_jump_seconds": "How far the gateway machine's clock jumped from the time that devices carry; else 0.",
+        "vigil_calls_running": "Alarms that call somebody, or are acknowledged or snoozed, as the escalation knows them.",
+        "vigil_calls_unreached": "Calls of which nobody could be told.",
         "vigil_batch_seconds": "Time from taking a batch to its outputs being durable.",
         "vigil_recovery_seconds": "Time to rebuild the state of one partition.",
         "vigil_request_seconds": "Time to answer a request, by route.",

@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from contracts.frames import Array, Labels, constant, decode, encode
+from contracts.names import MAX_NAME as MAX_NAME
+from contracts.names import all_good as all_good
+from contracts.names import good_name as good_name
 from contracts.vitals import CATALOGUE, INDEX
 
 Number = TypeVar("Number", bound=np.generic)
@@ -25,7 +28,6 @@ Number = TypeVar("Number", bound=np.generic)
 SCHEMA: Final = "readings/1"
 MAX_BOOT: Final = 0xFFFF
 MAX_SEQ: Final = (1 << 36) - 1
-MAX_NAME: Final = 128
 # 2000-01-01 and 2100-01-01: stamps outside are clocks that were never set, or milliseconds mixed with microseconds.
 EARLIEST_MS: Final = 946_684_800_000
 LATEST_MS: Final = 4_102_444_800_000
@@ -231,24 +233,6 @@ def joined_to_judge(parts: Sequence[Readings]) -> Readings:
 
 def _joined(columns: Sequence[npt.NDArray[Number]]) -> npt.NDArray[Number]:
     return columns[0] if len(columns) == 1 else np.concatenate(columns)
-
-
-def good_name(name: str) -> bool:
-    """Whether `name` may be a patient key or a device id."""
-    return 0 < len(name) <= MAX_NAME and name.isprintable() and name == name.strip()
-
-
-def all_good(names: Sequence[str]) -> bool:
-    """Whether each of `names` is a good one. They are looked at together: a memory of names seen before costs more than the look,
-    since a district has more of them than fit into a processor's cache."""
-    if not names:
-        return True
-    lengths = [*map(len, names)]
-    if min(lengths) == 0 or max(lengths) > MAX_NAME:
-        return False
-    text = "".join(names)
-    # A space is the one printable character that `strip` removes.
-    return text.isprintable() and (" " not in text or all(map(good_name, names)))
 
 
 def _good_names(column: Labels) -> npt.NDArray[np.bool_]:

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,17 +27,12 @@ from alerting.rules.model import (
     UnchangingRule,
 )
 from alerting.rules.patterns import ChangeRule, CombinedRule, Part, RelativeRule
+from alerting.toml_files import Lines, Loc, read
+from alerting.toml_files import Problem as Problem
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME
 
-Loc = tuple[int | str, ...]
-
-MOST_CHARACTERS: Final = 1_000_000
-_NAME: Final = r"""(?:[A-Za-z0-9_\-]+|"[^"]*"|'[^']*')"""
-_HEADER: Final = re.compile(rf"^\s*(\[\[?)\s*({_NAME}(?:\s*\.\s*{_NAME})*)\s*\]\]?\s*(#.*)?$")
 _PATIENT: Final = re.compile(r"patients: the limits of patient (\d+) in the file")
-_KEY: Final = re.compile(r"^\s*([A-Za-z0-9_\-]+)\s*=")
-_SYNTAX_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
 _MODELS: Final[Mapping[tuple[str, ...], type[BaseModel]]] = MappingProxyType(
     {
         (): RuleSet,
@@ -60,30 +53,12 @@ _MODELS: Final[Mapping[tuple[str, ...], type[BaseModel]]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One fault. `line` counts from 1; None: it is about the file as a whole. `place` names rule and field."""
-
-    line: int | None
-    place: str
-    reason: str
-
-    def text(self, file: str) -> str:
-        """As compilers say it, so that an editor can jump there."""
-        return f"{file}:{self.line}: {self.place}: {self.reason}" if self.line else f"{file}: {self.place}: {self.reason}"
-
-
 def check(text: str) -> RuleSet | list[Problem]:
     """The rule set that `text`, a TOML file, holds; or all that is wrong with it, in the order of its lines."""
-    if len(text) > MOST_CHARACTERS:
-        return [Problem(line=None, place="rules", reason=f"is longer than {MOST_CHARACTERS:,} characters")]
-    try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        found = _SYNTAX_LINE.search(str(error))
-        reason = _SYNTAX_LINE.sub("", str(error)).strip().lower() or "is nested too deeply"
-        return [Problem(line=int(found[1]) if found else None, place="rules", reason=f"is not TOML: {reason}")]
-    lines = _Lines(text)
+    document = read(text, "rules")
+    if isinstance(document, Problem):
+        return [document]
+    lines = Lines(text)
     problems: list[Problem] = []
 
     def note(loc: Loc, reason: str) -> None:
@@ -120,7 +95,7 @@ def _midst(rule: Mapping[str, Any]) -> float:
     return BY_NAME[rule["metric"]].centre
 
 
-def _where(loc: Loc, reason: str, document: Mapping[str, Any], lines: _Lines) -> Loc:
+def _where(loc: Loc, reason: str, document: Mapping[str, Any], lines: Lines) -> Loc:
     """A fault of a whole rule or file, at the key or the rule that its reason begins with."""
     word = reason.partition(" ")[0].rstrip(",:")
     if (*loc, word) in lines:
@@ -152,36 +127,3 @@ def _reason(fault: ErrorDetails) -> str:
             return fault["msg"].removeprefix("Value error, ")
         case _:
             return fault["msg"].replace("Input should be", "must be", 1)
-
-
-class _Lines:
-    """Where tables and their keys stand in a TOML file, as `RuleSet` sees them: ("limits", 3, "onset_s")."""
-
-    def __init__(self, text: str) -> None:
-        self._at: dict[Loc, int] = {}
-        counts: dict[Loc, int] = {}
-        table: Loc = ()
-        for number, line in enumerate(text.splitlines(), start=1):
-            if header := _HEADER.match(line):
-                table = _within([part.strip("\"'") for part in re.findall(_NAME, header[2])], counts)
-                if header[1] == "[[":
-                    counts[table] = counts.get(table, -1) + 1
-                    table = (*table, counts[table])
-                self._at[table] = number
-            elif key := _KEY.match(line):
-                self._at.setdefault((*table, key[1]), number)
-
-    def __contains__(self, loc: object) -> bool:
-        return loc in self._at
-
-    def of(self, loc: Loc) -> int | None:
-        """The line of the innermost part of `loc` that has one."""
-        return next((self._at[loc[:end]] for end in range(len(loc), 0, -1) if loc[:end] in self._at), None)
-
-
-def _within(parts: Sequence[str], counts: Mapping[Loc, int]) -> Loc:
-    """`[combined.parts]` belongs to the newest `[[combined]]`."""
-    loc: Loc = (parts[0],)
-    for part in parts[1:]:
-        loc = (*loc, counts[loc], part) if loc in counts else (*loc, part)
-    return loc

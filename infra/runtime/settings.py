@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from contracts.errors import InvalidInput, VigilError
 from contracts.quiet import QuietTimes
+from infra.runtime import secret_files
 
 
 class Settings(BaseSettings):
@@ -69,6 +70,24 @@ class Settings(BaseSettings):
     snooze_minutes: dict[str, int] = Field(
         default_factory=dict, description='The longest snooze, by priority: {"high": 10, "medium": 30, "low": 120}.'
     )
+    page_url: str = Field("", description="Where people reach the page, when that is not this machine: https://ward.example.org.")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="Signs webhooks: whsec_ and base64. Two, separated by a space, while it is being changed."
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://USER:PASSWORD@HOST:465."
+    )
+    smtp_sender: str = Field("", pattern=r"^([^\s@]+@[^\s@]+)?$", description="Address that mails come from.")
+    web_push_key: SecretStr = Field(SecretStr(""), description="Private key of web push (VAPID), from `vigil notify keys`.")
+    web_push_public_key: str = Field(
+        "", pattern=r"^([A-Za-z0-9_-]{87})?$", description="Public half of that key, for browsers that subscribe."
+    )
+    web_push_contact: str = Field(
+        "", pattern=r"^((mailto:|https://)\S+)?$", description="Whom push services may ask: mailto:ADDRESS or https://…"
+    )
+    notice_networks: str = Field(
+        "", description="Private networks that messages may go to, such as 10.20.0.0/16, separated by commas."
+    )
     demo: bool = Field(False, description="Demo mode: no login, loopback only, marked DEMO on every screen.")
     log_format: Literal["console", "json"] = Field("json", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level written.")
@@ -116,7 +135,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls, toml_file=_toml_files())
-        return init_settings, env_settings, dotenv_settings, file_secret_settings, toml
+        in_files = secret_files.SecretFiles(settings_cls)
+        return init_settings, env_settings, in_files, dotenv_settings, file_secret_settings, toml
 
 
 def _toml_files() -> list[Path]:
@@ -135,7 +155,7 @@ def load(overrides: Mapping[str, Any] | None = None) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(p) for p in first["loc"])
         raise VigilError(f"The setting {name} is not valid: {first['msg']}.", fix=_did_you_mean(name)) from error
-    known = {f"VIGIL_{name.upper()}" for name in Settings.model_fields} | _OTHER_VARIABLES
+    known = {f"VIGIL_{name.upper()}" for name in Settings.model_fields} | _OTHER_VARIABLES | set(secret_files.variables(Settings))
     for name in os.environ:
         if name.startswith("VIGIL_") and name not in known:
             near = difflib.get_close_matches(name, known, n=1)

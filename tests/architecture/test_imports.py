@@ -36,7 +36,7 @@ HOMES = {
     "influxdb_client": ("infra.runtime.series_influx",),
     "prometheus_client": ("infra.runtime.metrics", "infra.runtime.health"),
     "structlog": ("infra.runtime.logs",),
-    "pydantic_settings": ("infra.runtime.settings",),
+    "pydantic_settings": ("infra.runtime.settings", "infra.runtime.secret_files"),
     "fastapi": ("producers.gateway", "api"),
     "uvicorn": ("producers.gateway", "api"),
     "typer": ("cli",),
@@ -48,6 +48,12 @@ HOMES = {
     "keras": ("inference.nets",),
     "lightgbm": ("inference.train", "inference.serving"),
     "matplotlib": ("inference.evaluate",),
+    "httpcore2": ("alerting.notifiers.posting",),
+    "standardwebhooks": ("alerting.notifiers.webhook",),
+    "aiosmtplib": ("alerting.notifiers.smtp",),
+    "py_vapid": ("alerting.notifiers.web_push",),
+    "http_ece": ("alerting.notifiers.web_push",),
+    "apprise": ("alerting.notifiers.other_services",),
 }
 
 # Shells: the thin modules that touch processes, clocks and clients. Everything else in these rooms is pure.
@@ -64,6 +70,18 @@ SHELLS = {
     "inference.serving.shelf",
     "alerting.__main__",
     "alerting.deliver",
+    "alerting.notifiers.other_services",
+    "alerting.notifiers.smtp",
+    "alerting.notifiers.trial",
+    "alerting.notifiers.opening",
+    "alerting.notifiers.posting",
+    "alerting.notifiers.sender",
+    "alerting.notifiers.web_push",
+    "alerting.notifiers.webhook",
+    "alerting.reach.__main__",
+    "alerting.reach.escalator",
+    "alerting.reach.room",
+    "alerting.reach.stored",
 }
 # Commands of an analyst: they read folders and write reports, and no process of the stream loads them (tested below).
 OFFLINE = ("inference.datasets", "inference.train", "inference.evaluate")

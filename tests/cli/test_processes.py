@@ -43,7 +43,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_every_room_is_started_and_asked_where_it_answers(settings: Settings) -> None:
     specs = {spec.name: spec for spec in room_specs(settings)}
-    assert set(specs) == {"gateway", "processors", "sink", "inference", "alerting", "api", "canary"}
+    assert set(specs) == {"gateway", "processors", "sink", "inference", "alerting", "api", "reach", "canary"}
     asked = {name: spec.ready_url for name, spec in specs.items()}
     assert asked == {
         "gateway": "http://127.0.0.1:9601/health/ready",
@@ -52,6 +52,7 @@ def test_every_room_is_started_and_asked_where_it_answers(settings: Settings) ->
         "inference": "http://127.0.0.1:9614/health/ready",
         "alerting": "http://127.0.0.1:9615/health/ready",
         "api": "http://127.0.0.1:9600/health/ready",
+        "reach": "http://127.0.0.1:9618/health/ready",
         "canary": "http://127.0.0.1:9617/health/ready",
     }
     for name, spec in specs.items():
@@ -63,7 +64,7 @@ def test_workers_share_the_rooms_whose_work_can_be_shared(settings: Settings) ->
     specs = {spec.name: spec for spec in room_specs(settings, 3)}
     assert set(specs) == {
         "gateway", "sink", "api", "processors", "processors-1", "processors-2", "inference", "inference-1", "inference-2",
-        "alerting", "alerting-1", "alerting-2", "canary",
+        "alerting", "alerting-1", "alerting-2", "reach", "canary",
     }  # fmt: skip
     assert specs["inference-2"].argv[-5:] == ("inference", "--instance", "2", "--health-port", "9634")
     assert specs["inference-2"].ready_url == "http://127.0.0.1:9634/health/ready"
@@ -122,7 +123,7 @@ def test_a_named_kafka_is_used_instead_of_the_local_one(settings: Settings) -> N
 
 
 def test_every_port_of_the_stack_is_checked_before_it_starts(settings: Settings) -> None:
-    assert [use.port for use in ports(settings)] == [9600, 9601, 9602, 9612, 9613, 9614, 9615, 9616, 9617]
+    assert [use.port for use in ports(settings)] == [9600, 9601, 9602, 9612, 9613, 9614, 9615, 9616, 9618, 9617]
     assert all(use.option.startswith("--") for use in ports(settings))
 
 

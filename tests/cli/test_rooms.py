@@ -35,7 +35,7 @@ def test_what_lies_between_a_reading_and_its_alarm_on_a_screen_gives_way_to_noth
     for room in rooms.ROOMS:
         monkeypatch.setattr(os, "nice", given.setdefault(room.name, []).append)
         rooms.run_room(room.name)
-    assert {name for name, steps in given.items() if not steps} == {"gateway", "alerting", "api", "canary"}
+    assert {name for name, steps in given.items() if not steps} == {"gateway", "alerting", "api", "reach", "canary"}
     assert given["processors"] < given["inference"] < given["sink"]
 
 

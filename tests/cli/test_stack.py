@@ -93,7 +93,7 @@ def test_a_real_demo_lives_and_stops_in_order(
                 states[document["name"]] = (document["state"], document["pid"])
             if document["type"] == "ready":
                 break
-        rooms = ("gateway", "processors", "sink", "inference", "alerting", "api")
+        rooms = ("gateway", "processors", "sink", "inference", "alerting", "api", "reach")
         assert {name: states[name][0] for name in rooms} == dict.fromkeys(rooms, "ready")
         url = document["url"]
         assert url == f"http://127.0.0.1:{settings.api_port}"

@@ -69,7 +69,7 @@ def _sqlite(url: URL, pool_size: int) -> Engine:
         raise Retryable(
             f"The database file {path} cannot be opened.", after_s=5.0, cause=str(error), fix="check VIGIL_STATE_DIR"
         ) from error
-    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=BUSY_MS / 1000)
+    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=BUSY_MS / 1000, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -104,6 +104,7 @@ def _postgresql(url: URL, pool_size: int) -> Engine:
             max_overflow=pool_size,
             pool_timeout=BUSY_MS / 1000,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={
                 "connect_timeout": 5,
                 "application_name": "vigil",

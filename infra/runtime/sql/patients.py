@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.errors import InvalidInput
-from contracts.readings import good_name
+from contracts.names import good_name
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.models import DEVICES, PATIENTS
 

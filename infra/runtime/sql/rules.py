@@ -1,4 +1,5 @@
-"""Rule sets as they were at each moment: numbered, immutable versions. A worker applies number n from the tick that names it."""
+"""Documents as they were at each moment: numbered, immutable versions. Of rules, a worker applies number n from the tick that
+names it; `reach` has those of whom to tell."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from infra.runtime.sql.engine import reading, writing
@@ -15,7 +16,7 @@ from infra.runtime.sql.models import RULE_VERSIONS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleVersion:
-    """One rule set: who made it, why, when (ms UTC), and the whole document."""
+    """One version: who made it, why, when (ms UTC), and the whole document."""
 
     number: int
     author: str
@@ -26,34 +27,35 @@ class RuleVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outdated:
-    """Somebody else changed the rules first: `current` is the number in force now (0: none)."""
+    """Somebody else made a version first: `current` is the number in force now (0: none)."""
 
     current: int
 
 
 class RuleStore:
-    """Rule versions in SQL, numbered from 1 without gaps; there is no way to change or remove one. Thread-safe.
+    """Versions in SQL, numbered from 1 without gaps; there is no way to change or remove one. Thread-safe.
 
     Every method raises `Retryable` when the database does not answer.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, table: Table = RULE_VERSIONS) -> None:
+        """`table`: of which document; rules if none is named."""
+        self._engine, self._table = engine, table
 
     def current(self) -> RuleVersion | None:
         """The newest version; None before the first."""
         with reading(self._engine) as connection:
-            return _newest(connection)
+            return _newest(connection, self._table)
 
     def get(self, number: int) -> RuleVersion | None:
         """Version `number`."""
         with reading(self._engine) as connection:
-            return _one(connection, number)
+            return _one(connection, self._table, number)
 
     def versions(self) -> list[RuleVersion]:
         """All versions, newest first."""
         with reading(self._engine) as connection:
-            rows = connection.execute(select(RULE_VERSIONS).order_by(RULE_VERSIONS.c.number.desc())).mappings()
+            rows = connection.execute(select(self._table).order_by(self._table.c.number.desc())).mappings()
             return [_version(row) for row in rows]
 
     def add(
@@ -63,7 +65,7 @@ class RuleStore:
         while True:
             try:
                 with writing(self._engine) as connection:
-                    newest = _newest(connection)
+                    newest = _newest(connection, self._table)
                     number = newest.number if newest else 0
                     if expected is not None and expected != number:
                         return Outdated(current=number)
@@ -71,7 +73,7 @@ class RuleStore:
                         number=number + 1, author=author, reason=reason, at_ms=at_ms, document=dict(document)
                     )
                     connection.execute(
-                        insert(RULE_VERSIONS).values(
+                        insert(self._table).values(
                             number=version.number, author=author, reason=reason, at_ms=at_ms, document=dict(document)
                         )
                     )
@@ -90,14 +92,14 @@ class RuleStore:
         return found
 
 
-def _newest(connection: Connection) -> RuleVersion | None:
-    statement = select(RULE_VERSIONS).order_by(RULE_VERSIONS.c.number.desc()).limit(1)
+def _newest(connection: Connection, table: Table) -> RuleVersion | None:
+    statement = select(table).order_by(table.c.number.desc()).limit(1)
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else _version(row)
 
 
-def _one(connection: Connection, number: int) -> RuleVersion | None:
-    statement = select(RULE_VERSIONS).where(RULE_VERSIONS.c.number == number)
+def _one(connection: Connection, table: Table, number: int) -> RuleVersion | None:
+    statement = select(table).where(table.c.number == number)
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else _version(row)
 

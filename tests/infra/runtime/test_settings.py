@@ -1,6 +1,8 @@
-"""A setting that would silence alarms for good stops the process before it starts."""
+"""A setting that would silence alarms for good stops the process before it starts; a secret may lie in a file."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -19,4 +21,27 @@ def test_a_site_sets_how_long_alarms_may_be_quiet(monkeypatch: pytest.MonkeyPatc
 def test_none_silences_them_for_good(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"VIGIL_{name.upper()}", value)
     with pytest.raises(VigilError, match=name):
+        load()
+
+
+def test_a_secret_is_read_from_the_file_that_the_environment_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "smtp"
+    secret.write_text("smtp://vigil:hush@mail.example.org\n")
+    monkeypatch.setenv("VIGIL_SMTP_URL_FILE", str(secret))
+    assert load().smtp_url.get_secret_value() == "smtp://vigil:hush@mail.example.org"
+    assert "hush" not in repr(load())
+    monkeypatch.setenv("VIGIL_SMTP_URL", "smtp://other")
+    assert load().smtp_url.get_secret_value() == "smtp://other"
+
+
+def test_a_secret_that_cannot_be_read_stops_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To go on without it would look like being set up."""
+    monkeypatch.setenv("VIGIL_SMTP_URL_FILE", str(tmp_path / "nothing"))
+    with pytest.raises(VigilError, match="VIGIL_SMTP_URL_FILE"):
+        load()
+
+
+def test_only_secrets_may_lie_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIL_HOST_FILE", "/etc/hostname")
+    with pytest.raises(VigilError, match="Unknown setting VIGIL_HOST_FILE"):
         load()

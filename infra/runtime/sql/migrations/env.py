@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-import infra.runtime.sql.observations  # noqa: F401 -- its table is one of the metadata's
+from infra.runtime.sql import observations as observations  # each module of tables adds its own
+from infra.runtime.sql import reach_tables as reach_tables
 from infra.runtime.sql.models import METADATA
 
 
