@@ -59,8 +59,14 @@ def test_axe_finds_nothing_on_the_desks_and_in_the_forms(
 ) -> None:
     with window(browser, ward.url, width, height, scheme, reduced_motion="reduce") as page:
         ready(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
         go(page, "charge")
         expect(page.get_by_test_id("burden").locator("dd").first).to_be_visible()
+        desk, alarms = (page.get_by_test_id(name).bounding_box() for name in ("charge", "alarm-list"))
+        assert desk is not None
+        assert alarms is not None
+        if width == 390:
+            assert min(desk["width"], alarms["width"]) >= 370, "one below the other"
         expect(page.get_by_test_id("device").first).to_be_attached()
         accessible(page, "charge")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"

@@ -152,6 +152,7 @@ def test_an_alarm_from_first_sight_to_label_by_keyboard_alone(browser: Browser, 
 def test_a_patient_is_observed_by_hand_and_gets_limits_that_were_tried_out(browser: Browser, ward: Stage) -> None:
     with window(browser, ward.url, 1366, 768, "light") as page:
         ready(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1366, "no sideways scrolling"
         tile(page, ward, ILL).locator(".open").click()
         view = page.get_by_test_id("patient")
         expect(view.locator(".link")).to_have_text("Live")  # the header behind it cannot be seen
