@@ -20,6 +20,7 @@ from contracts.errors import InvalidInput, VigilError
 if TYPE_CHECKING:
     from inference.datasets.recording import Recording
     from inference.evaluate.evaluation import Evaluation
+    from inference.evaluate.replayed import Replayed
     from inference.evaluate.scorers import Score
 
 _OWN: Final = ("random", "news2", "personal_baseline", "pca_residual", "lightgbm")
@@ -46,7 +47,7 @@ def evaluate(
         ),
     ] = "",
     inputs: Annotated[
-        str, typer.Option(help="What lightgbm is trained on in folds: stream, vitals, context or all.")
+        str, typer.Option(help="What lightgbm is trained on in folds: device, stream, vitals, context or all.")
     ] = "vitals",
     folds: Annotated[int, typer.Option(min=2, help="Folds by patient, for scores that are fitted here.")] = 5,
     train_set: Annotated[
@@ -79,6 +80,7 @@ def evaluate(
     from inference.datasets.folders import read_folder
     from inference.evaluate.evaluation import Plan
     from inference.evaluate.evaluation import evaluate as judge
+    from inference.evaluate.replayed import Replayed
 
     def say(line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -88,9 +90,10 @@ def evaluate(
     wanted = [*_ALWAYS, *(name for name in names if name not in _ALWAYS)]
     paths = {name: _folder(name) for name in wanted if name not in _OWN}
     part = patients or _part(paths, recording)
+    replayed = Replayed()
     scores = {
         _called(name, inputs): _score(
-            name, paths, inputs=inputs, folds=folds, seed=seed, bags=bags, threads=threads, say=say
+            name, paths, replayed, inputs=inputs, folds=folds, seed=seed, bags=bags, threads=threads, say=say
         )
         for name in wanted
     }
@@ -112,6 +115,7 @@ def evaluate(
 def _score(
     name: str,
     paths: dict[str, Path],
+    replayed: Replayed,
     *,
     inputs: str,
     folds: int,
@@ -132,7 +136,7 @@ def _score(
         return scorers.pca_residual(folds)
     if name == "lightgbm":
         return scorers.lightgbm(inputs, folds, seed, bags, threads, say)
-    return scorers.bundle(paths[name])
+    return scorers.bundle(paths[name], replayed=replayed)
 
 
 def _called(name: str, inputs: str) -> str:

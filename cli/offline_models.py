@@ -14,9 +14,10 @@ from typing import Final
 from alerting.rules.model import RuleSet, ScoreRule
 from contracts.errors import InvalidInput
 from contracts.scores import BASELINE
-from inference.bundles import Bundle, Manifest, load_bundle
+from inference.bundles import Bundle, load_bundle
 from inference.detectors.news2 import CHARTED, News2
-from inference.detectors.personal_baseline import PersonalBaseline, Policy
+from inference.detectors.personal_baseline import HOURLY, PersonalBaseline
+from inference.manifest import Manifest
 from inference.scorer import Scorer
 from inference.serving.backend import Backend, Floats, ModelFailed
 from inference.serving.choice import order
@@ -28,8 +29,6 @@ DRAFT: Final = "_draft"
 """Behind the name of a model that is tried out, so that it scores beside the one of today."""
 OF_THUMB: Final = frozenset({BASELINE, "news2"})
 """Models that every patient has and nobody trains; they score every window and not only whole minutes."""
-# A score an hour: a baseline that waits for 30 windows would say nothing for a day. As in `vigil evaluate`.
-_HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
 _BUDGET: Final = ("0.25", "0.1", "0.5")  # of the thresholds of a bundle: opens, worsens, ends
 
 
@@ -92,7 +91,7 @@ def lineup(rules: Mapping[str, RuleSet], tried: Mapping[str, Bundle], *, hourly:
 
 def of_thumb(*, hourly: bool) -> tuple[Scorer, ...]:
     """What scores without having been trained, as live, or for a value an hour."""
-    return (PersonalBaseline(_HOURLY), News2(CHARTED)) if hourly else (PersonalBaseline(), News2())
+    return (PersonalBaseline(HOURLY), News2(CHARTED)) if hourly else (PersonalBaseline(), News2())
 
 
 def _opened(bundle: Bundle, *, hourly: bool) -> Loaded:

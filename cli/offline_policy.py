@@ -1,9 +1,10 @@
 """Alarm policies at the same sensitivity: how many alarms a ward hears to find as many events as plain thresholds find.
 
-The policy of a score is that of `vigil evaluate`: an alarm at a threshold, then six hours of silence for that patient. The
-threshold is chosen on validation patients, at the sensitivity that plain thresholds have there; figures are those of the
-patients judged. Thresholds are those of vital signs: laboratory values alarm nobody at a bedside.
-Chance and NEWS2 go through the same policy, and so do the plain thresholds themselves, to tell what the silence alone does.
+The policies of a score (`STAGES`) begin with that of `vigil evaluate`, an alarm at a threshold and then six hours of silence for
+that patient, and add a stage each. The threshold is chosen on validation patients, at the sensitivity that plain thresholds
+have there; figures are those of the patients judged. Thresholds are those of vital signs: laboratory values alarm nobody at a
+bedside. Chance and NEWS2 go through the same policies, and the plain thresholds through the silences, to tell what a silence
+alone does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from cli.offline_outcome import Alarm
 from cli.offline_sources import of_recording
 from contracts.errors import InvalidInput
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
-from inference.evaluate.alarms import REFRACTORY_H, WINDOW_H, Grid, grid, raise_alarms
+from inference.evaluate.alarms import PLAIN, WINDOW_H, Grid, Stages, grid, raise_alarms
 from inference.evaluate.ranking import drawn, interval
 from inference.evaluate.scorers import Score
 from inference.features import METRICS
@@ -31,12 +32,19 @@ Doubles = npt.NDArray[np.float64]
 
 _HALVINGS: Final = 40
 
+STAGES: Final[Mapping[str, Stages]] = {
+    "6 h silence": PLAIN,
+    "12 h silence": Stages(silence_h=12),
+    "4 h sustained, 12 h silence": Stages(sustained_h=4, silence_h=12),
+}
+"""The last one was chosen on validation patients."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """`alarms`: a patient-day. `fewer`: the share of the plain thresholds' alarms that are not there, with its interval over
-    patients drawn with replacement. `threshold`: of a score. `reached`: whether it found as many events as the plain thresholds
-    on validation patients at all."""
+    patients drawn with replacement. `lead_h`: median, of events found. `threshold`: of a score. `reached`: whether it found as
+    many events as the plain thresholds on validation patients at all."""
 
     name: str
     alarms: float
@@ -45,6 +53,7 @@ class Policy:
     fewer: float
     fewer_interval: tuple[float, float]
     ppv: float
+    lead_h: float
     threshold: float | None
     reached: bool = True
 
@@ -55,10 +64,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Of each patient: alarms, those in the time before an event, and whether an event was found."""
+    """Of each patient: alarms, those in the time before an event, and hours from the first of those to the event, NaN without."""
 
     alarms: Doubles
     true: Doubles
+    lead_h: Doubles
 
 
 def policies(
@@ -89,14 +99,20 @@ def policies(
     make = _Table(judged, days, base, draws, seed)
     rows = [
         make.row("plain thresholds", base),
-        make.row(f"plain thresholds, {REFRACTORY_H} h silence", _of_alarms(_silenced(plain["raw"]), judged)),
+        *(
+            make.row(f"plain thresholds, {hours} h silence", _of_alarms(_silenced(plain["raw"], hours), judged))
+            for hours in sorted({stages.silence_h for stages in STAGES.values()})
+        ),
         make.row("today's rules, live", _of_alarms(plain["today"], judged)),
     ]
     for name, score in scores.items():
         say(f"scoring {name}")
-        threshold, reached = _threshold(grid(validation, score(validation).score), asked)
-        alarms = raise_alarms(grid(judged, score(judged).score), threshold)
-        rows.append(make.row(name, _Counted(alarms.alarms, alarms.true), threshold=threshold, reached=reached))
+        chosen_on, of = grid(validation, score(validation).score), grid(judged, score(judged).score)
+        for called, stages in STAGES.items():
+            threshold, reached = _threshold(chosen_on, asked, stages)
+            alarms = raise_alarms(of, threshold, stages)
+            counted = _Counted(alarms.alarms, alarms.true, alarms.lead_h)
+            rows.append(make.row(f"{name}, {called}", counted, threshold=threshold, reached=reached))
     return rows
 
 
@@ -120,6 +136,7 @@ class _Table:
             fewer=1 - total / float(self._base.alarms.sum()),
             fewer_interval=interval(np.divide(many - few, many, out=np.full(len(many), np.nan), where=many > 0)),
             ppv=float(found.true.sum()) / total if total else float("nan"),
+            lead_h=float(np.median(found.lead_h[found.true > 0])) if caught.any() else float("nan"),
             threshold=threshold,
             reached=reached,
         )
@@ -131,19 +148,20 @@ def _of_alarms(alarms: Sequence[Alarm], recording: Recording) -> _Counted:
     at_ms = np.array([a.at_ms for a in alarms], dtype=np.int64)
     left_h = (recording.event_ms[slot] - at_ms) / HOUR_MS
     hit = (left_h >= 0) & (left_h <= WINDOW_H)
-    count, true = np.zeros(len(slots)), np.zeros(len(slots))
+    count, true, lead_h = np.zeros(len(slots)), np.zeros(len(slots)), np.full(len(slots), np.nan)
     np.add.at(count, slot, 1)
     np.add.at(true, slot[hit], 1)
-    return _Counted(count, true)
+    np.fmax.at(lead_h, slot[hit], left_h[hit])
+    return _Counted(count, true, lead_h)
 
 
-def _silenced(alarms: Sequence[Alarm]) -> list[Alarm]:
+def _silenced(alarms: Sequence[Alarm], hours: int) -> list[Alarm]:
     """One alarm of whatever kind, then the silence."""
     until: dict[str, int] = {}
     kept = []
     for alarm in sorted(alarms, key=lambda a: a.at_ms):
         if alarm.at_ms >= until.get(alarm.patient, -1):
-            until[alarm.patient] = alarm.at_ms + REFRACTORY_H * HOUR_MS
+            until[alarm.patient] = alarm.at_ms + hours * HOUR_MS
             kept.append(alarm)
     return kept
 
@@ -157,7 +175,7 @@ def _sensitivity(found: _Counted, recording: Recording) -> float:
     return float(((found.true > 0) & events).sum() / events.sum())
 
 
-def _threshold(of: Grid, asked: float) -> tuple[float, bool]:
+def _threshold(of: Grid, asked: float, stages: Stages) -> tuple[float, bool]:
     """The highest threshold that finds the share `asked` of the events, and whether there is one: else the lowest there is. With
     a silence after each alarm a lower threshold may find fewer, so the search goes over the levels that occur."""
     levels = np.unique(of.score[~np.isnan(of.score)])
@@ -165,7 +183,7 @@ def _threshold(of: Grid, asked: float) -> tuple[float, bool]:
         levels = np.unique(np.quantile(levels, np.linspace(0, 1, 2000)))
 
     def finds(level: float) -> bool:
-        alarms = raise_alarms(of, level)
+        alarms = raise_alarms(of, level, stages)
         return float((alarms.true > 0).sum() / of.events.sum()) >= asked
 
     low, high = 0, len(levels) - 1
@@ -182,7 +200,7 @@ def _threshold(of: Grid, asked: float) -> tuple[float, bool]:
     return float(levels[low]), True
 
 
-HEAD: Final = ("policy", "alarms a patient-day", "fewer alarms (95 %)", "events found (95 %)", "PPV", "threshold")
+HEAD: Final = ("policy", "alarms a patient-day", "fewer alarms (95 %)", "events found (95 %)", "PPV", "lead h", "threshold")
 
 
 def cells(row: Policy) -> list[str]:
@@ -194,5 +212,6 @@ def cells(row: Policy) -> list[str]:
         f"{row.fewer:.1%} ({few:.1%} to {many:.1%})",
         f"{row.sensitivity:.1%} ({low:.1%} to {high:.1%})" + ("" if row.reached else ", the most it can"),
         f"{row.ppv:.3f}",
+        f"{row.lead_h:.1f}",
         "–" if row.threshold is None else f"{row.threshold:.4g}",
     ]

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from contracts.errors import InvalidInput
 from contracts.frames import Array, Labels, decode, encode
 from contracts.windows import HOP_MS, Windows
+from inference.patients import Patients
 
 STATE_SCHEMA: Final = "scored-windows/1"
 REMEMBERED: Final = 32
@@ -21,7 +21,7 @@ class Repeats:
     """The newest revision scored of each patient's last window ends, shape (patients, REMEMBERED)."""
 
     def __init__(self) -> None:
-        self._slots: dict[str, int] = {}
+        self._patients = Patients()
         self._ends = np.empty((0, REMEMBERED), dtype=np.int64)
         self._late = np.empty((0, REMEMBERED), dtype=np.int32)
 
@@ -43,9 +43,7 @@ class Repeats:
 
     def snapshot(self) -> bytes:
         """The whole state."""
-        columns: dict[str, Array | Labels] = {
-            "patient": Labels(codes=np.arange(len(self._slots), dtype=np.int32), names=tuple(self._slots)),
-        }
+        columns: dict[str, Array | Labels] = {"patient": self._patients.labels()}
         for place in range(REMEMBERED):
             columns[f"end_ms.{place}"] = np.ascontiguousarray(self._ends[:, place])
             columns[f"late.{place}"] = np.ascontiguousarray(self._late[:, place])
@@ -54,18 +52,16 @@ class Repeats:
     def restore(self, snapshot: bytes) -> None:
         """Replace the state. Raises `InvalidInput` when `snapshot` is not one."""
         frame = decode(snapshot, STATE_SCHEMA)
-        patients = frame.text("patient").tolist()
-        if len(set(patients)) != len(patients):
-            raise InvalidInput("snapshot", "is damaged: repeated patients")
+        patients = Patients(frame.text("patient").tolist())
         places = range(REMEMBERED)
         self._ends = np.stack([frame.numbers(f"end_ms.{place}", np.int64) for place in places], axis=1)
         self._late = np.stack([frame.numbers(f"late.{place}", np.int32) for place in places], axis=1)
-        self._slots = {patient: slot for slot, patient in enumerate(patients)}
+        self._patients = patients
 
     def _slots_of(self, patients: Labels) -> npt.NDArray[np.intp]:
-        lookup = np.array([self._slots.setdefault(p, len(self._slots)) for p in patients.names] or [0], dtype=np.intp)
-        new = len(self._slots) - len(self._ends)
+        slots = self._patients.slots_of(patients)
+        new = len(self._patients) - len(self._ends)
         if new:
             self._ends = np.vstack([self._ends, np.full((new, REMEMBERED), -1, dtype=np.int64)])
             self._late = np.vstack([self._late, np.zeros((new, REMEMBERED), dtype=np.int32)])
-        return lookup[patients.codes]
+        return slots

@@ -82,6 +82,13 @@ class Recording:
         """Patients with an event."""
         return int((self.event_ms != NEVER_MS).sum())
 
+    def stay_h(self) -> npt.NDArray[np.float64]:
+        """Hours at each moment since the patient's first moment, shape (moments,)."""
+        moments = self.moments
+        begin = np.full(len(self.patients), NEVER_MS, dtype=np.int64)
+        np.minimum.at(begin, moments.patient, moments.time_ms)
+        return np.asarray((moments.time_ms - begin[moments.patient]) / HOUR_MS)
+
     def of_patients(self, chosen: Bools) -> Recording:
         """The recording of the chosen patients alone; slots are numbered anew."""
         slot = (np.cumsum(chosen) - 1).astype(np.int32)

@@ -12,6 +12,7 @@ from contracts.errors import InvalidInput
 from contracts.frames import Array, Frame, Labels
 from contracts.windows import Windows
 from inference.patients import Patients
+from inference.rounds import rounds
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -66,6 +67,16 @@ class Newest:
         known = np.where(seen, value, known)
         time_ms = np.where(seen, end_ms[None], time_ms)
         return known.astype(np.float32), np.where(np.isnan(known), NEVER_MS, time_ms)
+
+    def take(self, windows: Windows) -> tuple[Floats, Longs]:
+        """Take `windows` in, each patient's in log order: what is known at the end of each window and how old it is,
+        milliseconds, both of shape (metrics, rows)."""
+        slots, said = self.slots_of(windows.patient), self.read(windows)
+        value = np.full(said.shape, np.nan, dtype=np.float32)
+        time_ms = np.full(said.shape, NEVER_MS, dtype=np.int64)
+        for rows in rounds(slots):
+            value[:, rows], time_ms[:, rows] = self.observe(slots[rows], windows.window_end_ms[rows], said[:, rows])
+        return value, windows.window_end_ms[None] - time_ms
 
     def columns(self) -> dict[str, Array | Labels]:
         """The whole state, for a frame."""

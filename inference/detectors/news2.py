@@ -20,8 +20,7 @@ from contracts.frames import decode, encode
 from contracts.scores import STATUSES, Scores, Status
 from contracts.windows import Windows
 from inference import news2
-from inference.detectors.newest import NEVER_MS, Newest
-from inference.rounds import rounds
+from inference.detectors.newest import Newest
 
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
@@ -156,15 +155,8 @@ class News2:
 
     def assess(self, windows: Windows) -> Assessment:
         """The parts behind `score`. Takes the windows in, as `score` does."""
-        slots = self._state.slots_of(windows.patient)
-        said = self._state.read(windows)
-        value = np.full(said.shape, np.nan, dtype=np.float32)
-        time_ms = np.full(said.shape, NEVER_MS, dtype=np.int64)
-        for rows in rounds(slots):
-            value[:, rows], time_ms[:, rows] = self._state.observe(
-                slots[rows], windows.window_end_ms[rows], said[:, rows]
-            )
-        return assess(value, windows.window_end_ms[None] - time_ms, self._on_scale_2(windows), self._policy)
+        value, age_ms = self._state.take(windows)
+        return assess(value, age_ms, self._on_scale_2(windows), self._policy)
 
     def _on_scale_2(self, windows: Windows) -> Bools:
         never = np.iinfo(np.int64).max

@@ -17,8 +17,7 @@ from contracts.frames import decode, encode
 from contracts.scores import STATUSES, Scores, Status
 from contracts.vitals import BY_NAME
 from contracts.windows import Windows
-from inference.detectors.newest import NEVER_MS, Newest
-from inference.rounds import rounds
+from inference.detectors.newest import Newest
 
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
@@ -92,16 +91,8 @@ class PcaResidual:
 
     def score(self, windows: Windows) -> Scores:
         """See `Scorer.score`."""
-        slots = self._state.slots_of(windows.patient)
-        said = self._state.read(windows)
-        value = np.full(said.shape, np.nan, dtype=np.float32)
-        time_ms = np.full(said.shape, NEVER_MS, dtype=np.int64)
-        for rows in rounds(slots):
-            value[:, rows], time_ms[:, rows] = self._state.observe(
-                slots[rows], windows.window_end_ms[rows], said[:, rows]
-            )
-        fresh = windows.window_end_ms[None] - time_ms <= self._max_age_ms
-        left = residuals(np.where(fresh, value, np.float32(np.nan)), self._model)
+        value, age_ms = self._state.take(windows)
+        left = residuals(np.where(age_ms <= self._max_age_ms, value, np.float32(np.nan)), self._model)
         there = ~np.isnan(left)
         known = there.sum(axis=0)
         ok = known >= self._needed

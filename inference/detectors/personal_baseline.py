@@ -23,6 +23,7 @@ from contracts.frames import Array, Labels, decode, encode
 from contracts.scores import STATUSES, Scores, Status
 from contracts.vitals import BY_NAME
 from contracts.windows import Windows
+from inference.patients import Patients
 
 Floats = npt.NDArray[np.float32]
 
@@ -68,6 +69,10 @@ class Policy:
     spread_floor: float = 0.35  # of the population's spread: a very steady patient must not alarm at one beat more
 
 
+HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
+"""For a value an hour: a baseline that waits for 30 windows would say nothing for a day."""
+
+
 class PersonalBaseline:
     """See the module. State: per metric and patient median, MAD and number of windows, shape (metrics, patients)."""
 
@@ -76,7 +81,7 @@ class PersonalBaseline:
 
     def __init__(self, policy: Policy | None = None) -> None:
         self._policy = policy or Policy()
-        self._slots: dict[str, int] = {}
+        self._patients = Patients()
         metrics = len(self._policy.inputs)
         vitals = [BY_NAME[i.metric] for i in self._policy.inputs]
         self._centre = np.array([v.centre for v in vitals], dtype=np.float32)
@@ -177,9 +182,8 @@ class PersonalBaseline:
         return values, usable
 
     def _slots_of(self, patients: Labels) -> npt.NDArray[np.intp]:
-        before = len(self._slots)
-        lookup = np.array([self._slots.setdefault(p, len(self._slots)) for p in patients.names] or [0], dtype=np.intp)
-        new = len(self._slots) - before
+        slots = self._patients.slots_of(patients)
+        new = len(self._patients) - len(self._seen_ms)
         if new:
             metrics = len(self._policy.inputs)
             prior_mad = (self._spread / _MAD_TO_SIGMA)[:, None]
@@ -187,11 +191,11 @@ class PersonalBaseline:
             self._mad = np.hstack([self._mad, np.repeat(prior_mad, new, axis=1).astype(np.float32)])
             self._count = np.hstack([self._count, np.zeros((metrics, new), dtype=np.float32)])
             self._seen_ms = np.concatenate([self._seen_ms, np.zeros(new, dtype=np.int64)])
-        return lookup[patients.codes]
+        return slots
 
     def snapshot(self) -> bytes:
         columns: dict[str, Array | Labels] = {
-            "patient": Labels(codes=np.arange(len(self._slots), dtype=np.int32), names=tuple(self._slots)),
+            "patient": self._patients.labels(),
             "seen_ms": self._seen_ms,
         }
         for k, source in enumerate(self._policy.inputs):
@@ -208,9 +212,9 @@ class PersonalBaseline:
                 for part in ("median", "mad", "count")
             }
         )
-        patients = frame.text("patient").tolist()
-        if len(set(patients)) != len(patients) or not all(np.isfinite(p).all() for p in parts.values()):
-            raise InvalidInput("snapshot", "is damaged: repeated patients or numbers that are not finite")
+        patients = Patients(frame.text("patient").tolist())
+        if not all(np.isfinite(p).all() for p in parts.values()):
+            raise InvalidInput("snapshot", "is damaged: numbers that are not finite")
         self._median, self._mad, self._count = (np.array(parts[p]) for p in ("median", "mad", "count"))
         self._seen_ms = np.array(frame.numbers("seen_ms", np.int64), dtype=np.int64)
-        self._slots = {patient: slot for slot, patient in enumerate(patients)}
+        self._patients = patients

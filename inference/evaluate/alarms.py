@@ -2,7 +2,7 @@
 
 One policy for every score, so that scores are compared and not policies: an alarm at a score at or above the threshold, then
 six hours of silence for that patient. An event is found when an alarm came in the twelve hours before it, or with it. Alarms
-after an event count as alarms that found nothing.
+after an event count as alarms that found nothing. `Stages` are what can be added to it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,18 @@ _HALVINGS: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """Between a score and an alarm. `sustained_h`: so many hours in a row at or above the threshold. `silence_h`: after an alarm
+    of the patient."""
+
+    silence_h: int = REFRACTORY_H
+    sustained_h: int = 1
+
+
+PLAIN: Final = Stages()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
     """Scores of a recording by hour and patient, shape (hours, patients), NaN where there is none. Hour 0 is `start_ms`."""
 
@@ -40,17 +52,20 @@ class Grid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarms:
-    """Of each patient: alarms, those in the window before the event, and the hours from the first of those to the event (NaN
-    where none)."""
+    """Of each patient: alarms, those in the window before the event, the hours from the first of those to the event, and the hour
+    of the grid of the first alarm (NaN where none)."""
 
     alarms: Doubles
     true: Doubles
     lead_h: Doubles
+    first_h: Doubles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtBudget:
-    """At one number of alarms per patient-day. `ppv`: share of the alarms that came in the window before an event."""
+    """At one number of alarms per patient-day. `ppv`: share of the alarms that came in the window before an event.
+    `time_in_alarm`: share of the scored hours at or above the threshold. `alarmed`: share of the patients with any alarm, and
+    `first_alarm_h_quartiles`: after how many hours of the stay the first one came to them."""
 
     threshold: float
     alarms_per_patient_day: float
@@ -60,36 +75,52 @@ class AtBudget:
     lead_hours_median: float
     lead_hours_quartiles: tuple[float, float]
     alarms_per_found_event: float
+    time_in_alarm: float
+    alarmed: float
+    first_alarm_h_quartiles: tuple[float, float, float]
 
 
 def grid(recording: Recording, score: Doubles) -> Grid:
     """Lay out scores at `recording.moments` by whole hours. Patient-days are scored hours / 24."""
     moments = recording.moments
-    start_ms = int(moments.time_ms.min(initial=NEVER_MS))
-    hour = (moments.time_ms - start_ms) // HOUR_MS
-    found = np.full((int(hour.max(initial=0)) + 1, len(recording.patients)), np.nan)
-    found[hour, moments.patient] = score
-    event = np.where(recording.event_ms == NEVER_MS, np.inf, (recording.event_ms - start_ms) / HOUR_MS)
-    return Grid(score=found, event_h=np.where(np.isfinite(event), event, np.nan), days=len(moments) / 24)
+    return laid_out(score, moments.patient, moments.time_ms, recording.event_ms)
 
 
-def raise_alarms(of: Grid, threshold: float) -> Alarms:
-    """Hour by hour, as the policy says."""
+def laid_out(
+    score: Doubles, patient: npt.NDArray[np.int32], time_ms: npt.NDArray[np.int64], event_ms: npt.NDArray[np.int64]
+) -> Grid:
+    """As `grid`, from columns; `event_ms`: of each patient, `NEVER_MS` without an event."""
+    start_ms = int(time_ms.min(initial=NEVER_MS))
+    hour = (time_ms - start_ms) // HOUR_MS
+    found = np.full((int(hour.max(initial=0)) + 1, len(event_ms)), np.nan)
+    found[hour, patient] = score
+    event_h = np.where(event_ms == NEVER_MS, np.nan, (event_ms - start_ms) / HOUR_MS)
+    return Grid(score=found, event_h=event_h, days=len(time_ms) / 24)
+
+
+def raise_alarms(of: Grid, threshold: float, stages: Stages = PLAIN) -> Alarms:
+    """Hour by hour, as the stages say."""
     patients = of.score.shape[1]
-    quiet_until = np.full(patients, -1, dtype=np.int64)
+    quiet_until, run_h = np.full(patients, -1, dtype=np.int64), np.zeros(patients, dtype=np.int64)
     alarms, true = np.zeros(patients), np.zeros(patients)
-    lead_h = np.full(patients, np.nan)
+    lead_h, first_h = np.full(patients, np.nan), np.full(patients, np.nan)
     over = of.score >= threshold  # NaN is never over
-    for hour in np.flatnonzero(over.any(axis=1)).tolist():
-        at = np.flatnonzero(over[hour] & (quiet_until <= hour))
-        quiet_until[at] = hour + REFRACTORY_H
+    for hour, now in enumerate(over):
+        if stages.sustained_h > 1:
+            run_h = np.where(now, run_h + 1, 0)
+            now = run_h >= stages.sustained_h
+        at = np.flatnonzero(now & (quiet_until <= hour))
+        if not len(at):
+            continue
+        quiet_until[at] = hour + stages.silence_h
+        first_h[at] = np.where(alarms[at] == 0, hour, first_h[at])
         alarms[at] += 1
         left = of.event_h[at] - hour
         hit = at[(left >= 0) & (left <= WINDOW_H)]
         true[hit] += 1
         first = hit[np.isnan(lead_h[hit])]
         lead_h[first] = of.event_h[first] - hour
-    return Alarms(alarms=alarms, true=true, lead_h=lead_h)
+    return Alarms(alarms=alarms, true=true, lead_h=lead_h, first_h=first_h)
 
 
 def threshold_for(of: Grid, budget: float) -> float:
@@ -119,6 +150,8 @@ def _judged(of: Grid, threshold: float, draws: int, seed: int) -> AtBudget:
     nan = float("nan")
     total, true = float(alarms.alarms.sum()), float(alarms.true.sum())
     leads = alarms.lead_h[found]
+    scored = ~np.isnan(of.score)
+    firsts = (alarms.first_h - scored.argmax(axis=0))[alarms.alarms > 0]
     count = drawn(len(events), draws, seed) if draws else np.empty((0, len(events)))
     had, caught = count @ events.astype(float), count @ (found & events).astype(float)
     drawn_sensitivity = np.divide(caught, had, out=np.full(len(had), nan), where=had > 0)
@@ -131,4 +164,7 @@ def _judged(of: Grid, threshold: float, draws: int, seed: int) -> AtBudget:
         lead_hours_median=float(np.median(leads)) if len(leads) else nan,
         lead_hours_quartiles=tuple(np.quantile(leads, [0.25, 0.75]).tolist()) if len(leads) else (nan, nan),
         alarms_per_found_event=total / float(found.sum()) if found.any() else nan,
+        time_in_alarm=float((of.score[scored] >= threshold).mean()) if scored.any() else nan,
+        alarmed=float((alarms.alarms > 0).mean()),
+        first_alarm_h_quartiles=tuple(np.quantile(firsts, [0.25, 0.5, 0.75]).tolist()) if len(firsts) else (nan, nan, nan),
     )

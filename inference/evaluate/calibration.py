@@ -33,7 +33,7 @@ def calibration(probability: Doubles, label: npt.NDArray[np.uint8]) -> Calibrati
     p, y = np.clip(probability[known], _LIMIT, 1 - _LIMIT), label[known].astype(np.float64)
     if not 0 < y.sum() < len(y):
         return None
-    slope, intercept = _logistic(np.log(p / (1 - p)), y)
+    slope, intercept = logistic(np.log(p / (1 - p)), y)
     order = np.argsort(p, kind="stable")
     parts = [part for part in np.array_split(order, 10) if len(part)]
     deciles = tuple((float(p[part].mean()), float(y[part].mean()), len(part)) for part in parts)
@@ -47,8 +47,8 @@ def calibration(probability: Doubles, label: npt.NDArray[np.uint8]) -> Calibrati
     )
 
 
-def _logistic(x: Doubles, y: Doubles) -> tuple[float, float]:
-    """Logistic regression of y on x by Newton's method, begun at the rate alone."""
+def logistic(x: Doubles, y: Doubles) -> tuple[float, float]:
+    """Slope and intercept of the logistic regression of y, between 0 and 1, on x, by Newton's method."""
     rate = float(y.mean())
     slope, intercept = 0.0, float(np.log(rate / (1 - rate)))
     for _ in range(_STEPS):
@@ -57,6 +57,7 @@ def _logistic(x: Doubles, y: Doubles) -> tuple[float, float]:
         gradient = np.array([np.sum((y - p) * x), np.sum(y - p)])
         hessian = np.array([[np.sum(w * x * x), np.sum(w * x)], [np.sum(w * x), np.sum(w)]]) + 1e-9 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
+        step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))  # far from the answer a whole step overshoots
         slope, intercept = slope + float(step[0]), intercept + float(step[1])
         if np.abs(step).max() < 1e-9:
             break

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inference.datasets.recording import HOUR_MS, Recording
+from inference.datasets.recording import Recording
 from inference.evaluate import utility
 from inference.evaluate.alarms import AtBudget, at_budgets, grid
+from inference.evaluate.benefit import Benefit, decision_curve
 from inference.evaluate.calibration import Calibration, calibration
 from inference.evaluate.ranking import auprc, auroc, bootstrap, ranked
 from inference.evaluate.scorers import Score, Scored
@@ -53,7 +54,8 @@ class Curve:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What is said of one score. `scored`: share of the moments that had one. `event_1`: the measure of the 2012 challenge, the
-    greater minimum of sensitivity and PPV over thresholds, where patients are scored once."""
+    greater minimum of sensitivity and PPV over thresholds, where patients are scored once. `benefit`: net, of a probability, by
+    the threshold from which one acts."""
 
     auroc: float
     auroc_interval: tuple[float, float]
@@ -64,6 +66,7 @@ class Judged:
     utility: float | None
     event_1: float | None
     calibration: Calibration | None
+    benefit: Mapping[str, Benefit]
     subgroups: Mapping[str, Group]
     stress: Mapping[str, tuple[float, float]]
     note: str
@@ -111,10 +114,12 @@ class Evaluation:
 
 def evaluate(recording: Recording, scores: Mapping[str, Score], plan: Plan, *, part: str, say: Say) -> Evaluation:
     """Score `recording` with each of `scores` and judge them all in the same way."""
-    judged = {}
+    found = {}
     for name, score in scores.items():
         say(f"scoring {name}")
-        judged[name] = _judge(recording, score, plan, name, say)
+        found[name] = score(recording)
+    harmed = _harmed(recording, scores, plan, say) if plan.stress else {}
+    judged = {name: _judge(recording, each, plan, harmed.get(name, {})) for name, each in found.items()}
     moments = recording.moments
     return Evaluation(
         data=recording.name,
@@ -131,19 +136,28 @@ def evaluate(recording: Recording, scores: Mapping[str, Score], plan: Plan, *, p
     )
 
 
-def _judge(recording: Recording, score: Score, plan: Plan, name: str, say: Say) -> Judged:
+def _harmed(
+    recording: Recording, scores: Mapping[str, Score], plan: Plan, say: Say
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """AUROC and AUPRC of each score on the recording with something wrong with it, by score and by what is wrong."""
+    label = recording.moments.label
+    found: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in scores}
+    for kind, harm in stresses(recording, plan.seed).items():
+        say(f"scoring {kind}")
+        with_harm = harm(recording)
+        for name, score in scores.items():
+            if name != "random":  # nothing goes wrong with a number drawn
+                said = score(with_harm).score
+                found[name][kind] = (auroc(said, label), auprc(said, label))
+    return found
+
+
+def _judge(recording: Recording, found: Scored, plan: Plan, stress: Mapping[str, tuple[float, float]]) -> Judged:
     moments = recording.moments
-    found = score(recording)
     label = moments.label
     roc, precision = auroc(found.score, label), auprc(found.score, label)
     spread = bootstrap(found.score, label, moments.patient, len(recording.patients), draws=plan.draws, seed=plan.seed)
     roc_curve, precision_curve, event_1 = _curves(found.score, label)
-    stress = {}
-    if plan.stress and name != "random":  # nothing goes wrong with a number drawn
-        for kind, harm in stresses(recording, plan.seed).items():
-            say(f"scoring {name}, {kind}")
-            harmed = score(harm(recording)).score
-            stress[kind] = (auroc(harmed, label), auprc(harmed, label))
     return Judged(
         auroc=roc,
         auroc_interval=spread.auroc,
@@ -156,6 +170,7 @@ def _judge(recording: Recording, score: Score, plan: Plan, name: str, say: Say) 
         utility=_utility(recording, found) if recording.by_hour else None,
         event_1=None if recording.timed else event_1,
         calibration=calibration(found.score, label) if found.probability else None,
+        benefit=decision_curve(found.score, label) if found.probability else {},
         subgroups={
             group: Group(
                 rows=int(rows.sum()),
@@ -174,9 +189,7 @@ def _judge(recording: Recording, score: Score, plan: Plan, name: str, say: Say) 
 
 def _utility(recording: Recording, found: Scored) -> float:
     moments = recording.moments
-    begin = np.full(len(recording.patients), np.iinfo(np.int64).max, dtype=np.int64)
-    np.minimum.at(begin, moments.patient, moments.time_ms)
-    hour = (moments.time_ms - begin[moments.patient]) // HOUR_MS
+    hour = np.floor(recording.stay_h()).astype(np.int64)
     of = utility.worth(moments.patient, hour, moments.label, len(recording.patients))
     return utility.crossed(found.score, of, moments.patient, recording.patients)
 

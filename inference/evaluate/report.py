@@ -83,6 +83,9 @@ def _budgets(judged: Mapping[str, Judged]) -> str:
                     f"{_number(at.lead_hours_median, 1)} ({_number(at.lead_hours_quartiles[0], 0)}–"
                     f"{_number(at.lead_hours_quartiles[1], 0)})",
                     _number(at.alarms_per_found_event, 1),
+                    f"{at.time_in_alarm:.1%}",
+                    f"{at.alarmed:.1%}",
+                    " / ".join(_number(hours, 0) for hours in at.first_alarm_h_quartiles),
                 ]
             )
     head = [
@@ -93,7 +96,9 @@ def _budgets(judged: Mapping[str, Judged]) -> str:
         "PPV",
         "lead h, median (quartiles)",
     ]
-    return _table([*head, "alarms per event found"], rows)
+    return _table(
+        [*head, "alarms per event found", "time at or above", "patients alarmed", "hour of the first alarm, quartiles"], rows
+    )
 
 
 def _calibration(judged: Mapping[str, Judged]) -> str:
@@ -185,6 +190,15 @@ def _plots(evaluation: Evaluation) -> list[str]:
                 axes.plot(said, happened, color=colour[name], marker="o", label=name)
                 axes.plot([0, said.max()], [0, said.max()], color="#8b949e", linestyle=":")
 
+    def benefit(axes: Any) -> None:
+        drawn_for = {name: j for name, j in evaluation.scorers.items() if j.benefit}
+        for name, j in drawn_for.items():
+            axes.plot([float(p) for p in j.benefit], [b.net for b in j.benefit.values()], color=colour[name], label=name)
+        always = next(iter(drawn_for.values())).benefit
+        shown = {float(p): b.everybody for p, b in always.items() if b.everybody > 0}
+        axes.plot(list(shown), list(shown.values()), color="#8b949e", linestyle=":", label="act always")
+        axes.axhline(0, color="#8b949e", linewidth=0.8)
+
     found = [
         drawn("ROC", "false alarms, share of moments without event", "share of moments with event", roc),
         drawn("Precision and recall", "recall", "precision", precision),
@@ -193,6 +207,7 @@ def _plots(evaluation: Evaluation) -> list[str]:
         found.append(drawn("Events found at an alarm budget", "alarms per patient-day", "events found", budgets))
     if any(j.calibration for j in evaluation.scorers.values()):
         found.append(drawn("Calibration by decile", "probability said", "share that happened", calibrated))
+        found.append(drawn("Decision curve", "probability from which one acts", "net benefit, true alarms a moment", benefit))
     return found
 
 

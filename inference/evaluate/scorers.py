@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -15,13 +15,14 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput, VigilError
 from inference.bundles import Bundle, load_bundle
 from inference.datasets.recording import Recording
-from inference.datasets.replay import feature_table, feed, steps
+from inference.datasets.replay import feature_table
 from inference.datasets.split import Part, folds, members
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.pca_residual import INPUTS, Directions, PcaResidual, fit
-from inference.detectors.personal_baseline import PersonalBaseline, Policy
+from inference.detectors.personal_baseline import HOURLY, PersonalBaseline
 from inference.evaluate.frames import stream_scores
-from inference.features import DAY, FEATURES, METRICS, STAY, HourFeatures
+from inference.evaluate.replayed import Replayed
+from inference.features import DAY, FEATURE_SETS, FEATURES, METRICS, PRESENCE, STAY
 from inference.serving.classifier import Classifier
 from inference.serving.folders import SHIPPED
 from inference.serving.members import columns
@@ -31,13 +32,12 @@ Doubles = npt.NDArray[np.float64]
 Say = Callable[[str], None]
 Logits = Callable[[npt.NDArray[np.float32]], Doubles]
 
-VARIANTS: Final = ("stream", "vitals", "context", "all")
-"""Inputs of the trees that are trained in folds: the feature set `hours/1`, which looks back 24 hours; `hours/2`, which knows
-the whole stay too; with age, sex, unit and the hour of the stay; with everything else
-that was measured."""
+_AT_ONCE: Final = 1 << 15  # rows scaled at a time
 
-# Hourly charting: a baseline that waits for 30 windows would say nothing for a day.
-_HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
+VARIANTS: Final = ("device", "stream", "vitals", "context", "all")
+"""Inputs of the trees that are trained in folds: `hours/2` without when and how often staff measured (`PRESENCE`); the feature
+set `hours/1`, which looks back 24 hours; `hours/2`, which knows the whole stay too; with age, sex, unit and the hour of the stay;
+with everything else that was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def news2(recording: Recording) -> Scored:
 
 def personal_baseline(recording: Recording) -> Scored:
     """Distance from the patient's own usual, with a policy for hourly values."""
-    return Scored(score=stream_scores(recording, PersonalBaseline(_HOURLY)))
+    return Scored(score=stream_scores(recording, PersonalBaseline(HOURLY)))
 
 
 def pca_residual(count: int) -> Score:
@@ -153,43 +153,42 @@ def _learn(
     return lambda table: np.mean([model.logits(table) for model in models], axis=0)
 
 
-def bundle(folder: Path, *, native: bool = False) -> Score:
-    """A trained classifier from its folder, at every moment at which it has any vital."""
+def bundle(folder: Path, *, native: bool = False, replayed: Replayed | None = None) -> Score:
+    """A trained classifier from its folder, at every moment at which it has any vital. `replayed`: shared by the models that are
+    judged together."""
     found = load_bundle(folder)
     if found.manifest.kind == "ensemble":
-        return _ensemble(folder, found, native)
+        return _ensemble(folder, found, native, replayed or Replayed())
     if found.manifest.kind == "forecaster":
         raise VigilError(
             f"{found.manifest.name} is a forecaster, which says what comes next and not who gets ill.",
             fix="evaluate a classifier",
         )
     backend, model = open_backend(found, "native" if native else "onnx"), Classifier(found.manifest)
+    replayed = replayed or Replayed()
 
     def score(recording: Recording) -> Scored:
-        features = HourFeatures()
-        features.fit(len(recording.patients))
+        features = replayed.features(recording, found.manifest)
         scores = np.full(len(recording.moments), np.nan)
-        for step in steps(recording):
-            feed(features, recording, step.received)
-            slots = recording.moments.patient[step.rows].astype(np.intp)
-            times = np.full(len(slots), step.t_ms, dtype=np.int64)
-            level, _ = features.newest(slots, times)
-            some = np.flatnonzero(~np.isnan(level).all(axis=0))
-            if len(some):
-                scores[step.rows[some]] = model.score(backend.run, model.features(features, slots[some], times[some]))
+        some = np.flatnonzero(replayed.known(recording, found.manifest))
+        for start in range(0, len(some), _AT_ONCE):
+            at = some[start : start + _AT_ONCE]
+            scores[at] = model.score(backend.run, features[at])
         return Scored(score=scores, probability=True, note=f"bundle {found.label}, manifest {found.digest[:12]}")
 
     return score
 
 
-def _ensemble(folder: Path, found: Bundle, native: bool) -> Score:
+def _ensemble(folder: Path, found: Bundle, native: bool, replayed: Replayed) -> Score:
     """Of the members that it was calibrated with: beside it, or as they ship."""
     manifest = found.manifest
     members: dict[str, Score] = {}
     for column in manifest.inputs:
         place = Path(column.name) / str(manifest.architecture[column.name])
         beside = folder.resolve().parents[1] / place
-        members[column.name] = bundle(beside if beside.is_dir() else SHIPPED / place, native=native)
+        members[column.name] = bundle(
+            beside if beside.is_dir() else SHIPPED / place, native=native, replayed=replayed
+        )
     backend, model = open_backend(found), Classifier(manifest)
 
     def score(recording: Recording) -> Scored:
@@ -215,23 +214,27 @@ def saw(folder: Path, recording: Recording) -> bool:
 
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
     from inference.train.series import context_table, series_table
+    from inference.train.spans import spans_table
 
     parts = [feature_table(recording, DAY if variant == "stream" else STAY)]
+    if variant == "device":
+        return parts[0][:, [name not in PRESENCE for name in FEATURE_SETS[STAY]]]
+    vitals = [m for m in recording.metrics if m in METRICS]
     if variant in ("context", "all"):
         parts.append(context_table(recording)[1])
-        vitals = [m for m in recording.metrics if m in METRICS]
         parts.append(series_table(recording, vitals, ("first", "std", "count", "count_12h"))[1])
     if variant == "all":
-        # Where a patient is scored once there is no clock to hide: the course of the vitals counts too.
-        rest = [m for m in recording.metrics if m not in METRICS or not recording.by_hour]
-        parts.append(series_table(recording, rest)[1])
+        parts.append(series_table(recording, [m for m in recording.metrics if m not in METRICS])[1])
+        if not recording.by_hour:  # where a patient is scored once there is no clock to hide: the course counts too
+            parts.append(series_table(recording, vitals)[1])
+            parts.append(spans_table(recording, recording.metrics)[1])
     return np.concatenate(parts, axis=1)
 
 
 def _recipe(recording: Recording) -> Any:
-    """The recipe beside the trainer; where patients are scored once, no row can be spared and leaves are small."""
-    recipe = _trees().read_recipe()
-    return recipe if recording.by_hour else replace(recipe, negatives=1.0, rows_in_leaf=20)
+    """Beside the trainer; where patients are scored once there is another."""
+    trees = _trees()
+    return trees.read_recipe() if recording.by_hour else trees.read_recipe(trees.ONCE)
 
 
 def _trees() -> ModuleType:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from inference.datasets.recording import HOUR_MS, Recording
+from inference.datasets.recording import Recording
 
 Bools = npt.NDArray[np.bool_]
 
@@ -37,10 +37,7 @@ def _of_patients(recording: Recording) -> Iterator[tuple[str, Bools]]:
 def _of_hours(recording: Recording) -> Iterator[tuple[str, Bools]]:
     if not recording.by_hour:
         return
-    moments = recording.moments
-    begin = np.full(len(recording.patients), np.iinfo(np.int64).max, dtype=np.int64)
-    np.minimum.at(begin, moments.patient, moments.time_ms)
-    hour = (moments.time_ms - begin[moments.patient]) // HOUR_MS
+    hour = recording.stay_h()
     for low, high in ((0, 12), (12, 24), (24, 48), (48, 96), (96, 1 << 30)):
         yield (
             f"hours {low}–{high - 1} of the stay" if high < 1 << 30 else f"hour {low} of the stay and later",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,11 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput
 from contracts.frames import Array, Frame
 from inference.features.layout import HOUR_MS, HOURS
+from inference.growing import wider
 
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 Index = npt.NDArray[np.intp]
-
-T = TypeVar("T", bound=np.generic)
 
 RING: Final = HOURS + 1  # one place more, so that a patient whose next hour has begun can still be asked about the last
 _NO_HOUR: Final = -(1 << 30)
@@ -78,14 +77,14 @@ class HourBuckets:
         room = self._hour.shape[1]
         if slots > room:
             more = max(slots, room + room // 2) - room
-            self._head = _wider(self._head, more, _NO_HOUR)
+            self._head = wider(self._head, more, _NO_HOUR)
             fresh = np.broadcast_to(_NOTHING_BEFORE, (4, self._metrics, more))
             self._before = np.concatenate([self._before, fresh], axis=-1)
-            self._hour = _wider(self._hour, more, _NO_HOUR)
-            self._count = _wider(self._count, more, 0)
-            self._sum = _wider(self._sum, more, 0)
-            self._last = _wider(self._last, more, np.nan)
-            self._last_ms = _wider(self._last_ms, more, -1)
+            self._hour = wider(self._hour, more, _NO_HOUR)
+            self._count = wider(self._count, more, 0)
+            self._sum = wider(self._sum, more, 0)
+            self._last = wider(self._last, more, np.nan)
+            self._last_ms = wider(self._last_ms, more, -1)
         self.slots = max(self.slots, slots)
 
     def update(self, slot: Index, metric: Index, time_ms: Longs, value: Floats) -> None:
@@ -237,10 +236,6 @@ def _rising(bucket: Index, time_ms: npt.NDArray[np.int32], seen_ms: npt.NDArray[
     before = np.maximum((group << 23) + seen_ms[order], np.concatenate([[-1], key[:-1]]))
     highest = np.maximum.accumulate(before)
     return np.sort(order[key > highest])
-
-
-def _wider(array: npt.NDArray[T], more: int, fill: float) -> npt.NDArray[T]:
-    return np.concatenate([array, np.full((*array.shape[:-1], more), fill, dtype=array.dtype)], axis=-1)
 
 
 def _check_rows(slot: Index, metric: Index, time_ms: Longs, value: Floats, slots: int, metrics: int) -> None:

@@ -26,6 +26,7 @@ with contextlib.suppress(RuntimeError):
 
 _ROWS_AT_ONCE: Final = 16_384
 _OPSET: Final = 18
+_FAR: Final = np.float32(1e6)  # spreads
 
 
 class Shapes(keras.layers.Layer):
@@ -52,13 +53,34 @@ class Shapes(keras.layers.Layer):
         self.left.assign(edges[:, None, :-1])
         self.per_width.assign(1 / np.maximum(np.diff(edges, axis=1), np.float32(1e-3))[:, None])
 
-    def call(self, values: Any) -> Any:
+    def call(self, inputs: Any) -> Any:
+        """Of values, or of few columns and very many rows: values and what was not measured, both [rows, columns]."""
+        return self._few(*inputs) if isinstance(inputs, list) else self._many(inputs)
+
+    def _many(self, values: Any) -> Any:
         across = ops.expand_dims(ops.transpose(values), -1)
         missing = ops.isnan(across)
         known = ops.where(missing, ops.zeros_like(across), across)
         along = ops.clip((known - self.left) * self.per_width, 0.0, 1.0)
         curves = ops.where(missing, self.absent, ops.matmul(along, self.rise) + self.start)
         return ops.reshape(ops.transpose(curves, (1, 0, 2)), (-1, self._columns * self._curves))
+
+    def _few(self, values: Any, missing: Any) -> Any:
+        """Two matrix products and no transposition."""
+        columns, bins, curves = self._columns, self._bins, self._curves
+        gone = ops.cast(missing, "float32")
+        # Chosen by what is NaN, not by what is missing: any other choice is exported as a product with 0, in which NaN stays.
+        known = ops.where(ops.isnan(values), np.float32(0), values)
+        # Each value beside each left edge; what is missing far to the left of all.
+        each = np.repeat(np.eye(columns, dtype=np.float32), bins, axis=1)
+        off = ops.matmul(ops.concatenate([known, gone], -1), np.concatenate([each, -_FAR * each]))
+        along = ops.clip((off - ops.reshape(self.left, (-1,))) * ops.reshape(self.per_width, (-1,)), 0.0, 1.0)
+        # Which column a curve belongs to; another column's value has no part in it.
+        own = np.repeat(np.eye(columns, dtype=np.float32), curves, axis=1)
+        rise = ops.tile(ops.reshape(self.rise, (columns * bins, curves)), (1, columns)) * np.repeat(own, bins, axis=0)
+        of_missing = ops.tile(ops.reshape(self.absent - self.start, (columns, curves)), (1, columns)) * own
+        found = ops.matmul(ops.concatenate([along, gone], -1), ops.concatenate([rise, of_missing], 0))
+        return found + ops.reshape(self.start, (-1,))
 
 
 class KerasLearner:

@@ -25,6 +25,7 @@ THREADS: Final = 1
 
 _ROWS_AT_ONCE: Final = 16_384
 _BETAS: Final = (0.9, 0.99)
+_FAR: Final = 1e6  # spreads
 
 
 class Shapes(nn.Module):
@@ -55,6 +56,19 @@ class Shapes(nn.Module):
         along = torch.clamp((known - self.left.unsqueeze(1)) * self.per_width.unsqueeze(1), 0.0, 1.0)
         curves = torch.where(missing, self.absent, torch.bmm(along, self.rise) + self.start)
         return curves.transpose(0, 1).flatten(1)
+
+    def few(self, values: Tensor, missing: Tensor) -> Tensor:
+        """As `forward`, for few columns and very many rows: two matrix products and no transposition. `missing`, of the shape of
+        `values`, says what was not measured."""
+        columns, bins, _ = self.rise.shape
+        gone = missing.to(values.dtype)
+        known = torch.where(missing, torch.zeros_like(values), values)
+        # Each value beside each left edge; what is missing far to the left of all.
+        each = torch.eye(columns, device=values.device).repeat_interleave(bins, dim=1)
+        off = torch.cat([known, gone], dim=1) @ torch.cat([each, -_FAR * each]) - self.left.flatten()
+        along = torch.clamp(off * self.per_width.flatten(), 0.0, 1.0)
+        of_missing = torch.block_diag(*(self.absent - self.start))
+        return torch.cat([along, gone], dim=1) @ torch.cat([torch.block_diag(*self.rise), of_missing]) + self.start.flatten()
 
 
 def bins_of(edges: Floats) -> int:

@@ -4,6 +4,9 @@ hour, beside the mean and the highest of the day.
 Only what the newest hour sees is computed: after each block every second step is left, so that the next block's neighbours lie
 twice as far apart. It is the pruned tree of a dilated convolution, at a third of its cost.
 
+Everything is a product of a wide matrix, rows and steps together, with the channels last: on a batch of short sequences that is
+faster than a convolution, and nothing is transposed.
+
 The first third of the channels are values (`CHANNELS` of the feature set), the rest say what was measured and how long ago.
 """
 
@@ -26,7 +29,6 @@ class Conv(nn.Module):
         columns, curves, hidden = (whole(architecture, key) for key in ("columns", "curves", "hidden"))
         dropout = number(architecture, "dropout")
         self.values = columns // 3
-        self.curves = self.values * curves
         self.shapes = Shapes(self.values, whole(architecture, "bins"), curves)
         self.enter = nn.Conv1d(self.values * curves + columns - self.values, hidden, 1)
         self.blocks = nn.ModuleList([_Block(hidden, dropout) for _ in range(whole(architecture, "blocks"))])
@@ -36,27 +38,29 @@ class Conv(nn.Module):
         self.leave = nn.Linear(whole(architecture, "head"), whole(architecture, "horizons"))
 
     def forward(self, sequence: Tensor) -> Tensor:
-        presence = sequence[:, :, self.values :]
+        steps, columns = sequence.shape[1:]
+        rows = sequence.reshape(-1, columns)  # an hour of a patient each
+        presence = rows[:, self.values :]
         # A vital that is left out as a whole comes as NaN: not measured (0), as long ago as can be (1).
         absent = torch.cat([torch.zeros(self.values), torch.ones(self.values)]).to(sequence.device)
         presence = torch.where(torch.isnan(presence), absent, presence)
-        measured = presence[:, :, : self.values]
-        values = sequence[:, :, : self.values]
-        values = torch.where(measured > 0.5, values, torch.full_like(values, torch.nan))
-        steps = sequence.shape[1]
-        curves = self.shapes(values.reshape(-1, self.values)).reshape(-1, steps, self.curves)
-        hidden = self.enter(torch.cat([curves, presence], dim=-1).transpose(1, 2))
+        values = rows[:, : self.values]
+        missing = torch.isnan(values) | (presence[:, : self.values] <= 0.5)
+        curves = self.shapes.few(values, missing)
+        hidden = nn.functional.linear(
+            torch.cat([curves, presence], dim=-1), self.enter.weight.squeeze(-1), self.enter.bias
+        ).reshape(-1, steps, self.enter.out_channels)
         day = nn.functional.silu(hidden)
         for block in self.blocks:
             hidden = block(hidden)
-        recent = nn.functional.silu(hidden).flatten(1)
-        read = self.dropout(torch.cat([recent, day.mean(-1), day.amax(-1)], dim=1))
+        recent = nn.functional.silu(hidden).transpose(1, 2).flatten(1)
+        read = self.dropout(torch.cat([recent, day.mean(1), day.amax(1)], dim=1))
         found: Tensor = self.leave(nn.functional.silu(self.head(read)))
         return found
 
 
 class _Block(nn.Module):
-    """[rows, hidden, steps] -> [rows, hidden, steps / 2]: every second step, the newest among them, of the step itself and
+    """[rows, steps, hidden] -> [rows, steps / 2, hidden]: every second step, the newest among them, of the step itself and
     the two before it."""
 
     def __init__(self, hidden: int, dropout: float) -> None:
@@ -65,8 +69,12 @@ class _Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        past = nn.functional.pad(nn.functional.silu(hidden), (1, 0))
-        return hidden[:, :, 1::2] + self.dropout(self.conv(past))
+        width = hidden.shape[2]
+        pairs = nn.functional.silu(hidden).reshape(-1, hidden.shape[1] // 2, 2 * width)
+        before = nn.functional.pad(pairs[:, :-1, width:], (0, 0, 1, 0))
+        weight = self.conv.weight.transpose(1, 2).flatten(1)  # of the oldest of three steps first
+        inner = nn.functional.linear(torch.cat([before, pairs], dim=-1), weight, self.conv.bias)
+        return hidden[:, 1::2] + self.dropout(inner)
 
 
 def learner(plan: Plan) -> TorchLearner:

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from inference.bundles import MANIFEST, ONNX, Bundle, Manifest
+from inference.bundles import MANIFEST, ONNX, Bundle
+from inference.manifest import Manifest
 
 Floats = npt.NDArray[np.float32]
 Call = Callable[[Mapping[str, Floats]], Mapping[str, Floats]]

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from inference.bundles import Manifest
 from inference.features import METRICS, HourFeatures
+from inference.manifest import Manifest
 from inference.serving.backend import INPUT, LOGITS, Call, Floats, in_blocks
 from inference.serving.inputs import Inputs, places_of
 

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from inference.bundles import Manifest
 from inference.features import METRICS
+from inference.growing import wider
+from inference.manifest import Manifest
 from inference.serving.backend import INPUT, MEAN, NEXT_STATE, SCALE, STATE, Call, Floats, in_blocks
 from inference.serving.inputs import Inputs, places_of
 
@@ -74,11 +75,11 @@ class Forecaster:
         have = len(self._steps)
         if slots > have:
             more = max(slots, have + have // 2) - have
-            self._state = _wider(self._state, more, 0)
-            self._steps, self._newest = _wider(self._steps, more, 0), _wider(self._newest, more, _NEVER)
-            self._mean = [_wider(ring, more, 0) for ring in self._mean]
-            self._scale = [_wider(ring, more, 1) for ring in self._scale]
-            self._for = [_wider(ring, more, _NEVER) for ring in self._for]
+            self._state = wider(self._state, more, 0)
+            self._steps, self._newest = wider(self._steps, more, 0), wider(self._newest, more, _NEVER)
+            self._mean = [wider(ring, more, 0) for ring in self._mean]
+            self._scale = [wider(ring, more, 1) for ring in self._scale]
+            self._for = [wider(ring, more, _NEVER) for ring in self._for]
         self._slots = slots
 
     def step(self, call: Call, slots: Index, step: int, values: Floats) -> Surprise:
@@ -181,10 +182,6 @@ def dense(rows: int, row: Index, metric: Index, value: Floats) -> Floats:
     table = np.full((rows, len(METRICS)), np.nan, dtype=np.float32)
     table[row, metric] = value
     return table
-
-
-def _wider(array: npt.NDArray[np.generic], more: int, fill: float) -> npt.NDArray:  # type: ignore[type-arg]
-    return np.concatenate([array, np.full((*array.shape[:-1], more), fill, dtype=array.dtype)], axis=-1)
 
 
 def _array(payload: bytes, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> npt.NDArray:  # type: ignore[type-arg]

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
-from inference.bundles import MANIFEST, Manifest
+from inference.bundles import MANIFEST
 from inference.features import CHANNELS, FEATURE_SETS, METRICS
+from inference.manifest import Manifest
 
 Floats = npt.NDArray[np.float32]
 

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.scores import SHADOW
-from inference.bundles import Manifest
 from inference.features import HourFeatures
+from inference.manifest import Manifest
 from inference.serving.backend import Call, Floats
 from inference.serving.classifier import Classifier, Explained, Index, Longs
 from inference.serving.lineup import Loaded, Served

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference.bundles import Manifest
+from inference.manifest import Manifest
 
 _WHAT_IT_IS_NOT = (
     "Not a medical device. A score is a reason to look at a patient, never a diagnosis, and no reason to look away: the rules on "

@@ -14,10 +14,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from contracts.errors import InvalidInput
-from inference.bundles import Calibration, Manifest, load_bundle
+from inference.bundles import load_bundle
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members
 from inference.features import CHANNELS, FEATURE_SETS
+from inference.manifest import Calibration, Manifest
 from inference.serving.backend import in_blocks
 from inference.serving.inputs import Inputs
 from inference.serving.opening import open_backend

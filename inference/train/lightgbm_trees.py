@@ -8,9 +8,10 @@ moved back by the logarithm of that share, so that they mean the prevalence of t
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import lightgbm
 import numpy as np
@@ -23,6 +24,8 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 _RECIPE: Final = Path(__file__).with_suffix(".toml")
+ONCE: Final = _RECIPE.with_stem("lightgbm_once")
+"""The recipe where patients are scored once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +44,28 @@ class Recipe:
     negatives: float
     held_back: float
 
+    def changed(self, numbers: Mapping[str, int | float]) -> Recipe:
+        """With some numbers replaced."""
+        values: dict[str, Any] = {**asdict(self), **numbers}
+        return Recipe(**values)
+
 
 def read_recipe(path: Path = _RECIPE) -> Recipe:
     """The recipe in a file. Raises `InvalidInput` for an entry that is missing or unknown."""
     found = tomllib.loads(path.read_text(encoding="utf-8"))
+    found.pop("search", None)
     names = {f.name for f in fields(Recipe)}
     if set(found) != names:
         raise InvalidInput(path.name, f"must hold exactly {', '.join(sorted(names))}")
     return Recipe(**found)
+
+
+def read_search(path: Path) -> Mapping[str, Sequence[int | float]]:
+    """The numbers of a recipe that a search may try. Raises `InvalidInput` for a name of none."""
+    found: dict[str, list[int | float]] = tomllib.loads(path.read_text(encoding="utf-8")).get("search", {})
+    if unknown := sorted(set(found) - {f.name for f in fields(Recipe)}):
+        raise InvalidInput(f"{path.name} search.{unknown[0]}", "is no number of the recipe")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +25,23 @@ _WARM_UP: Final = 0.1  # of all steps: the learning rate rises, then falls along
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Scaled inputs and targets of some patients. `lost`: shape (vitals, columns), which columns go with a vital."""
+    """Scaled inputs and targets of some patients."""
 
     inputs: Floats
     targets: Floats
 
 
+class Stateful(Protocol):
+    """What a checkpoint is made of: weights and optimiser."""
+
+    def state(self) -> dict[str, npt.NDArray[Any]]: ...
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """`history`: mean AUROC over horizons on validation patients after each epoch."""
+    """`history`: what validation patients said after each epoch; of a classifier the mean AUROC over horizons."""
 
     best_epoch: int
     history: tuple[float, ...]
@@ -57,7 +65,38 @@ def fit(
     say: Say = lambda _: None,
     epochs_now: int | None = None,
 ) -> Fitted:
-    """Train `learner` and leave it at its best epoch. `epochs_now`: stop after so many epochs of this call, to be resumed."""
+    """Train `learner` and leave it at its best epoch. `lost`: shape (vitals, columns), which columns go with a vital.
+    `epochs_now`: stop after so many epochs of this call, to be resumed."""
+    return until_best(
+        learner,
+        lambda epoch: _epoch(learner, training, how, lost, seed, epoch),
+        lambda: ranking(learner.logits(validation.inputs), validation.targets),
+        how,
+        measure="AUROC",
+        fingerprint=fingerprint,
+        keep=keep,
+        resume=resume,
+        say=say,
+        epochs_now=epochs_now,
+    )
+
+
+def until_best(
+    learner: Stateful,
+    epoch_of: Callable[[int], float],
+    judge: Callable[[], float],
+    how: Fit,
+    *,
+    measure: str,
+    fingerprint: str,
+    keep: Path | None,
+    resume: bool,
+    say: Say,
+    epochs_now: int | None = None,
+) -> Fitted:
+    """Epoch after epoch until validation patients gain nothing, a checkpoint after each; leaves `learner` at the best one.
+
+    `epoch_of` trains an epoch and gives its loss; `judge` gives the `measure` on validation patients, greater is better."""
     best_state: Mapping[str, npt.NDArray[Any]] = {}
     history: list[float] = []
     best, first = 0, 0
@@ -71,11 +110,11 @@ def fit(
         if history and epoch - best > how.patience:
             say(f"no gain for {how.patience} epochs: ends at epoch {epoch}")
             break
-        loss = _epoch(learner, training, how, lost, seed, epoch)
-        history.append(ranking(learner.logits(validation.inputs), validation.targets))
+        loss = epoch_of(epoch)
+        history.append(judge())
         if history[-1] >= max(history):
             best, best_state = epoch, learner.state()
-        say(f"epoch {epoch + 1}/{how.epochs}: loss {loss:.4f}, validation AUROC {history[-1]:.4f}")
+        say(f"epoch {epoch + 1}/{how.epochs}: loss {loss:.4f}, validation {measure} {history[-1]:.4f}")
         if keep is not None:
             checkpoint.save(
                 keep,

@@ -104,14 +104,22 @@ def _together(order: Order, folder: Path, say: Say) -> Path:
 def look_for_better(order: Order, trials: int, say: Say) -> Iterator[str]:
     """The lines to put into the recipe's file, when a search found better numbers."""
     net = net_of(order.name)
-    if net in ("lightgbm", "torch_gru", "ensemble"):
+    if net in ("torch_gru", "ensemble"):
         raise InvalidInput("search", f"is for the classifiers, and {order.name} is none of them")
-    recipe = read_recipe(net)
     say(f"reading {order.data.name}")
-    of = classifier.material(classifier.thinned(read_folder(order.data), order.smoke), net)
-    if order.smoke:
-        recipe = recipe.changed({"epochs": 2})
-    found = search(net, recipe, of, trials=trials, seed=order.seed, say=say)
+    recording = classifier.thinned(read_folder(order.data), order.smoke)
+    if net == "lightgbm":
+        from inference.train import trees
+
+        space, have = trees.read_space(), trees.read_numbers()
+        judge = trees.judge(recording, order.seed)
+    else:
+        recipe = read_recipe(net)
+        if order.smoke:
+            recipe = recipe.changed({"epochs": 2})
+        space, have = recipe.search, {**recipe.architecture, **recipe.fit.model_dump()}
+        judge = classifier.judge(net, recipe, recording, order.seed)
+    found = search(space, have, judge, trials=trials, seed=order.seed, say=say)
     yield f"best validation AUROC {found.auroc:.4f}; the recipe as it stands has {found.before:.4f}"
     yield from (f"{name} = {value}" for name, value in found.numbers.items())
 

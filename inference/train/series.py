@@ -91,7 +91,4 @@ def context_table(recording: Recording) -> tuple[tuple[str, ...], Floats]:
     """What is known of a patient beside the monitor, and the hour of the stay: shape (moments, names)."""
     names = tuple(recording.context)
     columns = [recording.context[name][recording.moments.patient] for name in names]
-    begin = np.full(len(recording.patients), np.iinfo(np.int64).max, dtype=np.int64)
-    np.minimum.at(begin, recording.moments.patient, recording.moments.time_ms)
-    hour = (recording.moments.time_ms - begin[recording.moments.patient]) / HOUR_MS
-    return (*names, "stay_h"), np.stack([*columns, hour.astype(np.float32)], axis=1)
+    return (*names, "stay_h"), np.stack([*columns, recording.stay_h().astype(np.float32)], axis=1)

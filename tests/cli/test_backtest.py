@@ -15,6 +15,7 @@ from cli.backtest import run
 from cli.main import main
 from cli.offline_chain import OfflineChain
 from cli.offline_outcome import Alarm, Told, difference, outcome
+from cli.offline_policy import STAGES
 from cli.offline_sources import Happened, Played, Step, of_ward
 from cli.offline_surface import Values, surface
 from contracts.alarms import Priority
@@ -186,8 +187,9 @@ def test_policies_are_compared_at_the_sensitivity_of_plain_thresholds(
     command("--data", str(more), "--equal", "deterioration_torch_dense", "--json", "--report", str(tmp_path / "page.html"))
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["policies"]}
     assert list(rows)[:1] == ["plain thresholds"]
-    assert list(rows)[-3:] == ["random", "news2", "deterioration_torch_dense"]
+    scores = ("random", "news2", "deterioration_torch_dense")
+    assert list(rows)[-len(scores) * len(STAGES) :] == [f"{name}, {stage}" for name in scores for stage in STAGES]
     assert rows["plain thresholds"]["fewer"] == 0
     assert rows["plain thresholds, 6 h silence"]["alarms"] < rows["plain thresholds"]["alarms"]
-    assert 0 <= rows["random"]["sensitivity"] <= 1
+    assert 0 <= rows["random, 6 h silence"]["sensitivity"] <= 1
     assert "random" in (tmp_path / "page.html").read_text()

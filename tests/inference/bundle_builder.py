@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inference.bundles import CARD, ONNX, Calibration, Input, Manifest, Training
+from inference.bundles import CARD, ONNX
+from inference.manifest import Calibration, Input, Manifest, Training
 
 TRAINING = Training(
     data="made up", licence="CC0-1.0", citation="none", patients=3, rows=30, rows_sha256="0" * 64, seed=1, command="none"

@@ -14,16 +14,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.errors import InvalidInput, UnsupportedVersion
-from inference.bundles import (
-    MANIFEST,
-    MANIFEST_DIGEST,
-    ONNX,
-    Forecast,
-    Input,
-    load_bundle,
-    parse_manifest,
-    write_bundle,
-)
+from inference.bundles import MANIFEST, MANIFEST_DIGEST, ONNX, load_bundle, parse_manifest, write_bundle
+from inference.manifest import Forecast, Input
 from tests.inference.bundle_builder import files, manifest
 
 NAMES = (MANIFEST, MANIFEST_DIGEST, ONNX, "card.md", "weights.safetensors")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.evaluate.alarms import Grid, at_budgets, raise_alarms, threshold_for
+from inference.evaluate.alarms import Grid, Stages, at_budgets, raise_alarms, threshold_for
 
 NAN = float("nan")
 
@@ -67,6 +67,9 @@ def test_the_threshold_is_the_lowest_within_the_budget() -> None:
     assert at["0.5"].lead_hours_median == 7
     assert at["1.5"].ppv == pytest.approx(1 / 3)
     assert at["1.5"].alarms_per_patient_day == 1.5
+    assert at["1.5"].time_in_alarm == 3 / 48
+    assert at["1.5"].alarmed == 1
+    assert at["1.5"].first_alarm_h_quartiles == (3.5, 4, 4.5)  # hours 3 and 5
 
 
 def test_a_random_score_finds_what_chance_finds() -> None:
@@ -76,3 +79,23 @@ def test_a_random_score_finds_what_chance_finds() -> None:
     at = at_budgets(of, draws=0, seed=1, budgets=(1.0,))["1"]
     assert at.alarms_per_patient_day == pytest.approx(1, abs=0.02)
     assert at.sensitivity == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("stages", "scores", "at"),
+    [
+        # hour 0 1 2 3 4 5 6 7 8 9
+        (Stages(silence_h=4), "9999999999", [0, 4, 8]),
+        (Stages(sustained_h=3), "0990999909", [6]),
+        (Stages(sustained_h=2, silence_h=5), "9999999999", [1, 6]),  # hours in the silence count as sustained
+        (Stages(sustained_h=2), "99-9999999", [1, 7]),  # an hour without a score ends the run
+    ],
+    ids=["silence", "sustained", "both", "a gap"],
+)
+def test_a_stage_moves_the_alarms(stages: Stages, scores: str, at: list[int]) -> None:
+    """Ten patients of the same course; the event of each comes an hour after that of the one before."""
+    column = [NAN if digit == "-" else float(digit) for digit in scores]
+    found = raise_alarms(ward([column] * 10, [float(hour) for hour in range(10)]), 8.0, stages)
+    assert found.alarms.tolist() == [len(at)] * 10
+    assert found.true.tolist() == [sum(hour <= event for hour in at) for event in range(10)]
+    assert found.first_h.tolist() == [at[0]] * 10

@@ -157,7 +157,7 @@ def test_the_report_is_one_page_that_names_its_scores(evaluation: Evaluation) ->
     from inference.evaluate.report import report
 
     page = report(evaluation)
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     ).replace("https://matplotlib.org", "")

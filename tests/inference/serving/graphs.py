@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.bundles import Bundle, Forecast, Input, load_bundle, write_bundle
+from inference.bundles import Bundle, load_bundle, write_bundle
+from inference.manifest import Forecast, Input
 from inference.serving.lineup import Loaded, loaded
 from inference.serving.onnx_runtime import OnnxBackend
 from tests.inference.bundle_builder import files, manifest

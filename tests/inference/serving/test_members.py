@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.scores import SHADOW, STATUSES, Scores, Status
-from inference.bundles import Bundle, Calibration, Input, load_bundle, write_bundle
+from inference.bundles import Bundle, load_bundle, write_bundle
+from inference.manifest import Calibration, Input
 from inference.serving.lineup import Loaded
 from inference.serving.members import logits
 from inference.serving.onnx_runtime import OnnxBackend
@@ -21,9 +22,9 @@ from inference.serving.trained import TrainedModels
 from inference.train.ensemble_graph import ensemble_graph
 from inference.windows import rows_where
 from tests.inference.bundle_builder import files, manifest
+from tests.inference.serving.courses import at_work, bits, course, play, served
 from tests.inference.serving.graphs import classifier, opened
 from tests.inference.serving.runners import Direct
-from tests.inference.serving.test_trained import at_work, bits, course, play, served
 
 Floats = npt.NDArray[np.float32]
 

@@ -21,11 +21,13 @@ from inference.bundles import load_bundle  # noqa: E402
 from inference.datasets.folders import read_folder  # noqa: E402
 from inference.features import METRICS  # noqa: E402
 from inference.serving.backend import BLOCK  # noqa: E402
+from inference.serving.folders import SHIPPED  # noqa: E402
 from inference.serving.inputs import Inputs  # noqa: E402
 from inference.serving.opening import open_backend  # noqa: E402
-from inference.train import classifier, forecaster, models, run  # noqa: E402
+from inference.train import classifier, forecaster, models, run, trees  # noqa: E402
 from inference.train.examples import examples  # noqa: E402
-from inference.train.graphs import opened  # noqa: E402
+from inference.train.graphs import PARITY, opened  # noqa: E402
+from inference.train.lightgbm_trees import read_search  # noqa: E402
 from inference.train.recipe import parse_recipe, read_recipe  # noqa: E402
 from tests.inference.datasets.folders import sepsis_folder  # noqa: E402
 
@@ -67,14 +69,14 @@ def test_a_net_learns_what_there_is_and_its_bundle_serves(folder: Path, tmp_path
     )  # fmt: skip
     manifest = load_bundle(tmp_path / "1").manifest
     assert manifest.metrics["validation_auroc_6h"] > 0.8
-    assert manifest.metrics["parity"] <= classifier.PARITY
+    assert manifest.metrics["parity"] <= PARITY
     assert manifest.training.rows_sha256 == classifier.material(
         classifier.thinned(read_folder(folder), smoke=False), "torch_dense"
     ).rows_sha256
     rows = examples(read_folder(folder), "table").inputs[:BLOCK]
     block = {"input": Inputs(manifest).array(rows)}
     native, onnx = open_backend(bundle, "native").run(block)["logits"], open_backend(bundle, "onnx").run(block)["logits"]
-    assert float(np.abs(np.subtract(native, onnx)).max()) <= classifier.PARITY
+    assert float(np.abs(np.subtract(native, onnx)).max()) <= PARITY
     # Every number of the card was printed.
     card = bundle.files["card.md"].decode()
     assert f"{manifest.metrics['validation_auroc_6h']:.3f}" in card
@@ -102,7 +104,7 @@ def test_a_forecaster_carries_its_state_and_beats_persistence(folder: Path, tmp_
     manifest = bundle.manifest
     assert manifest.forecast is not None
     assert manifest.forecast.metrics == METRICS
-    assert manifest.metrics["parity"] <= classifier.PARITY
+    assert manifest.metrics["parity"] <= PARITY
     run = opened(bundle.files["model.onnx"])
     state = np.zeros((2, manifest.forecast.state), np.float32)
     value = np.full((2, len(METRICS)), np.nan, np.float32)
@@ -120,12 +122,27 @@ def test_the_command_trains_trees_and_takes_the_next_version(folder: Path, tmp_p
         with pytest.raises(SystemExit, match="0"):
             main(["train", "deterioration_lightgbm", "--data", str(folder), "--out", str(tmp_path)])
     versions = sorted(path.name for path in (tmp_path / "deterioration_lightgbm").iterdir())
-    assert versions == ["1", "2"]
+    shipped = max(int(path.name) for path in (SHIPPED / "deterioration_lightgbm").iterdir())
+    assert versions == [str(shipped + 1), str(shipped + 2)]  # a version of the release is never made again
     first, second = (
         json.loads((tmp_path / "deterioration_lightgbm" / v / "manifest.json").read_text()) for v in versions
     )
     assert first["files"]["model.onnx"] == second["files"]["model.onnx"]
     assert str(folder) not in json.dumps(first)  # nothing of this machine
+
+
+@pytest.mark.parametrize("name", ["deterioration_lightgbm", "deterioration_torch_dense"])
+def test_a_search_begins_with_the_recipe_as_it_stands_and_says_what_to_write(name: str, folder: Path) -> None:
+    said: list[str] = []
+    order = run.Order(name=name, data=folder, out=folder, smoke=False)
+    lines = list(run.look_for_better(order, 2, said.append))
+    trials = [line for line in said if line.startswith("trial")]
+    assert len(trials) == 2
+    numbers = dict(line.split(" = ") for line in lines[1:])
+    asked = read_search(trees.RECIPE) if name == "deterioration_lightgbm" else read_recipe("torch_dense").search
+    assert set(numbers) == set(asked)
+    first = trials[0].split("AUROC ")[1].split()[0]
+    assert lines[0].endswith(f"the recipe as it stands has {first}")
 
 
 def test_an_ensemble_trains_the_members_that_are_not_there_and_takes_those_that_are(
