@@ -36,7 +36,7 @@ bench: .venv/.synced ## Measure throughput, latency and cost on this machine, ri
 screens: .venv/.synced .venv/.browser ## Every journey through the page on every screen, and axe
 	@$(RUN) pytest -m screens -p no:xdist tests/browser
 
-profile: .venv/.synced .venv/.browser ## Measure what a wall of 64 beds costs a browser
+profile: .venv/.synced .venv/.browser ## Measure what a wall of 64 beds costs a browser, now and over twelve hours
 	@$(RUN) pytest -m profile -p no:xdist -s tests/browser
 
 web: ## Build the page (needs Node; the built page is committed)

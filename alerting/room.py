@@ -30,6 +30,7 @@ from contracts.canary import CANARIES
 from contracts.errors import InvalidInput
 from contracts.faults import Fault
 from contracts.frames import labels
+from contracts.manual import DEVICE as MANUAL
 from contracts.scores import Scores
 from contracts.ticks import Tick
 from contracts.topics import SCORES
@@ -136,7 +137,7 @@ class AlertRoom:
         for start in range(0, len(rows), MAX_ROWS):
             part = rows if len(rows) <= MAX_ROWS else rows.where(_between(len(rows), start, start + MAX_ROWS))
             in_time = part.time_ms >= oldest_ms
-            part, pair = self._at.technical.hear(part, in_time)
+            part, pair = self._at.technical.hear(part, in_time, self._at.devices.number_of(MANUAL))
             compiled = self._rules.current
             judged = self._at.limits.judge(part, self._at.own.now, oldest_ms, review=compiled.rules.review_late)
             self._at.technical.hear_values(part, pair, in_time, distinct=judged.distinct)

@@ -49,10 +49,11 @@ class TechnicalWatch:
         self.unchanging.use(rules.unchanging)
         self.clocks.use(rules.clock)
 
-    def hear(self, rows: Rows, in_time: Bools) -> tuple[Rows, npt.NDArray[np.int32]]:
+    def hear(self, rows: Rows, in_time: Bools, by_hand: int | None = None) -> tuple[Rows, npt.NDArray[np.int32]]:
         """Take note of who sends. Returns the rows, with values that do not change marked questionable, and the number of each
-        one's patient and device."""
-        pair = self.silence.hear(rows.slot, rows.device, rows.metric, in_time)
+        one's patient and device. `by_hand`: the device under which people write values down, which is never silent."""
+        device = rows.device if by_hand is None else np.where(rows.device == by_hand, np.int32(-1), rows.device)
+        pair = self.silence.hear(rows.slot, device, rows.metric, in_time)
         self.clocks.hear(pair, rows.ahead)
         self.faults.hear(rows.slot, self.silence.listened_ms)
         doubtful = self.unchanging.questionable(pair, rows.metric)

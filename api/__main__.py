@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Callable, Sequence
 
 from api.access import Access, check_listen_address
 from api.app import create_app
+from api.limit_desk import LimitDesk
 from api.node import Node
+from api.processes import Place
 from api.server import Server, configuration
 from contracts.errors import VigilError
 from infra.runtime.clock import SystemClock
 from infra.runtime.health import Health, HealthServer
 from infra.runtime.logs import configure_logs, get_logger
 from infra.runtime.metrics import Metrics
-from infra.runtime.settings import load
+from infra.runtime.settings import Settings, load
 
 _HEALTH_OFFSET = 6  # of the processes' health ports, this one's
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Serve the page, the API and the live feed until the process is told to stop."""
+def main(
+    argv: list[str] | None = None,
+    *,
+    desk: LimitDesk | None = None,
+    places: Callable[[Settings], Sequence[Place]] = lambda _: (),
+) -> None:
+    """Serve the page, the API and the live feed until the process is told to stop.
+
+    `desk`: without one, limits are not served. `places`: where the processes of this installation answer.
+    """
     parser = argparse.ArgumentParser(prog="vigil run api", description=__doc__)
     parser.add_argument("--instance", default="0", help="number of this process among several of its kind")
     parser.add_argument(
@@ -52,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
             server.should_exit = True
 
         app = create_app(
-            lambda: Node(settings, SystemClock(), metrics, health),
+            lambda: Node(settings, SystemClock(), metrics, health, desk, places(settings)),
             metrics,
             access=access,
             started=nodes.append,

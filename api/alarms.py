@@ -193,7 +193,7 @@ async def handover(node: TheNode, permit: ThePermit, actor: Actor, body: Handove
 
     answer, stored = await node.stores.alarms(ask)
     if isinstance(answer, Conflict):
-        raise _reused()
+        raise reused()
     by_id = {alarm.alarm_id: alarm for alarm in stored}
     items = [await _answer(node, event, by_id[event.alarm_id]) for event in answer]
     return HandedOver(**{"from": body.from_}, to=body.to, items=items)
@@ -213,7 +213,7 @@ async def _act(
     node: Node, response: Response, alarm_id: str, asked: Asked, actor: str, if_match: str | None, key: str | None
 ) -> Alarm:
     now_ms = node.clock.now_ms()
-    expected = _expected(if_match)
+    expected = version_asked(if_match)
 
     def ask(store: AlarmStore) -> tuple[WireEvent | Refused | Conflict, StoredAlarm | None]:
         answer = store.act(
@@ -246,7 +246,7 @@ async def _act(
                 headers={"ETag": etag(stored.version)},
             )
         case Conflict():
-            raise _reused()
+            raise reused()
     shown = await _answer(node, answer, stored)
     response.headers["ETag"] = etag(shown.version)
     return shown
@@ -263,12 +263,13 @@ async def _answer(node: Node, event: WireEvent, stored: StoredAlarm) -> Alarm:
     return shown if then is None else Alarm.of(then)
 
 
-def _reused() -> Problem:
+def reused() -> Problem:
+    """An idempotency key that this person used for something else."""
     return Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request; take a new one.")
 
 
-def _expected(if_match: str | None) -> int | None:
-    """The version asked for; None: any. A tag that no alarm can have matches none."""
+def version_asked(if_match: str | None) -> int | None:
+    """The version that `If-Match` names; None: any. A tag that no alarm can have matches none."""
     if if_match is None or if_match.strip() == "*":
         return None
     found = _ETAG.fullmatch(if_match.strip())

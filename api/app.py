@@ -12,7 +12,20 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import alarm_records, alarms, burden, episodes, patients, push, reach, sessions, system
+from api import (
+    alarm_records,
+    alarms,
+    burden,
+    devices,
+    episodes,
+    limits,
+    observations,
+    patients,
+    push,
+    reach,
+    sessions,
+    system,
+)
 from api.access import Access
 from api.auditing import Audited
 from api.examples import EXAMPLES, derived
@@ -72,9 +85,8 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(permit)],
     )
-    # Records before alarms: "/alarms/policy" is no alarm's id.
-    parts = (system, sessions, patients, alarm_records, alarms, episodes, burden, push, reach)
-    for part in parts:
+    care = (patients, devices, observations, limits, alarm_records, alarms, episodes, burden)  # "/alarms/policy" is no alarm's id
+    for part in (system, sessions, *care, push, reach):
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

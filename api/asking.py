@@ -36,17 +36,6 @@ def _node(request: Request) -> Node:
 TheNode = Annotated[Node, Depends(_node)]
 
 
-def _json_only(request: Request) -> None:
-    """A body must say that it is JSON: a form of another site cannot."""
-    headers = request.headers
-    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-    if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "not-json", "The body must be application/json.")
-
-
-JSON_ONLY: Final = Depends(_json_only)
-
-
 def _actor(
     permit: ThePermit,
     name: Annotated[
@@ -63,6 +52,17 @@ def _actor(
 
 
 Actor = Annotated[str, Depends(_actor)]
+
+
+def _json_only(request: Request) -> None:
+    """A body must say that it is JSON: a form of another site cannot."""
+    headers = request.headers
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if has_body and headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, "not-json", "The body must be application/json.")
+
+
+JSON_ONLY: Final = Depends(_json_only)
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")]
 Cursor = Annotated[str | None, Query(max_length=800, description="`next` of the page before.")]
 

@@ -81,6 +81,11 @@ class Newest:
         self._stamp[touched, slot] = round_
         return bool(touched.any())
 
+    def newest_ms(self, slot: int) -> int | None:
+        """When the newest value was measured; None: there is none."""
+        known = self._stamp[:, slot] > 0
+        return int(self._time_ms[known, slot].max()) if known.any() else None
+
     def texts(self, slots: Rows, since: int, now_ms: int) -> list[str]:
         """For each patient the members of `latest` that changed after round `since` (0: all), in the catalogue's order."""
         row, metric = np.nonzero(since < self._stamp[:, slots].T)

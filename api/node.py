@@ -17,13 +17,16 @@ from api.columns import LatestRows
 from api.gate import Gate
 from api.history import History
 from api.kafka_feed import WARM_LIMIT_S, KafkaFeed, Vitals
+from api.limit_desk import LimitDesk
 from api.live import Hub
 from api.login import Login
 from api.people_time import PeopleTime
+from api.processes import Place, Watcher
 from api.schema import Alarm
 from api.sql_feed import SqlFeed
 from api.stores import SqlStores
 from api.tickets import Tickets
+from api.trials import Trials
 from api.ward import Ward
 from contracts.alarms import AlarmEvent
 from contracts.canary import is_canary
@@ -49,8 +52,13 @@ _log = get_logger("api.node")
 class Node:
     """State, feeds and stores of this process. Make it inside a running event loop."""
 
-    def __init__(self, settings: Settings, clock: Clock, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, metrics: Metrics, health: Health, desk: LimitDesk | None = None,
+        places: Sequence[Place] = (),
+    ) -> None:
         self.settings = settings
+        self.desk = desk
+        self.processes = Watcher(places)
         self.clock = clock
         self.metrics = metrics
         self.health = health
@@ -93,6 +101,7 @@ class Node:
         self.login = Login(self.stores, self.accounts, clock)
         self.tickets = Tickets()
         self.gate = Gate(self, self.accounts, self.tickets, self.auditor, clock)
+        self.trials = Trials()
         self._sender: AsyncSender | None = None
         self._kafka_is_warm = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
@@ -119,6 +128,7 @@ class Node:
             await self._stop_sending()
             self.login.close()
             self.stores.close()
+            self.trials.close()
             await asyncio.get_running_loop().run_in_executor(None, self.history.close)
 
     # --- changes that come in ------------------------------------------------------------------------------------
@@ -200,6 +210,12 @@ class Node:
             task.cancel()
         if self._sender is not None:
             await asyncio.get_running_loop().run_in_executor(None, self._sender.close, _LAST_SENDS_S)
+
+    async def deliver(self, outputs: Sequence[Output], *, deadline_s: float) -> None:
+        """Return when Kafka has all of them. Raises `Retryable` when that was not confirmed in time."""
+        if self._sender is None:
+            raise Retryable("Kafka was not reached yet.", after_s=2.0)
+        await self._sender.send_all(outputs, deadline_s=deadline_s)
 
     # --- how we are ----------------------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ async def patients(node: TheNode, permit: ThePermit, cursor: Cursor = None, limi
 @router.get("/patients/{patient}", response_model=PatientDetail, responses=problems(404, 503))
 async def patient(node: TheNode, patient: PatientKey) -> Response:
     """One patient with the newest values and the known devices."""
-    _need(node, patient)
+    need(node, patient)
     devices = await node.stores.patients(lambda s: s.devices(patient))
     more = f',"devices":{msgspec.json.encode(devices).decode()}'
     text = node.ward.patient_text(patient, node.board.counts(patient), node.clock.now_ms(), more=more)
@@ -116,7 +116,7 @@ async def series(
     points: Annotated[int, Query(ge=1, le=MAX_POINTS, description="At most so many points for each metric.")] = 1000,
 ) -> Response:
     """The course of one metric or several. Stretches keep their extremes, so that a spike survives."""
-    _need(node, patient)
+    need(node, patient)
     if unknown := [m for m in metric if m not in BY_NAME]:
         raise invalid("metric", f"{len(unknown)} of them not in the vitals catalogue; see /api/v1/metrics")
     from_ms, to_ms = span(node, from_, to)
@@ -137,7 +137,7 @@ async def windows(
     limit: Rows = MAX_ROWS,
 ) -> Response:
     """Windows of features, in the order of their ends."""
-    _need(node, patient)
+    need(node, patient)
     from_ms, to_ms = span(node, from_, to)
     after_ms, _, _ = _place(cursor)
     first_ms = max(from_ms, after_ms + 1)
@@ -158,7 +158,7 @@ async def scores(
     limit: Rows = MAX_ROWS,
 ) -> Response:
     """What the models said, in the order of the windows and of the models' names."""
-    _need(node, patient)
+    need(node, patient)
     from_ms, to_ms = span(node, from_, to)
     after = _place(cursor)
     first_ms = max(from_ms, after[0])
@@ -173,7 +173,7 @@ def _need_roster(node: Node) -> None:
         raise Retryable("The roster was not read yet.", after_s=2.0)
 
 
-def _need(node: Node, patient: str) -> None:
+def need(node: Node, patient: str) -> None:
     if not node.ward.knows(patient):
         _need_roster(node)
         raise not_found("patient")

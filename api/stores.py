@@ -15,7 +15,9 @@ from infra.runtime.sql.audit import AuditStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.episode_pages import EpisodeReader
 from infra.runtime.sql.notices import SqlOutbox
+from infra.runtime.sql.observations import ObservationStore
 from infra.runtime.sql.patients import PatientStore
+from infra.runtime.sql.rules import RuleStore
 from infra.runtime.sql.sessions import SessionStore
 
 ANSWER_S: Final = 8.0
@@ -25,7 +27,7 @@ T = TypeVar("T")
 
 
 class SqlStores:
-    """Alarms, patients, notices, accounts and audit log at `url`. Opened by `open`, until then every question is `Retryable`."""
+    """What SQL keeps for the API, in the database at `url`. Opened by `open`, until then every question is `Retryable`."""
 
     def __init__(self, url: str, quiet: QuietTimes | None = None) -> None:
         self._url = url
@@ -37,6 +39,8 @@ class SqlStores:
         self._access: tuple[AccountStore, SessionStore] | None = None
         self._audit: AuditStore | None = None
         self._outbox: SqlOutbox | None = None
+        self._observations: ObservationStore | None = None
+        self._rules: RuleStore | None = None
         self._dispose: Callable[[], None] = lambda: None
 
     @property
@@ -56,6 +60,8 @@ class SqlStores:
         self._access = AccountStore(engine), SessionStore(engine)
         self._audit = AuditStore(engine)
         self._outbox = SqlOutbox(engine)
+        self._observations = ObservationStore(engine)
+        self._rules = RuleStore(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
     async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
@@ -99,6 +105,20 @@ class SqlStores:
         if outbox is None:
             raise _not_open()
         return await self._run(lambda: ask(outbox))
+
+    async def observations(self, ask: Callable[[ObservationStore], T]) -> T:
+        """The answer of what people wrote down."""
+        store = self._observations
+        if store is None:
+            raise _not_open()
+        return await self._run(lambda: ask(store))
+
+    async def rules(self, ask: Callable[[RuleStore], T]) -> T:
+        """The answer of the rule versions."""
+        store = self._rules
+        if store is None:
+            raise _not_open()
+        return await self._run(lambda: ask(store))
 
     def close(self) -> None:
         """Forget the connections; questions under way are not waited for."""

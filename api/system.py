@@ -11,6 +11,7 @@ from api.live_schema import PATH, PROTOCOL
 from api.moments import rfc3339, rfc3339_or_none
 from api.node import Node
 from api.problems import Problem, problem_of
+from api.processes import Processes
 from api.schema import System
 from api.viewer import Viewer
 from contracts.errors import VigilError
@@ -32,6 +33,12 @@ async def system(node: TheNode) -> System:
         access=node.accounts.mode,
         notice=NOTICE,
     )
+
+
+@router.get("/api/v1/system/processes", tags=["system"])
+async def processes(node: TheNode) -> Processes:
+    """Lag, throughput, latency and state of every process. Empty where nobody has said which there are."""
+    return Processes(items=await node.processes.look())
 
 
 @router.websocket(PATH)

@@ -161,6 +161,11 @@ class Ward:
         """The ids of all patients, sorted."""
         return sorted(self._people.keys() | {p for p in self._slots if not is_canary(p)})
 
+    def newest_ms(self, patient: str) -> int | None:
+        """When the newest value of `patient` was measured; None: there is none."""
+        slot = self._slots.get(patient)
+        return None if slot is None else self._newest.newest_ms(slot)
+
     def person(self, patient: str) -> Person:
         """What is known about `patient`: at least the id."""
         return self._people.get(patient) or Person(id=patient)

@@ -97,7 +97,7 @@ def demo_settings(settings: Settings) -> Settings:
 
 def canary_url(settings: Settings) -> str:
     """Where the API asks the canary of this stack."""
-    return f"http://{_reachable(settings.host)}:{room_called('canary').health_port(settings)}"
+    return f"http://{reachable(settings.host)}:{room_called('canary').health_port(settings)}"
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -162,7 +162,7 @@ def source_specs(settings: Settings, demo: Demo) -> list[ProcessSpec]:
     """What plays on a demo, through the gateway, at the speed of life: one process, or none when nothing is to play."""
     if not demo.beds and not demo.recorded:
         return []
-    gateway = f"http://{_reachable(settings.host)}:{settings.gateway_port}"
+    gateway = f"http://{reachable(settings.host)}:{settings.gateway_port}"
     plays = ("--beds", str(demo.beds), "--recorded", str(demo.recorded), "--seed", str(demo.seed), "--hours", str(DEMO_HOURS))
     return [
         ProcessSpec(
@@ -192,7 +192,7 @@ def _room_spec(worker: Worker, settings: Settings, env: Mapping[str, str]) -> Pr
         arguments = ("--instance", str(worker.number), "--health-port", str(port))
     if worker.room.serves == "api_port" and (settings.serves_tls or settings.page_host != settings.host):
         port = worker.ops_port(settings) or 0  # its own door may be another, and asks for TLS
-    base = f"http://{_reachable(settings.host)}:{port}"
+    base = f"http://{reachable(settings.host)}:{port}"
     return ProcessSpec(
         name=worker.name,
         argv=(*_PYTHON, "-m", "cli.rooms", worker.room.name, *arguments),
@@ -204,5 +204,6 @@ def _room_spec(worker: Worker, settings: Settings, env: Mapping[str, str]) -> Pr
     )
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
+    """`host` as it stands in an address."""
     return f"[{host}]" if ":" in host else host

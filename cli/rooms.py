@@ -55,7 +55,7 @@ ROOMS: Final = (
         name="alerting", module="alerting.__main__", about="readings, scores and silence to alarms", ops=5, shares=True
     ),
     RoomProcess(
-        name="api", module="api.__main__", about="page, REST and live feed for people", ops=6, serves="api_port"
+        name="api", module="cli.api_process", about="page, REST and live feed for people", ops=6, serves="api_port"
     ),
     RoomProcess(name="reach", module="alerting.reach.__main__", about="tells people of alarms, step by step", ops=8),
     RoomProcess(

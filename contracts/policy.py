@@ -43,6 +43,8 @@ class Action(StrEnum):
     ALARM_SEE = "alarm.see"
     LIVE_FOLLOW = "live.follow"
     ALARM_ACT = "alarm.act"
+    OBSERVATION_WRITE = "observation.write"
+    LIMITS_CHANGE = "limits.change"
     NOTICE_READ = "notice.read"
     ALARM_EXPORT = "alarm.export"
     BURDEN_SEE = "burden.see"
@@ -51,13 +53,15 @@ class Action(StrEnum):
 
 MEANING: Final[Mapping[Action, str]] = {
     Action.ANYBODY: "log in, learn whether one has to, and whether the server is alive",
-    Action.SYSTEM_SEE: "what this server is, how fresh its data is, the catalogue of vital signs, how long alarms may be quiet",
+    Action.SYSTEM_SEE: "what this server is, how it does, the catalogue of vital signs, how long alarms may be quiet",
     Action.SESSION_OWN: "see, prolong and end one's own sessions",
     Action.SESSIONS_MANAGE: "see and end everybody's sessions",
-    Action.PATIENT_SEE: "names, beds, newest values, trends, windows and scores of patients",
+    Action.PATIENT_SEE: "names, beds, devices, newest values, trends, windows, scores, observations and limits of patients",
     Action.ALARM_SEE: "alarms, their reasons and their history",
     Action.LIVE_FOLLOW: "the live feed of values, scores and alarms",
     Action.ALARM_ACT: "acknowledge, snooze, assign, hand over, label, note, resolve and close alarms",
+    Action.OBSERVATION_WRITE: "write down what was observed at the bedside",
+    Action.LIMITS_CHANGE: "give a patient alarm limits of their own",
     Action.NOTICE_READ: "say that a notice to oneself was read",
     Action.ALARM_EXPORT: "alarms with their history as files",
     Action.BURDEN_SEE: "how much the alarms ask of people",
@@ -85,7 +89,7 @@ READS: Final = frozenset(
 _EVERYBODY: Final = dict.fromkeys((Action.SYSTEM_SEE, Action.SESSION_OWN), Reach.SITE)
 _PERSON: Final = _EVERYBODY | {Action.NOTICE_READ: Reach.SITE}
 _SEES: Final = dict.fromkeys((Action.PATIENT_SEE, Action.ALARM_SEE, Action.LIVE_FOLLOW), Reach.TEAM)
-_CARES: Final = _PERSON | _SEES | {Action.ALARM_ACT: Reach.TEAM}
+_CARES: Final = _PERSON | _SEES | dict.fromkeys((Action.ALARM_ACT, Action.OBSERVATION_WRITE, Action.LIMITS_CHANGE), Reach.TEAM)
 _LEADS: Final = _CARES | {Action.ALARM_EXPORT: Reach.TEAM, Action.BURDEN_SEE: Reach.TEAM}
 
 GRANTS: Final[Mapping[Role, Mapping[Action, Reach]]] = {

@@ -6,6 +6,7 @@ import pytest
 
 from alerting.rules.load import parse
 from contracts.alarms import AlarmEvent, Lane, alarm_id
+from contracts.manual import DEVICE
 from infra.runtime.records import Record
 from tests.alerting.timeline import ADA, T0, Sample, brief, drawn, events, frame, live, new_room, patients, tick
 
@@ -156,3 +157,11 @@ def test_before_the_first_tick_the_clock_of_silence_does_not_run() -> None:
     assert events(room.step([tick(500), tick(501)])) == []
     (event,) = events(room.step([tick(501 + at) for at in range(1, 31)]))
     assert event.onset_ms == T0 + 500_000
+
+
+def test_what_a_person_writes_down_once_is_no_device_that_falls_silent() -> None:
+    by_hand = [Sample(at=5, value=82, metric="systolic_bp", device=DEVICE), Sample(at=5, value=20, device=DEVICE)]
+    found = events(new_room().step(live(by_hand, until=3600)))
+    assert silent(found) == []
+    low = next(event for event in found if event.condition == "systolic_bp_low")
+    assert low.device == DEVICE, "judged like a device's, and its source is seen"

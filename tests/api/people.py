@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from api.node import Node
+from cli.limit_desk import limit_desk
 from contracts.policy import Role
 from infra.runtime.settings import Settings
 from infra.runtime.sql.accounts import AccountStore
@@ -98,6 +99,7 @@ async def guarded_api(settings: Settings, dist: Path) -> AsyncIterator[Guarded]:
         async with serving(settings, dist) as (client, node):
             transport = client._transport
             assert isinstance(transport, httpx2.ASGITransport)
+            node.desk = limit_desk()
             found = Guarded(client=client, node=node, engine=engine, app=transport.app)
             await until(lambda: node.sql.roster_known, "the roster")
             await found.current()

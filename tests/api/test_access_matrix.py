@@ -60,6 +60,14 @@ MATRIX: Final[dict[str, Row]] = {
     "GET /api/v1/patients/{patient}/series": Row(SEE, "patient", query="?metric=spo2"),
     "GET /api/v1/patients/{patient}/windows": Row(SEE, "patient"),
     "GET /api/v1/patients/{patient}/scores": Row(SEE, "patient"),
+    "GET /api/v1/patients/{patient}/observations": Row(SEE, "patient"),
+    "POST /api/v1/patients/{patient}/observations": Row(CARE, "patient", changes=True, body={"note": "sleeps"}),
+    "GET /api/v1/patients/{patient}/limits": Row(SEE, "patient"),
+    "PUT /api/v1/patients/{patient}/limits": Row(CARE, "patient", changes=True, body={"limits": {}, "reason": "as usual"}),
+    "POST /api/v1/patients/{patient}/limits/preview": Row(SEE, "patient", body={"limits": {}}),
+    "GET /api/v1/limits": Row(SEE, "list"),
+    "GET /api/v1/devices": Row(SEE, "list"),
+    "GET /api/v1/system/processes": Row(ANY),
     "GET /api/v1/alarms": Row(SEE, "list"),
     "GET /api/v1/alarms/policy": Row(ANY),
     "GET /api/v1/alarms/export": Row(
@@ -149,7 +157,7 @@ def expected(row: Row, who: Subject) -> set[int]:
         return {404}
     if row.about in ("patient", "alarm") and not who.mine:
         return {404}
-    return {200, 204, 409} if row.changes else {200, 204}
+    return {200, 201, 204, 409} if row.changes else {200, 204}
 
 
 async def test_every_operation_for_every_subject(tmp_path: Path, free_port: Callable[[], int]) -> None:

@@ -69,7 +69,7 @@ def test_every_error_is_a_problem_document() -> None:
 
 
 # Changes that are the same when they are made twice, and need no key.
-REPEATABLE = {"/api/v1/notices/{notice_id}/read"}
+REPEATABLE = {"/api/v1/notices/{notice_id}/read", "/api/v1/patients/{patient}/limits/preview"}
 # Each of these is meant to be another one, and holds a secret that nobody may keep to give it a second time.
 SECRETS = {"/api/v1/session", "/api/v1/live/ticket"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.rooms import ROOT
 
+SETTLES_MS = 5_000  # until the pasts of sixty-four sparklines have come
 PICTURES = ROOT / "docs" / "pictures"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 FLAGS = [
@@ -73,4 +74,19 @@ def picture(page: Page, name: str) -> None:
     if where:
         folder = PICTURES if where == "1" else Path(where)
         folder.mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(SETTLES_MS)
         page.screenshot(path=folder / f"{name}.png")
+
+
+def heap_of(page: Page) -> Callable[[], float]:
+    """The page's heap in MB, right after a collection."""
+    profile = page.context.new_cdp_session(page)
+    profile.send("HeapProfiler.enable")
+    profile.send("Performance.enable")
+
+    def measured() -> float:
+        profile.send("HeapProfiler.collectGarbage")
+        found = {m["name"]: m["value"] for m in profile.send("Performance.getMetrics")["metrics"]}
+        return float(found["JSHeapUsedSize"]) / 1e6
+
+    return measured

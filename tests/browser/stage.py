@@ -22,14 +22,16 @@ from api.app import create_app
 from api.columns import LatestRows, ScoreRows, latest_rows, score_rows
 from api.kafka_feed import Vitals
 from api.node import Node
+from api.processes import Place
 from api.server import Server, configuration
+from cli.limit_desk import limit_desk
 from contracts.alarms import MARKS, AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
 from contracts.frames import Labels, constant, labels
 from contracts.readings import Readings
 from contracts.scores import BASELINE, STATUSES, Scores, Status
 from contracts.vitals import BY_NAME, INDEX
 from infra.local.ports import free_port
-from infra.runtime.clock import SystemClock
+from infra.runtime.clock import Clock, SystemClock
 from infra.runtime.health import Health
 from infra.runtime.metrics import Metrics
 from infra.runtime.records import Output
@@ -81,8 +83,8 @@ class _NoSender:
     def __init__(self, settings: Settings, **_: Any) -> None:
         del settings
 
-    async def send_all(self, outputs: Sequence[Output]) -> None:
-        del outputs
+    async def send_all(self, outputs: Sequence[Output], *, deadline_s: float = 0.0) -> None:
+        del outputs, deadline_s
 
     def close(self, timeout_s: float) -> None:
         del timeout_s
@@ -103,7 +105,9 @@ class Stage:
         self.not_worn: set[tuple[str, str]] = set()
         upgrade(self.settings.sql_url)
         self._engine = open_engine(self.settings.sql_url)
-        PatientStore(self._engine).upsert([p.row() for p in self.people])
+        patients = PatientStore(self._engine)
+        patients.upsert([p.row() for p in self.people])
+        patients.ensure_devices([(p.patient, p.device) for p in self.people])
         self.alarms = AlarmStore(self._engine)
         self._nodes: list[Node] = []
         self._loop = asyncio.new_event_loop()
@@ -113,6 +117,7 @@ class Stage:
         self._server: Server | None = None
         self._written: set[str] = set()  # whose history is in the series store
         self.second = 0
+        self.clock: Clock = SystemClock()
 
     def patient(self, bed: int) -> str:
         """The key of the patient in the bed of this number, from 1."""
@@ -145,6 +150,10 @@ class Stage:
     def give(self, *rows: LatestRows | ScoreRows) -> None:
         """Rows as the Kafka feed gives them."""
         self._call(lambda: self._feed().vitals(rows))
+
+    def stream(self, state: Literal["ok", "away"]) -> None:
+        """What the server says of Kafka from now on."""
+        self._call(lambda: setattr(self._feed(), "state", state))
 
     def score(self, bed: int, score: float, parts: dict[str, float], off: dict[str, float]) -> None:
         """The personal baseline's score of a bed now."""
@@ -230,7 +239,9 @@ class Stage:
         """Serve, and tick once a second, until `stop`."""
         metrics = Metrics()
         app = create_app(
-            lambda: Node(self.settings, SystemClock(), metrics, Health()), metrics, started=self._nodes.append
+            lambda: Node(self.settings, self.clock, metrics, Health(), limit_desk(), self._places()),
+            metrics,
+            started=self._nodes.append,
         )
         config = configuration(app, host="127.0.0.1", port=self.settings.api_port)
         server = self._server = Server(config, lambda: self._nodes[0].hub)
@@ -241,8 +252,8 @@ class Stage:
             assert self._thread.is_alive()
             assert time.monotonic() < deadline, "the API does not get warm"
             time.sleep(0.02)
-        self.tick()
         if ticking:
+            self.tick()
             self._ticker = threading.Thread(target=self._tick_on, name="stage-ticks")
             self._ticker.start()
 
@@ -256,6 +267,14 @@ class Stage:
             self._thread.join()
         self._loop.close()
         self._engine.dispose()
+
+    def _places(self) -> list[Place]:
+        """This very server, and processors that are not there."""
+        away = f"http://127.0.0.1:{free_port()}"
+        return [
+            Place(name="api", room="api", url=self.url, expected=True),
+            Place(name="processors", room="processors", url=away, expected=True),
+        ]
 
     def _tick_on(self) -> None:
         while not self._stop.wait(1.0):

@@ -149,6 +149,55 @@ def test_an_alarm_from_first_sight_to_label_by_keyboard_alone(browser: Browser, 
         expect(page.get_by_test_id("help")).not_to_be_visible()
 
 
+def test_a_patient_is_observed_by_hand_and_gets_limits_that_were_tried_out(browser: Browser, ward: Stage) -> None:
+    with window(browser, ward.url, 1366, 768, "light") as page:
+        ready(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1366, "no sideways scrolling"
+        tile(page, ward, ILL).locator(".open").click()
+        view = page.get_by_test_id("patient")
+        expect(view.locator(".link")).to_have_text("Live")  # the header behind it cannot be seen
+        expect(view.get_by_test_id("others")).to_contain_text(re.compile(r"and \d+ more"))
+        expect(view.get_by_test_id("news2-total")).to_have_text(re.compile(r"^≥ \d+$"))
+        view.get_by_test_id("observe-open").focus()
+        page.keyboard.press("Enter")
+        form = view.get_by_test_id("observe-form")
+        expect(form.locator("input").first).to_be_focused()
+        form.get_by_test_id("observe-send").click()
+        expect(form.get_by_role("alert")).to_contain_text("at least one value, or a note")
+        form.get_by_label("New confusion").check()
+        form.get_by_label("Air", exact=True).check()
+        form.locator("[name=temperature]").fill("384")
+        form.get_by_label("Note").fill("Drowsy, answers when asked")
+        page.keyboard.press("Enter")
+        expect(form.locator(".wrong")).to_contain_text("must be 25 to 45 Cel")
+        form.locator("[name=temperature]").fill("38,4")
+        page.keyboard.press("Enter")
+        written = view.get_by_test_id("observed").first
+        expect(written).to_contain_text("New confusion · Air · Temp 38.4 °C")
+        expect(written).to_contain_text("by demo nurse")
+        expect(view.get_by_test_id("news2-total")).to_have_text(re.compile(r"^\d+$"))
+        expect(view.locator("[data-part=consciousness]")).to_contain_text("New confusion")
+
+        view.get_by_test_id("limits-open").click()
+        trial = view.get_by_test_id("trial")
+        expect(trial).to_have_attribute("data-current", "true", timeout=20_000)
+        row = view.locator("tr[data-rule=spo2_low]")
+        now = int(row.locator("td.count").first.inner_text())
+        assert now >= 1, "its SpO2 fell to 78 %"
+        row.locator("input").first.fill("76")
+        expect(row).to_contain_text("must lie below")
+        row.locator("input").nth(1).fill("70")
+        expect(trial).to_have_attribute("data-current", "true", timeout=20_000)
+        expect(row.locator("td.count").nth(1)).to_have_text("0")
+        expect(view.get_by_test_id("limits-put")).to_be_disabled()
+        view.locator("[name=reason]").fill("COPD, agreed with Dr Ito")
+        picture(page, "limits")
+        page.keyboard.press("Enter")
+        expect(view.get_by_test_id("limits-outcome")).to_contain_text("as version 1 of the rules")
+        expect(view.get_by_test_id("limits-version")).to_contain_text("COPD, agreed with Dr Ito, by demo nurse")
+        expect(row.get_by_role("button", name="Everybody's")).to_be_visible()
+
+
 def test_the_script_is_small() -> None:
     size = sum(len(gzip.compress(f.read_bytes())) for f in (DIST / "assets").glob("*.js"))
     assert size <= SCRIPT_BYTES, f"{size} bytes of script, gzipped"

@@ -109,6 +109,46 @@ async def test_a_falling_spo2_reaches_a_viewer_is_acknowledged_and_can_be_looked
         assert listed["latest"]["spo2"]["value"] == 84
 
 
+async def test_what_a_person_observes_and_decides_at_the_bedside_is_judged_within_seconds(deployment: Rooms) -> None:
+    """A cuff pressure written down by hand alarms like a device's, and own limits hold for what comes five seconds later."""
+    patient = "p-bedside"
+    path = api(deployment, f"/api/v1/patients/{patient}")
+    async with httpx2.AsyncClient(timeout=10, headers={"X-Vigil-Actor": "n.berg"}) as client:
+
+        async def measure() -> None:
+            for second in range(60):
+                one = reading(patient, "heart_rate", 100, "/min", second)
+                await client.post(gateway(deployment, "/v1/readings"), json=one)
+                await asyncio.sleep(1)
+
+        live = api(deployment, "/api/v1/live").replace("http", "ws")
+        async with connect(live, subprotocols=["vigil.v1"]) as socket:  # type: ignore[list-item]
+            await until(socket, "snapshot", lambda _: True, 10)
+            device = asyncio.create_task(measure())
+            await until(socket, "vitals", lambda f: any(p["id"] == patient for p in f["patients"]), 20)
+            observed = {"readings": [{"metric": "systolic_bp", "value": 80, "unit": "mm[Hg]"}], "note": "clammy"}
+            written = await client.post(f"{path}/observations", json=observed)
+            assert written.status_code == 201, written.text
+            limits = {"limits": {"heart_rate_high": {"limit": 90}}, "reason": "beta blocker withheld"}
+            changed = await client.put(f"{path}/limits", json=limits)
+            assert changed.status_code == 200, changed.text
+            in_force_s = datetime.now(UTC)
+            vitals = await until(
+                socket, "vitals", lambda f: any("systolic_bp" in p["latest"] for p in f["patients"] if p["id"] == patient), 20
+            )
+            alarms: dict[str, Any] = {}
+            while len(alarms) < 2:
+                found = await until(socket, "alarm", lambda f: f["alarm"]["patient"] == patient, 40)
+                alarms[found["alarm"]["condition"]] = found["alarm"]
+            device.cancel()
+    shown = next(p for p in vitals["patients"] if p["id"] == patient)["latest"]["systolic_bp"]
+    assert (shown["value"], shown["quality"]) == (80, "good")
+    assert alarms["systolic_bp_low"]["device"] == "manual-entry"
+    rate = alarms["heart_rate_high"]
+    assert (rate["rule_version"], rate["reasons"][0]["limit"]) == (changed.json()["version"], 90)
+    assert (datetime.fromisoformat(rate["onset"]) - in_force_s).total_seconds() <= 5
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [

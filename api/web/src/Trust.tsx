@@ -5,6 +5,7 @@ import { Account, WhoGetsIn } from "./access/Account";
 import { account } from "./access/session";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
+import { PAGES, page } from "./pages";
 import { age } from "./stale";
 import {
   arrange,
@@ -51,7 +52,6 @@ export const caution = computed<string | null>(() =>
 const toolsOpen = signal(false); // on a phone, where they would take half the screen
 
 export function Header() {
-  const asOf = dataAsOfMs.value;
   const offset = Math.round(serverOffsetMs.value / 1000);
   return (
     <header class="top">
@@ -65,7 +65,8 @@ export function Header() {
       )}
       {!kiosk.value && (
         <div class={`tools-of-page ${toolsOpen.value ? "open" : ""}`}>
-          <WallTools />
+          <Pages />
+          {page.value === "ward" && <WallTools />}
           {account.value === null ? <Me /> : <Account />}
           <button type="button" class="small theme-too" onClick={switchTheme}>
             Dark or light
@@ -73,21 +74,8 @@ export function Header() {
         </div>
       )}
       <span class="space" />
-      <span
-        class={`link ${trouble.value === null ? connection.value.link : "lost"}`}
-        data-testid="link"
-        data-link={connection.value.link}
-      >
-        {connection.value.link === "live" && trouble.value === null
-          ? "Live"
-          : connection.value.link === "connecting"
-            ? "Connecting"
-            : "Not live"}
-      </span>
-      <span class="as-of" data-testid="as-of" title={asOf === null ? "" : utc(asOf)}>
-        <span class="as-of-words">data as of </span>
-        {asOf === null ? "–" : clock(asOf)}
-      </span>
+      <LinkState testId="link" />
+      <AsOf testId="as-of" />
       {Math.abs(offset) >= CLOCK_OFF_S && (
         <span class="clock-off" data-testid="clock-off">
           this device's clock is {age(Math.abs(offset))} {offset > 0 ? "behind" : "ahead"}
@@ -117,12 +105,57 @@ export function Header() {
   );
 }
 
+// Whether what is shown is live: in the header, and again in what covers it.
+export function LinkState({ testId }: { testId?: string }) {
+  const link = connection.value.link;
+  return (
+    <span
+      class={`link ${trouble.value === null ? link : "lost"}`}
+      {...(testId === undefined ? {} : { "data-testid": testId })}
+      data-link={link}
+    >
+      {link === "live" && trouble.value === null ? "Live" : link === "connecting" ? "Connecting" : "Not live"}
+    </span>
+  );
+}
+
+export function AsOf({ testId }: { testId?: string }) {
+  const asOf = dataAsOfMs.value;
+  return (
+    <span
+      class="as-of"
+      {...(testId === undefined ? {} : { "data-testid": testId })}
+      title={asOf === null ? "" : utc(asOf)}
+    >
+      <span class="as-of-words">data as of </span>
+      {asOf === null ? "–" : clock(asOf)}
+    </span>
+  );
+}
+
 // A name as a header can carry it: accents are dropped, "Zoë" is "Zoe".
 export function plain(name: string): string {
   return name
     .normalize("NFD")
     .replaceAll(/[^\x20-\x7e]/g, "")
     .trim();
+}
+
+function Pages() {
+  return (
+    <nav class="pages" aria-label="Pages">
+      {PAGES.map(([name, text]) => (
+        <a
+          key={name}
+          href={`#${name}`}
+          {...(page.value === name ? { "aria-current": "page" } : {})}
+          data-testid={`page-${name}`}
+        >
+          {text}
+        </a>
+      ))}
+    </nav>
+  );
 }
 
 // Who acts on this screen where nobody has to log in: the name is taken on trust, and stands beside everything that is done.

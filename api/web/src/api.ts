@@ -1,16 +1,39 @@
 // REST calls. An error carries the words the API gave for a person.
 
 import { actor } from "./kept";
-import type { Alarm, AlarmDetail, AlarmState, LabelName, Metric, Policy, Score, Series } from "./types";
+import type {
+  Alarm,
+  AlarmDetail,
+  AlarmState,
+  Bound,
+  Burden,
+  DeviceRow,
+  FieldError,
+  LabelName,
+  LimitsInForce,
+  LimitsOfPatient,
+  Metric,
+  NewObservation,
+  Notices,
+  Observation,
+  Policy,
+  Preview,
+  ProcessRow,
+  Score,
+  Series,
+  SystemInfo,
+} from "./types";
 
 const BASE = "/api/v1";
 
 export class ApiError extends Error {
   readonly status: number;
+  readonly errors: readonly FieldError[]; // the fields at fault, where the server named them
 
-  constructor(status: number, message: string) {
+  constructor(status: number, message: string, errors: readonly FieldError[] = []) {
     super(message);
     this.status = status;
+    this.errors = errors;
   }
 }
 
@@ -29,10 +52,15 @@ export async function call<T>(path: string, init?: RequestInit): Promise<T> {
   }
   if (!answer.ok) {
     if (answer.status === 401) sessionEnded();
-    const problem = (await answer.json().catch(() => ({}))) as { title?: string; detail?: string };
+    const problem = (await answer.json().catch(() => ({}))) as {
+      title?: string;
+      detail?: string;
+      errors?: FieldError[];
+    };
     throw new ApiError(
       answer.status,
       problem.detail ?? problem.title ?? `The server answered ${answer.status}.`,
+      problem.errors ?? [],
     );
   }
   return (answer.status === 204 ? undefined : await answer.json()) as T;
@@ -92,19 +120,28 @@ export function getAlarm(id: string): Promise<AlarmDetail> {
   return call<AlarmDetail>(`/alarms/${encodeURIComponent(id)}`);
 }
 
+export function getNotices(id: string): Promise<Notices> {
+  return call<Notices>(`/alarms/${encodeURIComponent(id)}/notices`);
+}
+
 // A change by a person. `seen`: only if the alarm is still as this person saw it.
 function change(alarm: Alarm, verb: string, body: object, seen: boolean = false): Promise<Alarm> {
   return send<Alarm>(path(alarm, verb), body, seen ? { "if-match": `"v${alarm.version}"` } : {});
 }
 
-function send<T>(to: string, body: object, more: Record<string, string>): Promise<T> {
+function send<T>(
+  to: string,
+  body: object,
+  more: Record<string, string>,
+  method: "POST" | "PUT" = "POST",
+): Promise<T> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
     "idempotency-key": crypto.randomUUID(),
     ...more,
   };
   if (actor.peek() !== "") headers["x-vigil-actor"] = actor.peek();
-  return call<T>(to, { method: "POST", headers, body: JSON.stringify(body) });
+  return call<T>(to, { method, headers, body: JSON.stringify(body) });
 }
 
 export const acknowledge = (alarm: Alarm, seen: boolean = false): Promise<Alarm> =>
@@ -125,4 +162,59 @@ export function getPolicy(): Promise<Policy> {
 export async function handOver(from: string, to: string, reason: string): Promise<Alarm[]> {
   const body = reason === "" ? { from, to } : { from, to, reason };
   return (await send<{ items: Alarm[] }>("/alarms/handover", body, {})).items;
+}
+
+const ofPatient = (patient: string, what: string): string =>
+  `/patients/${encodeURIComponent(patient)}/${what}`;
+
+export async function getObservations(patient: string, fromMs: number, toMs: number): Promise<Observation[]> {
+  const query = new URLSearchParams({
+    from: new Date(fromMs).toISOString(),
+    to: new Date(toMs).toISOString(),
+    limit: "200",
+  });
+  return (await call<{ items: Observation[] }>(ofPatient(patient, `observations?${query}`))).items;
+}
+
+// `key`: the same for every try of one form, so that a retry after a lost answer writes nothing twice.
+export const observe = (patient: string, body: NewObservation, key: string): Promise<Observation> =>
+  send<Observation>(ofPatient(patient, "observations"), body, { "idempotency-key": key });
+
+export const getLimitsInForce = (): Promise<LimitsInForce> => call<LimitsInForce>("/limits");
+
+export const getLimits = (patient: string): Promise<LimitsOfPatient> =>
+  call<LimitsOfPatient>(ofPatient(patient, "limits"));
+
+export const changeLimits = (
+  patient: string,
+  limits: Record<string, Bound>,
+  reason: string,
+  version: number,
+): Promise<LimitsOfPatient> =>
+  send<LimitsOfPatient>(
+    ofPatient(patient, "limits"),
+    { limits, reason },
+    { "if-match": `"v${version}"` },
+    "PUT",
+  );
+
+export const tryLimits = (patient: string, limits: Record<string, Bound>): Promise<Preview> =>
+  send<Preview>(ofPatient(patient, "limits/preview"), { limits }, {});
+
+export async function getBurden(hours: number, toMs: number): Promise<Burden> {
+  const query = new URLSearchParams({
+    from: new Date(toMs - hours * 3_600_000).toISOString(),
+    to: new Date(toMs).toISOString(),
+  });
+  return call<Burden>(`/burden?${query}`);
+}
+
+export async function getDevices(): Promise<DeviceRow[]> {
+  return (await call<{ items: DeviceRow[] }>("/devices")).items;
+}
+
+export const getSystem = (): Promise<SystemInfo> => call<SystemInfo>("/system");
+
+export async function getProcesses(): Promise<ProcessRow[]> {
+  return (await call<{ items: ProcessRow[] }>("/system/processes")).items;
 }

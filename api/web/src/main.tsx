@@ -3,10 +3,14 @@ import { LogIn, NoPermission } from "./access/LogIn";
 import { arrive, needsLogIn, refused, seesPatients } from "./access/session";
 import { Inbox } from "./alarms/Inbox";
 import { ApiError, getMetrics, getPolicy } from "./api";
+import { Charge } from "./charge/Charge";
 import { Help } from "./Help";
 import { listen } from "./keyboard";
 import { connect, tick } from "./live";
+import { page } from "./pages";
+import { followLimits } from "./patient/own";
 import { PatientView } from "./patient/PatientView";
+import { SystemPage } from "./SystemPage";
 import { alarmList, metrics, openPatient, policy, unacknowledged } from "./store";
 import { Banner, Footer, Header, trouble } from "./Trust";
 import { applyTheme } from "./theme";
@@ -17,23 +21,25 @@ import "./style/base.css";
 import "./style/wall.css";
 import "./style/inbox.css";
 import "./style/patient.css";
+import "./style/desk.css";
 import "./style/print.css";
 import "./access/access.css";
 
 function App() {
   if (needsLogIn.value) return <LogIn onEnter={start} />;
-  if (!seesPatients.value || refused.value !== null) return <NoPermission />;
+  const systemOnly = !seesPatients.value && page.value === "system";
+  if ((!seesPatients.value && !systemOnly) || refused.value !== null) return <NoPermission />;
   return (
     <div
-      class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""}`}
+      class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""} page-${page.value}`}
       data-testid="app"
       data-patient-open={openPatient.value !== null}
     >
       <Header />
-      <Banner />
+      {!systemOnly && <Banner />}
       <div class="body">
-        <Wall />
-        {!kiosk.value && <Inbox />}
+        <Shown />
+        {!kiosk.value && page.value !== "system" && <Inbox />}
       </div>
       <PatientView />
       <Help />
@@ -48,6 +54,12 @@ function App() {
       </div>
     </div>
   );
+}
+
+// A kiosk shows the ward and nothing else.
+function Shown() {
+  if (kiosk.value || page.value === "ward") return <Wall />;
+  return page.value === "charge" ? <Charge /> : <SystemPage />;
 }
 
 const AGAIN_MS = 2_000;
@@ -75,7 +87,9 @@ function loadPolicy(): void {
 function start(): void {
   loadMetrics();
   loadPolicy();
-  if (seesPatients.peek()) connect();
+  if (!seesPatients.peek()) return;
+  followLimits();
+  connect();
 }
 
 const root = document.getElementById("app");

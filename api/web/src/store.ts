@@ -2,7 +2,7 @@
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { account } from "./access/session";
-import { asked, type Shelf, sorted, waits } from "./alarms/inbox";
+import { asked, type Shelf, sorted, together, waits } from "./alarms/inbox";
 import { type Connection, start } from "./connection";
 import { actor } from "./kept";
 import { byPriority, held, type Mode, order, type Placed } from "./order";
@@ -133,7 +133,7 @@ export const unacknowledged = computed(() => waiting.value.length);
 // What the inbox is asked for, in the order it would have now.
 export const askedAlarms = steady(() => {
   const question = { shelf: shelf.value, words: words.value, me: me.value };
-  return alarmList.value.filter((a) => asked(a, question, whereWords(a), nowMs.value));
+  return together(alarmList.value.filter((a) => asked(a, question, whereWords(a), nowMs.value)));
 });
 
 function whereWords(alarm: Alarm): string {

@@ -108,6 +108,7 @@ export interface Alarm {
   snoozed_until: string | null;
   snoozed_by?: string | null;
   snoozed_reason?: string | null;
+  episode?: string | null; // alarms of one deterioration; absent where the server does not say
   label: LabelName | null;
   labelled_by?: string | null;
 }
@@ -169,4 +170,156 @@ export interface Series {
   metric: string;
   unit: string;
   points: SeriesPoint[];
+}
+
+// One field of a request that is not valid, and what to do about it.
+export interface FieldError {
+  field: string;
+  reason: string;
+}
+
+export interface ManualReading {
+  metric: string;
+  value: number;
+  unit: string;
+}
+// What one person observed at one time and wrote down.
+export interface NewObservation {
+  taken?: string;
+  readings: ManualReading[];
+  note?: string;
+}
+export interface Observation {
+  id: number;
+  patient: string;
+  author: string;
+  taken: string;
+  recorded: string;
+  readings: ManualReading[];
+  note: string | null;
+  device: string;
+}
+
+// A limit, and the one of high priority beyond it.
+export interface Bound {
+  limit: number;
+  critical: number | null;
+}
+export interface LimitRow {
+  rule: string;
+  metric: string;
+  label: string;
+  unit: string;
+  decimals: number;
+  direction: "low" | "high";
+  priority: Priority;
+  critical_priority: Priority;
+  onset_s: number;
+  critical_onset_s: number;
+  lowest: number;
+  highest: number;
+  everybody: Bound;
+  own: Bound | null;
+}
+export interface LimitsOfPatient {
+  patient: string;
+  version: number;
+  author: string | null;
+  reason: string | null;
+  at: string | null;
+  items: LimitRow[];
+}
+export interface LimitsInForce {
+  version: number;
+  everybody: Record<string, Limits>;
+  patients: Record<string, Record<string, Limits>>;
+}
+export interface WouldAlarm {
+  alarms: number;
+  by_priority: Record<Priority, number>;
+  by_rule: Record<string, number>;
+}
+export interface Preview {
+  from: string;
+  to: string;
+  hours: number;
+  version: number;
+  in_force: WouldAlarm;
+  draft: WouldAlarm;
+}
+
+export interface BurdenShare {
+  key: string | null;
+  alarms: number;
+  alarms_per_patient_day: number | null;
+  share: number;
+  high: number;
+  medium: number;
+  low: number;
+  labelled: number;
+  precision: number | null;
+  median_seconds_to_acknowledge: number | null;
+}
+export interface Burden {
+  from: string;
+  to: string;
+  patients: number;
+  patient_days: number;
+  alarms: number;
+  alarms_per_patient_day: number | null;
+  labelled: number;
+  actionable_share: number | null;
+  median_seconds_to_acknowledge: number | null;
+  units: BurdenShare[];
+  rules: BurdenShare[];
+  top_patients: { patients: string[]; alarms: number; share: number | null };
+  due_for_review: { rule: string; reason: string }[];
+}
+
+// A device of a patient, as far as anything is known of it.
+export interface DeviceRow {
+  patient: string;
+  device: string;
+  silent_since: string | null;
+  last_value: string | null;
+}
+
+export interface SystemInfo {
+  demo: boolean;
+  server_time: string;
+  data_as_of: string | null;
+  kafka: "ok" | "away";
+  canary: Canary;
+  version: string;
+}
+// A process of this installation as it says itself; null: it does not say.
+export interface ProcessRow {
+  name: string;
+  room: string;
+  state: string | null;
+  ready: boolean | null;
+  answers: boolean;
+  partitions: number | null;
+  lag_records: number | null;
+  records_per_second: number | null;
+  batch_p95_ms: number | null;
+  behind_seconds: number | null;
+  stands_still_seconds: number | null;
+  stages: Record<string, number>; // of the canary: seconds by stage
+}
+
+// One message to one person about an alarm, and what became of it.
+export interface Notice {
+  id: string;
+  person: string;
+  channel: string;
+  kind: string;
+  created: string;
+  status: string; // pending, or of the newest receipt
+  receipts: { attempt: number; status: string; at: string }[];
+}
+export interface Notices {
+  items: Notice[];
+  more: boolean;
+  reasons: { at: string; reason: string }[]; // why somebody, or nobody, was told
 }

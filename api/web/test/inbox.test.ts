@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { asked, snoozed, sorted, step, ticked, waits } from "../src/alarms/inbox";
+import { asked, episodeOf, snoozed, sorted, step, ticked, together, waits } from "../src/alarms/inbox";
+import { lost, told as toldOf } from "../src/alarms/notices";
 import { told } from "../src/alarms/Story";
 import { BURSTS, due, sounds } from "../src/alarms/sound";
 import { alarm, NOW } from "./alarm";
@@ -112,5 +113,50 @@ describe("what happened to an alarm, in words", () => {
     expect(told({ ...event, change: "labelled", note: "false_alarm", until: null })).toBe(
       "Labelled by Ann: false alarm",
     );
+  });
+});
+
+describe("episodes", () => {
+  it("stand together where the first of them stands, and move nothing else", () => {
+    const list = [
+      alarm({ id: "a", episode: "e1" }),
+      alarm({ id: "b" }),
+      alarm({ id: "c", episode: "e2" }),
+      alarm({ id: "d", episode: "e1" }),
+      alarm({ id: "e", episode: null }),
+    ];
+    const found = together(list);
+    expect(found.map((a) => a.id)).toEqual(["a", "d", "b", "c", "e"]);
+    expect(found.map((_, at) => episodeOf(found, at))).toEqual([
+      { follows: false, size: 2 },
+      { follows: true, size: 2 },
+      { follows: false, size: 1 },
+      { follows: false, size: 1 },
+      { follows: false, size: 1 },
+    ]);
+  });
+});
+
+describe("who was told", () => {
+  const at = new Date(2026, 2, 1, 10, 2, 5).toISOString();
+  const notice = (status: string | null) => ({
+    id: "n",
+    person: "N. Berg",
+    channel: "email",
+    kind: "alarm",
+    created: at,
+    status: status ?? "pending",
+    receipts:
+      status === null ? [] : [{ attempt: 1, status, at: new Date(2026, 2, 1, 10, 3, 11).toISOString() }],
+  });
+  it.each([
+    [null, "told: N. Berg by e-mail 10:02:05, on its way", false],
+    ["read", "told: N. Berg by e-mail 10:02:05, read 10:03:11", false],
+    ["failed", "told: N. Berg by e-mail 10:02:05, not sent at 10:03:11, tried again", true],
+    ["dead", "told: N. Berg by e-mail 10:02:05, not reached, given up 10:03:11", true],
+  ])("%s", (status, words, loud) => {
+    const found = notice(status);
+    expect(toldOf(found, new Date(2026, 2, 1, 11).getTime())).toBe(words);
+    expect(lost(found)).toBe(loud);
   });
 });

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.errors import InvalidInput
 from contracts.names import good_name
+from contracts.policy import Team
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.models import DEVICES, PATIENTS
+from infra.runtime.sql.scope import of_team
 
 _TEXTS: Final = ("name", "bed", "unit")
 _FIELDS: Final = ("patient", *_TEXTS, "age", "sex")
@@ -109,6 +111,17 @@ class PatientStore:
         statement = select(DEVICES.c.device).where(DEVICES.c.patient == patient).order_by(DEVICES.c.device)
         with reading(self._engine) as connection:
             return list(connection.execute(statement).scalars())
+
+    def device_page(
+        self, after: tuple[str, str] | None, limit: int, *, team: Team | None = None
+    ) -> list[tuple[str, str]]:
+        """Up to `limit` pairs of patient and device in their order, after `after`; of the patients of `team` (None: all)."""
+        statement = select(DEVICES.c.patient, DEVICES.c.device).order_by(DEVICES.c.patient, DEVICES.c.device).limit(limit)
+        statement = statement.where(of_team(team, DEVICES.c.patient))
+        if after is not None:
+            statement = statement.where(tuple_(DEVICES.c.patient, DEVICES.c.device) > tuple_(*after))
+        with reading(self._engine) as connection:
+            return [(row.patient, row.device) for row in connection.execute(statement)]
 
     def _unknown(self, keys: Sequence[str]) -> list[str]:
         known: set[str] = set()

@@ -107,6 +107,7 @@ export function NoPermission() {
           {refused.value ??
             `You are logged in as ${account.value?.name} (${account.value?.role}). This role sees no patients.`}
         </p>
+        {refused.value === null && <a href="#system">How the system is</a>}
         <Account />
       </div>
     </main>

@@ -9,16 +9,22 @@ import { acknowledge, busy, type Form, failures, label, openForm } from "./actio
 import { FormOf } from "./Forms";
 import { snoozed } from "./inbox";
 import { Story } from "./Story";
+import { Told } from "./Told";
 import { Why } from "./Why";
 
-export function Card({ alarm }: { alarm: Alarm }) {
+interface CardProps {
+  alarm: Alarm;
+  episode: { follows: boolean; size: number };
+}
+
+export function Card({ alarm, episode }: CardProps) {
   const chosen = selectedAlarm.value === alarm.id;
   const technical = alarm.lane === "technical";
   const form = openForm.value?.alarm === alarm.id ? openForm.value.form : null;
   const failure = failures.value.get(alarm.id);
   return (
     <li
-      class={`alarm ${technical ? "technical" : alarm.priority} ${alarm.state} ${snoozed(alarm, nowMs.value) ? "snoozed" : ""}`}
+      class={`alarm ${technical ? "technical" : alarm.priority} ${alarm.state} ${snoozed(alarm, nowMs.value) ? "snoozed" : ""} ${episode.follows ? "follows" : ""}`}
       data-testid="alarm"
       data-alarm={alarm.id}
       data-patient={alarm.patient}
@@ -41,7 +47,12 @@ export function Card({ alarm }: { alarm: Alarm }) {
         <span class="since" title={utc(Date.parse(alarm.onset))}>
           {since(alarm.onset)}
         </span>
-        <span class="where">{where(alarm)}</span>
+        <span class="where">
+          {where(alarm)}
+          {episode.size > 1 && !episode.follows && (
+            <span class="episode"> · {episode.size} alarms of one episode</span>
+          )}
+        </span>
       </button>
       {!chosen && <p class="why">{alarm.reasons.map((r) => r.text).join(" · ")}</p>}
       <Said alarm={alarm} />
@@ -54,6 +65,7 @@ export function Card({ alarm }: { alarm: Alarm }) {
         </p>
       )}
       {chosen && <Labels alarm={alarm} />}
+      {chosen && <Told alarm={alarm} />}
       {chosen && <Story alarm={alarm} />}
     </li>
   );

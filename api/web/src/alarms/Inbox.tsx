@@ -17,7 +17,7 @@ import {
 import { Bulk, bulkOpen } from "./Bulk";
 import { Card } from "./Card";
 import { HandOver } from "./HandOver";
-import type { Shelf } from "./inbox";
+import { episodeOf, type Shelf } from "./inbox";
 import { SoundBar } from "./SoundBar";
 
 const SHELVES: readonly [Shelf, string][] = [
@@ -29,6 +29,7 @@ const SHELVES: readonly [Shelf, string][] = [
 export function Inbox() {
   const list = shownAlarms.value;
   const known = alarms.value;
+  const cards = list.map((id) => known.get(id));
   const point = () => inboxPointed(performance.now());
   return (
     <aside
@@ -91,10 +92,9 @@ export function Inbox() {
         <Nothing />
       ) : (
         <ul class="cards">
-          {list.map((id) => {
-            const alarm = known.get(id);
-            return alarm === undefined ? null : <Card key={id} alarm={alarm} />;
-          })}
+          {cards.map((alarm, at) =>
+            alarm === undefined ? null : <Card key={alarm.id} alarm={alarm} episode={episodeOf(cards, at)} />,
+          )}
         </ul>
       )}
       <Bulk />

@@ -1,7 +1,7 @@
 // Everything that happened to an alarm: who, when, and in their words.
 
-import { useEffect, useState } from "preact/hooks";
 import { getAlarm } from "../api";
+import { Panel, useAsked } from "../panel";
 import { nowMs } from "../store";
 import { moment, utc } from "../times";
 import type { Alarm, AlarmEvent } from "../types";
@@ -32,34 +32,22 @@ const LABELS: Record<string, string> = {
 };
 
 export function Story({ alarm }: { alarm: Alarm }) {
-  const [events, setEvents] = useState<AlarmEvent[] | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  useEffect(() => {
-    let gone = false;
-    getAlarm(alarm.id)
-      .then((detail) => {
-        if (gone) return;
-        setEvents(detail.events);
-        setError(null);
-      })
-      .catch((e: Error) => !gone && setError(e.message));
-    return () => {
-      gone = true;
-    };
-  }, [alarm.id, alarm.version]);
-  if (error !== null) return <p class="quiet">What happened before cannot be read: {error}</p>;
-  if (events === null) return <p class="quiet">Loading what happened…</p>;
+  const asked = useAsked(`story ${alarm.id} ${alarm.version}`, () => getAlarm(alarm.id), 0);
   return (
-    <ol class="story" data-testid="story" aria-label="What happened to this alarm">
-      {events.map((event) => (
-        <li key={event.event_id} data-change={event.change}>
-          <time dateTime={event.at} title={utc(Date.parse(event.at))}>
-            {moment(Date.parse(event.at), nowMs.peek())}
-          </time>{" "}
-          {told(event)}
-        </li>
-      ))}
-    </ol>
+    <Panel asked={asked} what="what happened before">
+      {(detail) => (
+        <ol class="story" data-testid="story" aria-label="What happened to this alarm">
+          {detail.events.map((event) => (
+            <li key={event.event_id} data-change={event.change}>
+              <time dateTime={event.at} title={utc(Date.parse(event.at))}>
+                {moment(Date.parse(event.at), nowMs.peek())}
+              </time>{" "}
+              {told(event)}
+            </li>
+          ))}
+        </ol>
+      )}
+    </Panel>
   );
 }
 

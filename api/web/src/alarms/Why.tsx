@@ -1,9 +1,11 @@
 // Why there is this alarm: its facts, the patient's own baseline, the stretch of time it was found in, and what all that rests on.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { getSeries } from "../api";
+import { Panel, useAsked } from "../panel";
 import { Chart } from "../patient/Chart";
 import { metricInfo, parts } from "../patient/Models";
+import { own } from "../patient/own";
 import { column, gapS, valueRange } from "../patient/trends";
 import { beds, metrics, nowMs } from "../store";
 import { moment, utc } from "../times";
@@ -58,41 +60,44 @@ export function Why({ alarm }: { alarm: Alarm }) {
 }
 
 function Window({ alarm, metric }: { alarm: Alarm; metric: string }) {
-  const [series, setSeries] = useState<Series | null>(null);
-  const [range, setRange] = useState<readonly [number, number]>([0, 0]);
-  const [error, setError] = useState<string | null>(null);
-  useEffect(() => {
-    let gone = false;
-    const load = () => {
-      const to = nowMs.peek();
-      const from = Math.max(Date.parse(alarm.onset) - BEFORE_MS, to - LONGEST_MS);
-      getSeries(alarm.patient, [metric], from, to, 400)
-        .then(([first]) => {
-          if (gone) return;
-          setRange([from, to]);
-          setSeries(first ?? null);
-          setError(null);
-        })
-        .catch((e: Error) => !gone && setError(e.message));
-    };
-    load();
-    const timer = window.setInterval(load, REFRESH_MS);
-    return () => {
-      gone = true;
-      window.clearInterval(timer);
-    };
-  }, [alarm.patient, alarm.onset, metric]);
+  const asked = useAsked(
+    `window ${alarm.patient} ${alarm.onset} ${metric}`,
+    () => stretch(alarm, metric),
+    REFRESH_MS,
+  );
+  return (
+    <Panel
+      asked={asked}
+      what="the values of this time"
+      empty={(found) => (found.series.points.length === 0 ? "No values are stored of this time." : null)}
+    >
+      {(found) => <Plotted alarm={alarm} metric={metric} found={found} />}
+    </Panel>
+  );
+}
+
+interface Stretch {
+  series: Series;
+  range: readonly [number, number];
+}
+
+async function stretch(alarm: Alarm, metric: string): Promise<Stretch> {
+  const to = nowMs.peek();
+  const from = Math.max(Date.parse(alarm.onset) - BEFORE_MS, to - LONGEST_MS);
+  const [first] = await getSeries(alarm.patient, [metric], from, to, 400);
+  return { series: first ?? { metric, unit: "", points: [] }, range: [from, to] };
+}
+
+function Plotted({ alarm, metric, found }: { alarm: Alarm; metric: string; found: Stretch }) {
+  const { series, range } = found;
   const info = metrics.value.get(metric);
+  const limits = own.of(alarm.patient, metric, metrics.value);
   const drawn = useMemo(() => {
-    if (series === null) return null;
     const c = column(series, gapS(range[1] - range[0], info?.cadence_s ?? 1));
-    return { columns: [c], values: valueRange(c, info?.limits, 3) };
-  }, [series, info]);
+    return { columns: [c], values: valueRange(c, limits, 3) };
+  }, [series, range, info, limits]);
   const marks = useMemo(() => [alarm], [alarm]);
   const lines = useMemo(() => [{ color: `--m-${metric}`, band: false }], [metric]);
-  if (error !== null) return <p class="fine">The values cannot be read: {error}</p>;
-  if (drawn === null || series === null) return <p class="fine">Loading the values…</p>;
-  if (series.points.length === 0) return <p class="fine">No values are stored of this time.</p>;
   return (
     <>
       <Chart
@@ -102,7 +107,7 @@ function Window({ alarm, metric }: { alarm: Alarm; metric: string }) {
         columns={drawn.columns}
         lines={lines}
         decimals={info?.decimals ?? 0}
-        limits={info?.limits}
+        limits={limits}
         range={range}
         values={drawn.values}
         marks={marks}

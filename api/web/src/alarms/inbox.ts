@@ -19,6 +19,36 @@ export function sorted(alarms: Iterable<Alarm>, nowMs: number): Alarm[] {
   return [...alarms].sort((a, b) => Number(waits(b, nowMs)) - Number(waits(a, nowMs)) || byPriority(a, b));
 }
 
+// Alarms of one episode stand together, where the first of them stands; nothing else moves.
+export function together(list: readonly Alarm[]): Alarm[] {
+  const episodes = new Map<string, Alarm[]>();
+  const found: Alarm[][] = [];
+  for (const alarm of list) {
+    const id = alarm.episode ?? null;
+    const group = id === null ? undefined : episodes.get(id);
+    if (group !== undefined) group.push(alarm);
+    else {
+      const begun = [alarm];
+      if (id !== null) episodes.set(id, begun);
+      found.push(begun);
+    }
+  }
+  return found.flat();
+}
+
+// Of a card in the list: whether it follows another of its episode, and how many the episode has here.
+export function episodeOf(
+  list: readonly (Alarm | undefined)[],
+  at: number,
+): { follows: boolean; size: number } {
+  const id = list[at]?.episode ?? null;
+  if (id === null) return { follows: false, size: 1 };
+  return {
+    follows: at > 0 && list[at - 1]?.episode === id,
+    size: list.filter((a) => a?.episode === id).length,
+  };
+}
+
 export interface Question {
   shelf: Shelf;
   words: string;

@@ -5,7 +5,7 @@ import type uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { theme } from "../theme";
 import { clock, stamp } from "../times";
-import type { Alarm, Metric } from "../types";
+import type { Alarm, Metric, Observation } from "../types";
 import { type Line, plot } from "./plot";
 import type { Column } from "./trends";
 
@@ -20,6 +20,7 @@ interface Props {
   range: readonly [number, number]; // ms
   values: readonly [number, number];
   marks: readonly Alarm[];
+  notes?: readonly Observation[]; // what people observed
   height: number;
   labelled: boolean;
   sync: string | null;
@@ -47,6 +48,7 @@ export function Chart(props: Props) {
         range: () => [now.current.range[0] / 1000, now.current.range[1] / 1000],
         values: () => [now.current.values[0], now.current.values[1]],
         marks: () => now.current.marks,
+        notes: () => now.current.notes ?? [],
         zoomed: (range) => now.current.onZoom(range === null ? null : [range[0] * 1000, range[1] * 1000]),
         pointed: (index) => {
           if (said.current !== null) said.current.textContent = spoken(now.current, index);
@@ -68,7 +70,7 @@ export function Chart(props: Props) {
   }, [name, height, labelled, sync, look, lines.length, props.limits]);
   useEffect(() => {
     drawn.current?.setData(aligned(columns, lines));
-  }, [columns, props.range[0], props.range[1], props.values[0], props.values[1], props.marks]);
+  }, [columns, props.range[0], props.range[1], props.values[0], props.values[1], props.marks, props.notes]);
   return (
     <figure class="chart" data-testid="trend" data-metric={name}>
       <figcaption>

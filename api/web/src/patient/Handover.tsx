@@ -1,43 +1,46 @@
 // What the next shift must know about one patient, on one printed page. Made from what is on the screen at this moment.
 
-import { useEffect, useState } from "preact/hooks";
-import { getAlarms, getSeries } from "../api";
+import { useState } from "preact/hooks";
+import { getAlarms, getObservations, getSeries } from "../api";
+import { Panel, useAsked } from "../panel";
 import { age } from "../stale";
 import { type Bed, me, metrics, notice, nowMs } from "../store";
 import { moment, stamp, utc } from "../times";
-import type { Alarm, Series } from "../types";
+import type { Alarm, Observation, Series } from "../types";
 import { unitText } from "../wall/units";
 import { SHOWN } from "./history";
 import { metricInfo, parts } from "./Models";
 import { assess } from "./News2Table";
+import { words as observedWords } from "./observed";
+import { own } from "./own";
 import { digest } from "./trends";
 
 const SHIFT_MS = 12 * 3_600_000;
 const MOST_ALARMS = 12;
 
+const MOST_OBSERVED = 5;
+
 interface Read {
   atMs: number;
   series: Series[];
   alarms: Alarm[];
+  observations: Observation[];
+}
+
+async function lastShift(id: string): Promise<Read> {
+  const atMs = nowMs.peek();
+  const from = atMs - SHIFT_MS;
+  const [series, alarms, observations] = await Promise.all([
+    getSeries(id, SHOWN, from, atMs, 720),
+    getAlarms(id, [], 100),
+    getObservations(id, from, atMs),
+  ]);
+  return { atMs, series, alarms: alarms.filter((a) => Date.parse(a.onset) >= from), observations };
 }
 
 export function Handover({ bed, onClose }: { bed: Bed; onClose: () => void }) {
-  const [read, setRead] = useState<Read | null>(null);
-  const [error, setError] = useState<string | null>(null);
   const [words, setWords] = useState("");
-  useEffect(() => {
-    let gone = false;
-    const to = nowMs.peek();
-    Promise.all([getSeries(bed.id, SHOWN, to - SHIFT_MS, to, 720), getAlarms(bed.id, [], 100)])
-      .then(([series, alarms]) => {
-        if (!gone)
-          setRead({ atMs: to, series, alarms: alarms.filter((a) => Date.parse(a.onset) >= to - SHIFT_MS) });
-      })
-      .catch((e: Error) => !gone && setError(e.message));
-    return () => {
-      gone = true;
-    };
-  }, [bed]);
+  const asked = useAsked(`handover ${bed.id}`, () => lastShift(bed.id), 0);
   return (
     <section class="handover" aria-label="Handover" data-testid="handover">
       <div class="row tools no-print">
@@ -54,7 +57,7 @@ export function Handover({ bed, onClose }: { bed: Bed; onClose: () => void }) {
         <button
           type="button"
           class="main"
-          disabled={read === null}
+          disabled={asked.data === null}
           onClick={() => window.print()}
           data-testid="print"
         >
@@ -64,13 +67,9 @@ export function Handover({ bed, onClose }: { bed: Bed; onClose: () => void }) {
           Back
         </button>
       </div>
-      {error !== null && (
-        <p class="error" role="alert">
-          The history cannot be read: {error}
-        </p>
-      )}
-      {read === null && error === null && <p class="quiet">Loading…</p>}
-      {read !== null && <Sheet bed={bed} read={read} words={words} />}
+      <Panel asked={asked} what="the last twelve hours">
+        {(read) => <Sheet bed={bed} read={read} words={words} />}
+      </Panel>
     </section>
   );
 }
@@ -117,6 +116,7 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
             const ageS = latest === undefined ? null : Math.max(0, Math.floor((now - latest.timeMs) / 1000));
             const current = ageS !== null && ageS <= (info?.expiry_s ?? 15) && latest?.value !== null;
             const d = digest(s);
+            const limits = own.of(bed.id, s.metric, metrics.value);
             const text = (v: number | null) => (v === null ? "–" : v.toFixed(info?.decimals ?? 0));
             return (
               <tr key={s.metric}>
@@ -128,7 +128,7 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
                 <td>{text(d.low)}</td>
                 <td>{text(d.high)}</td>
                 <td>
-                  {text(info?.limits.low ?? null)} to {text(info?.limits.high ?? null)}
+                  {text(limits?.low ?? null)} to {text(limits?.high ?? null)}
                 </td>
               </tr>
             );
@@ -140,6 +140,19 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
           Unusual for this patient: {unusual.map((p) => `${p.label} ${p.off ?? ""}`.trim()).join(", ")} (
           {risk.model.replaceAll("_", " ")} v{risk.version}, score {risk.score?.toFixed(1) ?? "–"})
         </p>
+      )}
+      {read.observations.length > 0 && (
+        <>
+          <h3>Observed by hand</h3>
+          <ul class="observed">
+            {read.observations.slice(0, MOST_OBSERVED).map((o) => (
+              <li key={o.id}>
+                {moment(Date.parse(o.taken), now)} {observedWords(o, metrics.value)}
+                {o.note !== null && <q>{o.note}</q>} <small>by {o.author}</small>
+              </li>
+            ))}
+          </ul>
+        </>
       )}
       <h3>
         Alarms of the last 12 hours: {read.alarms.length}

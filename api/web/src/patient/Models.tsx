@@ -1,47 +1,40 @@
 // What every model says now, with its name and version, and why the shown score is what it is.
 
-import { useEffect, useState } from "preact/hooks";
 import { getScores } from "../api";
 import { isShadow, modelName, newest, scoreText } from "../models";
+import { Panel, useAsked } from "../panel";
 import { type Bed, metrics, nowMs } from "../store";
-import type { Risk, Score } from "../types";
+import type { Risk } from "../types";
 import { riskTitle } from "../wall/Risk";
 
 const SPEAKS_MS = 150_000; // a trained model speaks once a minute
 const REFRESH_MS = 5_000;
 
 export function Models({ id }: { id: string }) {
-  const [scores, setScores] = useState<Score[]>([]);
-  useEffect(() => {
-    let gone = false;
-    const load = () => {
-      const to = nowMs.peek();
-      getScores(id, to - SPEAKS_MS, to)
-        .then((found) => !gone && setScores(newest(found)))
-        .catch(() => !gone && setScores([])); // the trends say that the history cannot be read
-    };
-    load();
-    const timer = window.setInterval(load, REFRESH_MS);
-    return () => {
-      gone = true;
-      window.clearInterval(timer);
-    };
-  }, [id]);
-  if (scores.length === 0) return null;
+  const asked = useAsked(
+    `models ${id}`,
+    () => getScores(id, nowMs.peek() - SPEAKS_MS, nowMs.peek()).then(newest),
+    REFRESH_MS,
+  );
+  if (asked.trouble === null && (asked.data?.length ?? 0) === 0) return null;
   return (
-    <table class="models" data-testid="models" aria-label="What each model says">
-      <tbody>
-        {scores.map((score) => (
-          <tr key={score.model} data-model={score.model} data-status={score.status}>
-            <th scope="row">
-              {modelName(score)} <small>v{score.version}</small>
-            </th>
-            <td class={score.status === "ok" ? "" : "unknown"}>{scoreText(score)}</td>
-            <td>{isShadow(score) && <small>shadow: compared, never alarms</small>}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Panel asked={asked} what="what the models say">
+      {(scores) => (
+        <table class="models" data-testid="models" aria-label="What each model says">
+          <tbody>
+            {scores.map((score) => (
+              <tr key={score.model} data-model={score.model} data-status={score.status}>
+                <th scope="row">
+                  {modelName(score)} <small>v{score.version}</small>
+                </th>
+                <td class={score.status === "ok" ? "" : "unknown"}>{scoreText(score)}</td>
+                <td>{isShadow(score) && <small>shadow: compared, never alarms</small>}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </Panel>
   );
 }
 

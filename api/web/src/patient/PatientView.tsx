@@ -1,16 +1,20 @@
-// One patient in detail: values now, open alarms, courses, NEWS2 part by part, and what every model says.
+// One patient in detail: values now, open alarms, courses, NEWS2 part by part, what people observed, and what every model says.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { acknowledge, busy, failures } from "../alarms/actions";
+import { where } from "../alarms/Card";
 import { getAlarms } from "../api";
-import { type Bed, beds, nowMs, openPatient } from "../store";
+import { Panel, useAsked } from "../panel";
+import { type Bed, beds, nowMs, openPatient, selectedAlarm, waiting } from "../store";
+import { AsOf, Banner, LinkState } from "../Trust";
 import { stamp, utc } from "../times";
-import type { Alarm } from "../types";
 import { AlarmBar } from "../wall/AlarmBar";
 import { Numeric, Pressure } from "../wall/Numeric";
 import { Handover } from "./Handover";
+import { Limits } from "./Limits";
 import { Models, RiskLine } from "./Models";
 import { News2Table } from "./News2Table";
+import { Observations } from "./Observe";
 import { Trends } from "./Trends";
 
 const REFRESH_MS = 5_000;
@@ -40,9 +44,12 @@ export function PatientView() {
   );
 }
 
+type Part = "trends" | "limits" | "handover";
+
 function Detail({ bed }: { bed: Bed }) {
   const who = bed.who.value;
-  const [handover, setHandover] = useState(false);
+  const [part, setPart] = useState<Part>("trends");
+  const turn = (to: Part) => () => setPart(part === to ? "trends" : to);
   return (
     <>
       <header class="no-print">
@@ -50,10 +57,20 @@ function Detail({ bed }: { bed: Bed }) {
         <h2>{who.name ?? who.id}</h2>
         <span class="person">{[who.age, who.sex, who.unit].filter((x) => x !== null).join(" · ")}</span>
         <span class="space" />
+        <LinkState />
+        <AsOf />
         <button
           type="button"
-          onClick={() => setHandover(!handover)}
-          aria-pressed={handover}
+          onClick={turn("limits")}
+          aria-pressed={part === "limits"}
+          data-testid="limits-open"
+        >
+          Limits
+        </button>
+        <button
+          type="button"
+          onClick={turn("handover")}
+          aria-pressed={part === "handover"}
           data-testid="handover-open"
         >
           Handover
@@ -62,9 +79,13 @@ function Detail({ bed }: { bed: Bed }) {
           ✕
         </button>
       </header>
-      {handover ? (
-        <Handover bed={bed} onClose={() => setHandover(false)} />
-      ) : (
+      <div class="no-print">
+        <Banner />
+        <OtherAlarms id={bed.id} />
+      </div>
+      {part === "handover" && <Handover bed={bed} onClose={turn("trends")} />}
+      {part === "limits" && <Limits bed={bed} onClose={turn("trends")} />}
+      {part === "trends" && (
         <>
           <div class="now">
             <Numeric bed={bed} metric="heart_rate" fallback="pulse_rate" label="HR" big />
@@ -79,6 +100,7 @@ function Detail({ bed }: { bed: Bed }) {
               <OpenAlarms bed={bed} />
               <RiskLine bed={bed} />
               <News2Table bed={bed} />
+              <Observations bed={bed} />
               <Models id={bed.id} />
               <Aside id={bed.id} />
             </div>
@@ -126,34 +148,48 @@ function OpenAlarms({ bed }: { bed: Bed }) {
   );
 }
 
+// While one patient is looked at, the others still call: the most urgent of them by name, one click away.
+function OtherAlarms({ id }: { id: string }) {
+  const others = waiting.value.filter((a) => a.patient !== id);
+  const first = others[0];
+  if (first === undefined) return null;
+  const technical = first.lane === "technical";
+  return (
+    <button
+      type="button"
+      class={`others bar ${technical ? "technical" : first.priority}`}
+      data-testid="others"
+      onClick={() => {
+        selectedAlarm.value = first.id;
+        openPatient.value = first.subject === "group" ? null : first.patient;
+      }}
+    >
+      <span class="text">
+        {where(first)}: {first.text}
+      </span>
+      {others.length > 1 && <span>and {others.length - 1} more</span>}
+    </button>
+  );
+}
+
 // Kept to be looked up: alarms held back behind another one, and what was found in late data.
 function Aside({ id }: { id: string }) {
-  const [kept, setKept] = useState<Alarm[]>([]);
-  useEffect(() => {
-    let gone = false;
-    const load = () => {
-      getAlarms(id, ["inhibited", "retrospective"], 20)
-        .then((found) => !gone && setKept(found))
-        .catch(() => undefined); // the trends say that the server does not answer
-    };
-    load();
-    const timer = window.setInterval(load, REFRESH_MS);
-    return () => {
-      gone = true;
-      window.clearInterval(timer);
-    };
-  }, [id]);
-  if (kept.length === 0) return null;
+  const asked = useAsked(`aside ${id}`, () => getAlarms(id, ["inhibited", "retrospective"], 20), REFRESH_MS);
+  if (asked.trouble === null && (asked.data === null || asked.data.length === 0)) return null;
   return (
     <section class="aside" aria-label="Held back, and found in late data" data-testid="aside">
-      {kept.map((alarm) => (
-        <p key={alarm.id} class="why" data-state={alarm.state} data-condition={alarm.condition}>
-          {alarm.state === "inhibited" ? `Held back: ${alarm.text}` : alarm.text}{" "}
-          <time dateTime={alarm.onset} title={utc(Date.parse(alarm.onset))}>
-            {stamp(Date.parse(alarm.onset))}
-          </time>
-        </p>
-      ))}
+      <Panel asked={asked} what="alarms held back and found late">
+        {(kept) =>
+          kept.map((alarm) => (
+            <p key={alarm.id} class="why" data-state={alarm.state} data-condition={alarm.condition}>
+              {alarm.state === "inhibited" ? `Held back: ${alarm.text}` : alarm.text}{" "}
+              <time dateTime={alarm.onset} title={utc(Date.parse(alarm.onset))}>
+                {stamp(Date.parse(alarm.onset))}
+              </time>
+            </p>
+          ))
+        }
+      </Panel>
     </section>
   );
 }

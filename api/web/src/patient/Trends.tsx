@@ -1,15 +1,18 @@
 // The courses of one patient: stacked charts with one cursor, or the same as a table; any part of time by dragging over it.
 
 import { useMemo, useRef, useState } from "preact/hooks";
+import { said } from "../panel";
 import { type Bed, metrics } from "../store";
 import { stamp } from "../times";
-import type { Alarm, Metric, Series } from "../types";
+import type { Alarm, Metric, Observation, Series } from "../types";
 import { unitText } from "../wall/units";
 import { Chart } from "./Chart";
 import { saveCsv, savePng } from "./exporting";
 import { type History, keyOf, useHistory } from "./history";
+import { own } from "./own";
 import type { Line } from "./plot";
 import { Table } from "./Table";
+import { Timeline } from "./Timeline";
 import { type Column, column, gapS, joined, SPANS, type Span, scoreColumn, valueRange } from "./trends";
 
 const NAMES = Object.keys(SPANS) as Span[];
@@ -27,7 +30,7 @@ const LEAST: Record<string, number> = {
 export function Trends({ bed, height }: { bed: Bed; height: number }) {
   const [span, setSpan] = useState<Span>("1h");
   const [zoom, setZoom] = useState<readonly [number, number] | null>(null);
-  const [table, setTable] = useState(false);
+  const [look, setLook] = useState<Look>("charts");
   const box = useRef<HTMLDivElement>(null);
   const model = bed.risk.value?.model ?? null;
   const { history, error } = useHistory(bed.id, span, zoom, model);
@@ -65,13 +68,18 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
             Back to {WORDS[span]}
           </button>
         )}
-        <fieldset class="switch" aria-label="Charts or table">
-          <button type="button" aria-pressed={!table} onClick={() => setTable(false)} data-testid="as-charts">
-            Charts
-          </button>
-          <button type="button" aria-pressed={table} onClick={() => setTable(true)} data-testid="as-table">
-            Table
-          </button>
+        <fieldset class="switch" aria-label="Charts, table or timeline">
+          {LOOKS.map(([name, text]) => (
+            <button
+              key={name}
+              type="button"
+              aria-pressed={look === name}
+              onClick={() => setLook(name)}
+              data-testid={`as-${name}`}
+            >
+              {text}
+            </button>
+          ))}
         </fieldset>
         <span class="space" />
         <button
@@ -84,7 +92,7 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
         </button>
         <button
           type="button"
-          disabled={history === null || behind || table}
+          disabled={history === null || behind || look !== "charts"}
           onClick={() => box.current !== null && history !== null && savePng(box.current, title, history)}
           data-testid="png"
         >
@@ -92,18 +100,19 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
         </button>
       </div>
       {error !== null && (
-        <p class="error" role="alert">
-          The history cannot be read: {error}
+        <p class="error" role="alert" data-testid="panel-trouble" data-trouble={error.kind}>
+          {said(error, "the history")}
           {history !== null && ` What is shown ends at ${stamp(history.to)}.`}
         </p>
       )}
       {(history === null || behind) && error === null && <p class="quiet">Loading…</p>}
-      {history !== null && table && (
+      {history !== null && look === "timeline" && <Timeline history={history} />}
+      {history !== null && look === "table" && (
         <Table history={history} rowMs={zoom === null ? SPANS[span].rowMs : rowOf(history)} />
       )}
-      {history !== null && !table && (
+      {history !== null && look === "charts" && (
         <div ref={box} class={behind ? "charts behind" : "charts"}>
-          <Charts history={history} height={height} model={model} onZoom={setZoom} />
+          <Charts id={bed.id} history={history} height={height} model={model} onZoom={setZoom} />
         </div>
       )}
     </section>
@@ -114,6 +123,14 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
 function rowOf(history: History): number {
   return Math.max(60_000, Math.ceil((history.to - history.from) / 60 / 60_000) * 60_000);
 }
+
+type Look = "charts" | "table" | "timeline";
+const LOOKS: readonly [Look, string][] = [
+  ["charts", "Charts"],
+  ["table", "Table"],
+  ["timeline", "Timeline"],
+];
+const NO_NOTES: readonly Observation[] = [];
 
 interface Drawn {
   name: string;
@@ -126,13 +143,14 @@ interface Drawn {
 }
 
 interface ChartsProps {
+  id: string;
   history: History;
   height: number;
   model: string | null;
   onZoom: (range: [number, number] | null) => void;
 }
 
-function Charts({ history, height, model, onZoom }: ChartsProps) {
+function Charts({ id, history, height, model, onZoom }: ChartsProps) {
   const known = metrics.value;
   const drawn = useMemo(() => charts(history, model), [history, model]);
   const range = useMemo((): [number, number] => [history.from, history.to], [history]);
@@ -144,7 +162,7 @@ function Charts({ history, height, model, onZoom }: ChartsProps) {
   return (
     <>
       {drawn.map((d, k) => {
-        const limits = limitsOf(d, known);
+        const limits = limitsOf(d, id, known);
         return (
           <Chart
             key={d.name}
@@ -158,6 +176,7 @@ function Charts({ history, height, model, onZoom }: ChartsProps) {
             range={range}
             values={rangeOf(d, limits)}
             marks={mine(marks, d.name)}
+            notes={k === drawn.length - 1 ? history.observations : NO_NOTES}
             height={k === drawn.length - 1 ? height + 30 : height}
             labelled={k === drawn.length - 1}
             sync="patient"
@@ -171,12 +190,12 @@ function Charts({ history, height, model, onZoom }: ChartsProps) {
 
 // Of a pressure: below the diastolic and above the systolic limit; the lower limit of the systolic is a line between them.
 const pressures = new WeakMap<object, Metric["limits"]>();
-function limitsOf(d: Drawn, known: ReadonlyMap<string, Metric>): Metric["limits"] | undefined {
-  const own = d.limited === null ? undefined : known.get(d.limited)?.limits;
-  const lower = known.get("diastolic_bp")?.limits;
-  if (own === undefined || d.columns.length === 1 || lower === undefined) return own;
-  const found = pressures.get(own) ?? { ...own, low: lower.low, critical_low: own.low };
-  pressures.set(own, found); // the same object again, so that the chart is not made anew
+function limitsOf(d: Drawn, id: string, known: ReadonlyMap<string, Metric>): Metric["limits"] | undefined {
+  const mine = d.limited === null ? undefined : own.of(id, d.limited, known);
+  const lower = own.of(id, "diastolic_bp", known);
+  if (mine === undefined || d.columns.length === 1 || lower === undefined) return mine;
+  const found = pressures.get(mine) ?? { ...mine, low: lower.low, critical_low: mine.low };
+  pressures.set(mine, found); // the same object again, so that the chart is not made anew
   return found;
 }
 

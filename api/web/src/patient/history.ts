@@ -1,9 +1,10 @@
 // What the patient view asks the server for: courses, scores and alarms of a stretch of time, again and again while it is open.
 
 import { useEffect, useState } from "preact/hooks";
-import { getAlarms, getScores, getSeries } from "../api";
+import { getAlarms, getObservations, getScores, getSeries } from "../api";
+import { type Trouble, troubleOf } from "../panel";
 import { nowMs } from "../store";
-import type { Alarm, Score, Series } from "../types";
+import type { Alarm, Observation, Score, Series } from "../types";
 import { POINTS, SPANS, type Span } from "./trends";
 
 export const SHOWN = [
@@ -23,11 +24,12 @@ export interface History {
   series: Series[];
   scores: Score[];
   alarms: Alarm[];
+  observations: Observation[];
 }
 
 export interface Asked {
   history: History | null;
-  error: string | null; // what is shown then is the answer before
+  error: Trouble | null; // what is shown then is the answer before
 }
 
 export function keyOf(span: Span, zoom: readonly [number, number] | null): string {
@@ -50,18 +52,19 @@ export function useHistory(
       const to = zoomTo ?? nowMs.peek();
       const from = zoomFrom ?? to - SPANS[span].ms;
       try {
-        const [series, scores, alarms] = await Promise.all([
+        const [series, scores, alarms, observations] = await Promise.all([
           getSeries(patient, SHOWN, from, to, POINTS),
           model === null ? Promise.resolve([]) : getScores(patient, from, to, model),
           getAlarms(patient, [], 200),
+          getObservations(patient, from, to).catch(() => []), // their own panel says that they cannot be read
         ]);
-        if (!gone) setAsked({ history: { key, from, to, series, scores, alarms }, error: null });
-      } catch (error) {
         if (!gone)
-          setAsked((before) => ({
-            ...before,
-            error: error instanceof Error ? error.message : "unknown reason",
-          }));
+          setAsked({ history: { key, from, to, series, scores, alarms, observations }, error: null });
+      } catch (reason) {
+        const error = troubleOf(reason);
+        // What may not be seen any more is not shown any more.
+        if (!gone)
+          setAsked((before) => ({ history: error.kind === "denied" ? null : before.history, error }));
       }
     };
     void load();

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import { tickLabel } from "../times";
-import type { Alarm, Metric } from "../types";
+import type { Alarm, Metric, Observation } from "../types";
 
 export interface Line {
   color: string; // name of a CSS variable
@@ -18,6 +18,7 @@ export interface Chart {
   range: () => [number, number]; // seconds
   values: () => [number, number];
   marks: () => readonly Alarm[];
+  notes: () => readonly Observation[];
   zoomed: (range: [number, number] | null) => void;
   pointed: (index: number | null) => void;
 }
@@ -80,7 +81,10 @@ export function plot(chart: Chart, element: HTMLElement, data: uPlot.AlignedData
       ],
       hooks: {
         drawClear: [(u) => limitBands(u, chart.limits, ink("--limit-fill"), ink("--limit"))],
-        draw: [(u) => alarmMarks(u, chart.marks(), ink)],
+        draw: [
+          (u) => alarmMarks(u, chart.marks(), ink),
+          (u) => noteMarks(u, chart.notes(), ink("--ink"), ink("--tile")),
+        ],
         setCursor: [(u) => chart.pointed(u.cursor.idx ?? null)],
         setSelect: [
           (u) => {
@@ -151,6 +155,26 @@ function alarmMarks(u: uPlot, alarms: readonly Alarm[], ink: (name: string) => s
     context.lineTo(x + size, top);
     context.lineTo(x, top + size * 1.4);
     context.fill();
+  }
+  context.restore();
+}
+
+// What people observed stands at the foot of the last chart: a ring for values, filled where there are words too.
+function noteMarks(u: uPlot, notes: readonly Observation[], ink: string, ground: string): void {
+  const { left, top, width, height } = u.bbox;
+  const context = u.ctx;
+  context.save();
+  const size = 5 * devicePixelRatio;
+  for (const note of notes) {
+    const x = u.valToPos(Date.parse(note.taken) / 1000, "x", true);
+    if (x < left || x > left + width) continue;
+    context.beginPath();
+    context.arc(x, top + height - size - devicePixelRatio, size, 0, 2 * Math.PI);
+    context.fillStyle = note.note === null ? ground : ink;
+    context.strokeStyle = ink;
+    context.lineWidth = devicePixelRatio * 1.6;
+    context.fill();
+    context.stroke();
   }
   context.restore();
 }

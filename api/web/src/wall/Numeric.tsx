@@ -3,6 +3,7 @@
 
 import { computed, type ReadonlySignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
+import { own } from "../patient/own";
 import { age, type Shown, shown } from "../stale";
 import { type Bed, metrics, nowMs } from "../store";
 import type { Limits } from "../types";
@@ -32,7 +33,7 @@ export function Numeric({ bed, metric, fallback, label, big, trend }: Props) {
         found?.expiry_s ?? 15,
         found?.decimals ?? 0,
       );
-      return lookOf(state, outside(state, found?.limits));
+      return lookOf(state, outside(state, own.of(bed.id, name.value, metrics.value)));
     });
     return {
       name,
@@ -69,7 +70,7 @@ export function Pressure({ bed }: { bed: Bed }) {
     };
     const upper = looking(() => {
       const state = of("systolic_bp");
-      return lookOf(state, outside(state, metrics.value.get("systolic_bp")?.limits));
+      return lookOf(state, outside(state, own.of(bed.id, "systolic_bp", metrics.value)));
     });
     return {
       kind: computed(() => upper.value.kind),

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { TrendIcon } from "../icons";
+import { own } from "../patient/own";
 import { draw, trend } from "../sparkline";
 import { type Bed, metrics, nowMs, tenSeconds } from "../store";
 import { theme } from "../theme";
@@ -27,7 +28,7 @@ export function Spark({ bed, metric, fallback }: { bed: Bed; metric: string; fal
         element,
         size,
         bed.traces.get(name) ?? [],
-        metrics.peek().get(name)?.limits ?? NONE,
+        own.of(bed.id, name, metrics.peek()) ?? NONE,
         LEAST[metric] ?? 5,
         nowMs.peek(),
         look,

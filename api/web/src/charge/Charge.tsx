@@ -1,0 +1,18 @@
+// The charge nurse's page: who is on the ward, who looks after whom, what the alarms ask of people, and the devices.
+
+import { Assignments } from "./Assignments";
+import { BurdenPanel } from "./Burden";
+import { CensusPanel } from "./Census";
+import { Devices } from "./Devices";
+
+export function Charge() {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+    <main class="desk" aria-label="Charge nurse" data-testid="charge" tabIndex={0}>
+      <CensusPanel />
+      <Assignments />
+      <BurdenPanel />
+      <Devices />
+    </main>
+  );
+}
