@@ -12,12 +12,13 @@ from contracts.errors import InvalidInput
 
 
 def with_own(rules: RuleSet, patient: str, own: Mapping[str, OwnLimit]) -> RuleSet:
-    """`rules` with exactly these limits for the patient, by name of the limit rule; none: everybody's.
+    """`rules` with exactly these limits for the patient, by name of the limit rule; none: those of the unit, else everybody's.
 
-    A limit that says what everybody's says is kept out, so that a later change of everybody's reaches the patient.
+    A limit that says what would hold without it is kept out, so that a later change of that one reaches the patient.
     Raises `InvalidInput` with the field `limits.RULE`.
     """
-    by_id = {rule.id: rule for rule in rules.limits}
+    usual = rules.usual(patient)
+    by_id = {rule.id: rule for rule in usual}
     others = {key: limits for key, limits in rules.patients.items() if key != patient}
     checked: dict[str, OwnLimit] = {}
     for name, limit in own.items():
@@ -28,7 +29,7 @@ def with_own(rules: RuleSet, patient: str, own: Mapping[str, OwnLimit]) -> RuleS
             checked[name] = limit
     for name in checked:
         metric = by_id[name].metric
-        _check(name, tuple(rule for rule in rules.limits if rule.metric == metric), patient, checked)
+        _check(name, tuple(rule for rule in usual if rule.metric == metric), patient, checked)
     return rules.model_copy(update={"patients": others | ({patient: checked} if checked else {})})
 
 

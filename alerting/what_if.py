@@ -68,7 +68,7 @@ def counts(
     names = (patient, _other(patient))
     own = {names[0]: rules.patients.get(patient, {}), names[1]: dict(draft)}
     limits = RuleSet(
-        limits=rules.limits, patients={name: some for name, some in own.items() if some}, review_late=False
+        limits=rules.usual(patient), patients={name: some for name, some in own.items() if some}, review_late=False
     )
     found: dict[str, dict[str, AlarmEvent]] = {name: {} for name in names}
     for event in _events(limits, names, courses, to_ms):

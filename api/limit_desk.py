@@ -25,7 +25,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatientLimit:
-    """One rule of limits: everybody's bound, and the patient's own where there is one."""
+    """One rule of limits: everybody's bound (the unit's where it has one), and the patient's own where there is one."""
 
     rule: str
     metric: str
@@ -64,7 +64,7 @@ Own = Mapping[str, Bound]  # by name of the rule
 class LimitDesk:
     """Pure functions of the rule version in force (None: the shipped rules) and a patient.
 
-    `limits`: every rule of limits. `patients`: who has own limits. `changed`: the document of the next version, in which the
+    `limits`: every rule of limits. `patients`: whose limits differ. `changed`: the document of the next version, in which the
     patient has exactly these own limits; raises `InvalidInput` with the field `limits.RULE`. `what_if`: what the limits in force
     and the given ones would have done with courses up to a time; raises as `changed`.
     """

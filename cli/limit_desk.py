@@ -26,11 +26,13 @@ def _rules(version: RuleVersion | None) -> RuleSet:
 def _limits(version: RuleVersion | None, patient: str) -> list[PatientLimit]:
     rules = _rules(version)
     own = rules.patients.get(patient, {})
-    return [_limit(rule, own.get(rule.id)) for rule in rules.limits]
+    return [_limit(rule, own.get(rule.id)) for rule in rules.usual(patient)]
 
 
 def _patients(version: RuleVersion | None) -> list[str]:
-    return sorted(_rules(version).patients)
+    rules = _rules(version)
+    in_units = (patient for patient, person in rules.people.items() if person.unit in rules.units)
+    return sorted({*rules.patients, *in_units})
 
 
 def _limit(rule: LimitRule, own: OwnLimit | None) -> PatientLimit:

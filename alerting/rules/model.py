@@ -279,6 +279,11 @@ class RuleSet(Rule):
         """The limits that hold for a patient in place of the site's, by the name of the rule."""
         return own_limits(patient, self.units, self.patients, self.people)
 
+    def usual(self, patient: str) -> tuple[LimitRule, ...]:
+        """The limits that hold for a patient without any of their own: those of the unit, else those of the site."""
+        of_unit = own_limits(patient, self.units, {}, self.people)
+        return tuple(rule.with_limits(of_unit[rule.id]) if rule.id in of_unit else rule for rule in self.limits)
+
     @field_validator("latching")
     @classmethod
     def _high_latches(cls, latching: tuple[Priority, ...]) -> tuple[Priority, ...]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alerting.own_limits import with_own
 from alerting.rules.load import shipped
 from alerting.rules.model import RuleSet
-from alerting.rules.people import OwnLimit
+from alerting.rules.people import OwnLimit, Person
 from alerting.what_if import Course, counts
 from contracts.alarms import Change, Priority
 from contracts.errors import InvalidInput
@@ -104,3 +104,17 @@ def test_own_limits_are_checked_rule_by_rule() -> None:
             with_own(rules, ADA, own)
         assert caught.value.field == field
         assert reason in caught.value.reason
+
+
+def test_where_a_patient_has_no_limit_of_their_own_that_of_the_unit_holds() -> None:
+    of_unit = OwnLimit(limit=88, critical=80)
+    rules = shipped().model_copy(
+        update={"units": {"Ward A": {"spo2_low": of_unit}}, "people": {ADA: Person(unit="Ward A")}}
+    )
+    assert with_own(rules, ADA, {"spo2_low": of_unit}).patients == {}, "it says what the unit says"
+    site = next(rule for rule in rules.limits if rule.id == "spo2_low")
+    as_site = OwnLimit(limit=site.limit, critical=site.critical)
+    assert with_own(rules, ADA, {"spo2_low": as_site}).patients == {ADA: {"spo2_low": as_site}}
+    below_site = [course("spo2", [(at, 89.0) for at in range(120)])]
+    today, then = counts(rules, ADA, {"spo2_low": as_site}, below_site, to_ms=T0 + 200_000)
+    assert (today.alarms, then.alarms) == (0, 1)

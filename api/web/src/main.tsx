@@ -6,6 +6,7 @@ import { ApiError, getMetrics, getPolicy } from "./api";
 import { Charge } from "./charge/Charge";
 import { Help } from "./Help";
 import { listen } from "./keyboard";
+import { followLinks } from "./link";
 import { connect, tick } from "./live";
 import { page } from "./pages";
 import { followLimits } from "./patient/own";
@@ -98,6 +99,7 @@ if (root !== null) {
   render(<App />, root);
   arrive(start);
   listen();
+  followLinks();
   showCount();
   window.setInterval(tick, 1000);
 }
