@@ -33,3 +33,7 @@ class Bands:
         up = table[np.searchsorted(upper, np.floor(steps + 0.5 + _HALF_STEP))]
         down = table[np.searchsorted(upper, np.ceil(steps - 0.5 - _HALF_STEP))]
         return np.where(np.isnan(value), np.float32(np.nan), np.maximum(up, down)).astype(np.float32)
+
+    def of_one(self, value: float) -> int:
+        """Points of a single value that is there."""
+        return int(self.of(np.array([value], dtype=np.float32))[0])

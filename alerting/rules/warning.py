@@ -11,14 +11,15 @@ import tomllib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
-import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from alerting.rules.base import PRIORITIES, Quality, Refractory, Rule, Seconds, known
 from contracts.alarms import Priority
-from contracts.bands import Bands
+
+if TYPE_CHECKING:
+    from contracts.bands import Bands
 
 OLDEST_YEARS: Final = 150.0
 # Whose age nobody knows is judged like an adult, as the limits of the catalogue are adults'.
@@ -49,6 +50,8 @@ class Part(Rule):
     @property
     def bands(self) -> Bands:
         """As it is applied to columns."""
+        from contracts.bands import Bands  # whoever only reads rules loads no arrays
+
         return Bands(resolution=self.step, upper=self.upper, points=self.points)
 
 
@@ -95,8 +98,7 @@ class Table(Rule):
         found: dict[str, int | None] = {}
         for part in band.parts if band is not None else ():
             value = now(part.metric)
-            given = np.float32(np.nan if value is None else value)
-            found[part.metric] = None if value is None else int(part.bands.of(np.array([given]))[0])
+            found[part.metric] = None if value is None else part.bands.of_one(value)
         return found
 
     @property
