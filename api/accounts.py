@@ -6,18 +6,17 @@ once whether there are accounts, nobody gets in at all.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from api.looking import keep_looking
 from api.stores import SqlStores
 from contracts.canary import CANARIES
 from contracts.errors import Retryable, VigilError
 from contracts.policy import Membership, Role, Subject, Team
 from infra.runtime.clock import Clock
-from infra.runtime.logs import get_logger
 from infra.runtime.sql.accounts import Directory, User
 from infra.runtime.sql.sessions import MINUTE_MS, Kind, Session, digest_of
 
@@ -26,7 +25,6 @@ _TELL_SEEN_MS: Final = 10_000  # what is done here is told to the other nodes th
 _MOST_SESSIONS: Final = 20_000
 
 Mode = Literal["open", "accounts"]
-_log = get_logger("api.accounts")
 
 # A process of this machine that looks whether readings come through: it sees its own made-up patients.
 _CANARY: Final = Subject(
@@ -154,20 +152,7 @@ class Accounts:
 
     async def run(self) -> None:
         """Keep current until cancelled, through every absence of the database."""
-        told: str | None = None
-        while True:
-            try:
-                await self.look()
-                trouble = None
-            except VigilError as error:
-                trouble = error.message
-            if trouble != told:
-                told = trouble
-                if trouble is not None:
-                    _log.warning("accounts are not kept current", reason=trouble)
-                else:
-                    _log.info("accounts are current")
-            await asyncio.sleep(LOOK_S)
+        await keep_looking(self.look, LOOK_S, "accounts and sessions")
 
     async def look(self) -> None:
         """Take over what has changed in SQL, and tell it what was done here."""

@@ -5,19 +5,16 @@ The ends stand in SQL, so nothing is lost with a process; nothing here depends o
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from api.looking import keep_looking
 from api.stores import SqlStores
 from contracts.alarms import AlarmEvent
-from contracts.errors import VigilError
 from infra.runtime.clock import Clock
-from infra.runtime.logs import get_logger
 from infra.runtime.sql.people_time import Deadlines
 
 LOOK_S: Final = 1.0
-_log = get_logger("api.people_time")
 
 
 class PeopleTime:
@@ -33,20 +30,7 @@ class PeopleTime:
 
     async def run(self) -> None:
         """Look once a second until cancelled, through every absence of the database."""
-        told: str | None = None
-        while True:
-            try:
-                await self.look()
-                trouble = None
-            except VigilError as error:
-                trouble = error.message
-            if trouble != told:
-                told = trouble
-                if trouble is not None:
-                    _log.warning("acknowledgements and snoozes are not ended", reason=trouble)
-                else:
-                    _log.info("acknowledgements and snoozes are ended again")
-            await asyncio.sleep(LOOK_S)
+        await keep_looking(self.look, LOOK_S, "ending acknowledgements and snoozes")
 
     async def look(self) -> None:
         """End what is over now."""

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from alerting.reach.files import check as check_text
 from alerting.reach.files import doubts, dump, parse, shipped
 from alerting.reach.outlook import Expected, outlook
 from alerting.reach.policy import Policy
 from alerting.reach.stages import Facts
+from cli.versions import print_versions
 from contracts.alarms import Lane, Priority
 from contracts.errors import InvalidInput, Retryable, VigilError
 from contracts.local_time import instant_ms
@@ -142,17 +141,7 @@ def apply(
 @app.command("list")
 def list_versions(as_json: AsJson = False) -> None:
     """Every version: who made it, when and why; the newest is in force."""
-    found = _store(prepare=True).versions()
-    if as_json:
-        rows = [{"version": v.number, "author": v.author, "reason": v.reason, "at_ms": v.at_ms} for v in found]
-        typer.echo(json.dumps({"versions": rows}))
-        return
-    table = Table("version", "by", "when (UTC)", "reason")
-    for version in found:
-        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(version.at_ms / 1000))
-        table.add_row(str(version.number), version.author, when, version.reason)
-    table.add_row("0", "vigil", "", "the shipped policy")
-    Console().print(table)
+    print_versions(_store(prepare=True).versions(), "the shipped policy", as_json=as_json)
 
 
 @app.command()

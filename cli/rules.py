@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from alerting.rules.check import check as check_text
 from alerting.rules.load import parse, shipped
 from alerting.rules.model import RuleSet
+from cli.versions import print_versions
 from contracts.errors import InvalidInput, Retryable, VigilError
 from infra.runtime.settings import Settings, load
 
@@ -158,17 +157,7 @@ def _with_roster(rules: RuleSet) -> RuleSet:
 @app.command("list")
 def list_versions(as_json: AsJson = False) -> None:
     """Every version: who made it, when and why; the newest is in force."""
-    found = _store(prepare=True).versions()
-    if as_json:
-        rows = [{"version": v.number, "author": v.author, "reason": v.reason, "at_ms": v.at_ms} for v in found]
-        typer.echo(json.dumps({"versions": rows}))
-        return
-    table = Table("version", "by", "when (UTC)", "reason")
-    for version in found:
-        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(version.at_ms / 1000))
-        table.add_row(str(version.number), version.author, when, version.reason)
-    table.add_row("0", "vigil", "", "the shipped rules")
-    Console().print(table)
+    print_versions(_store(prepare=True).versions(), "the shipped rules", as_json=as_json)
 
 
 @app.command()
