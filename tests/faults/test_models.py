@@ -23,6 +23,7 @@ from contracts.scores import STATUSES, Scores, Status, decode_scores
 from contracts.topics import ALARMS, SCORES, WINDOWS
 from contracts.windows import decode_windows
 from inference.bundles import write_bundle
+from inference.features.live import phase_ms, whole_minutes
 from infra.runtime.records import Record
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.model_registry import ModelRegistry, ModelVersion, Refused
@@ -242,13 +243,13 @@ def test_t41_a_model_that_answers_wrongly_or_not_at_all_hurts_nobody(site: Site,
 
 
 def asked_ms(site: Site, since_ms: int) -> int:
-    """When the model was asked for the first time since then: windows of a whole minute with its vitals were written."""
+    """When the model was asked for the first time since then: windows with its vitals that end a minute were written."""
     asked = []
     for record_ in site.rooms.read(WINDOWS.name):
         windows = decode_windows(record_.value or b"")
         beats = windows.features.get("heart_rate.median")
         if record_.timestamp_ms < since_ms or beats is None:
             continue
-        if ((windows.window_end_ms % 60_000 == 0) & np.isfinite(beats)).any():
+        if (whole_minutes(windows, phase_ms(record_.partition)) & np.isfinite(beats)).any():
             asked.append(record_.timestamp_ms)
     return min(asked)
