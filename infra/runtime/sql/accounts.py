@@ -131,6 +131,14 @@ class AccountStore:
             _end_sessions(connection, name, at_ms, by)
             changed(connection)
 
+    def set_role(self, name: str, role: Role) -> None:
+        """From now on the account may do what `role` may, in its running sessions too."""
+        _check_account(name, role, None)
+        with writing(self._engine) as connection:
+            found = connection.execute(update(USERS).where(USERS.c.name == name).values(role=role.value))
+            _need(found.rowcount, name)
+            changed(connection)
+
     # Care teams
 
     def cover(
