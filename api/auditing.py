@@ -152,8 +152,8 @@ class Auditor:
                     done.set_result(None)
 
     async def _tell_head(self, *, at_once: bool = False) -> None:
-        """Say the end of the chain, whoever has written it, where the database's owner cannot change it: in the log, once a minute
-        and when the process ends."""
+        """Say the end of the chain, whoever has written it, where the database's owner cannot change it: in the log, once
+        a minute and when the process ends."""
         now_ms = self._clock.now_ms()
         if not self._stores.is_open or not (at_once or now_ms - self._told_ms >= HEAD_TOLD_MS):
             return

@@ -153,7 +153,9 @@ class Hub:
     def reload(self) -> None:
         """The state was replaced as a whole: give everybody a new snapshot."""
         for viewer in list(self._viewers):
-            viewer.reload()
+            if (closing := viewer.reload()) is not None:
+                viewer.end(closing)
+                self.leave(viewer)
 
     def add(self, viewer: Viewer) -> None:
         """Take in a viewer, and greet it."""

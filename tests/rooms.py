@@ -123,8 +123,8 @@ class Rooms:
 
 
 def settings_on(kafka: str, prefix: str, state_dir: Path, **more: Any) -> Settings:
-    """Settings of a deployment of its own on this broker, with free ports and a state folder that is there. `more`: other settings
-    than those of a demo."""
+    """Settings of a deployment of its own on this broker, with free ports and a state folder that is there. `more`: what
+    is not as in a demo."""
     state_dir.mkdir(parents=True, exist_ok=True)
     places = {
         "kafka_bootstrap_servers": kafka, "topic_prefix": prefix, "state_dir": state_dir, "api_port": free_port(),

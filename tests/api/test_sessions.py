@@ -25,7 +25,8 @@ from infra.runtime.sql.audit import Entry
 from infra.runtime.sql.patients import PatientStore
 from infra.runtime.sql.sessions import Kind, digest_of
 from tests.api.conftest import now_ms, serving, until
-from tests.api.people import MINE, OTHERS, Guarded, Wire, guarded_api, guarded_settings
+from tests.api.people import MINE, OTHERS, Guarded, guarded_api, guarded_settings
+from tests.api.wires import Wire
 
 PASSWORD = "correct horse battery"
 SESSION = "/api/v1/session"
