@@ -78,7 +78,7 @@ def list_users(as_json: AsJson = False) -> None:
 def set_role(
     name: Name, role: Annotated[Role, typer.Argument(help="What the account is for from now on.", case_sensitive=False)]
 ) -> None:
-    """Give an account another role. Its sessions stay; what they may do, and whom their live feeds tell of, changes within a second."""
+    """Give an account another role. Its sessions stay; what they may do and see changes within a second."""
     from cli.account_desk import desk
 
     with desk() as at:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.errors import InvalidInput, VigilError
+from contracts.names import good_name
 from contracts.policy import ACCOUNT_ROLES, Membership, Role, Subject, Team
-from contracts.readings import good_name
 from infra.runtime.sql.access_tables import (
     ACCESS_STATE,
     CARE_TEAM_MEMBERS,
