@@ -23,6 +23,7 @@ from api.auditing import GATHER_S
 from api.node import Node
 from cli.limit_desk import limit_desk
 from contracts.policy import Role
+from infra.runtime.passwords import hashed
 from infra.runtime.settings import Settings
 from infra.runtime.sql.accounts import AccountStore
 from infra.runtime.sql.alarms import AlarmStore, Recorded
@@ -35,6 +36,8 @@ from tests.api.conftest import now_ms, serving, until
 
 HOUR_MS = 3_600_000
 MINE, OTHERS = "p-mine", "p-others"
+PASSWORD = "correct horse battery"
+SESSION = "/api/v1/session"
 
 
 @dataclass(kw_only=True)
@@ -144,6 +147,19 @@ def _migrated() -> Path:
     atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
     upgrade(f"sqlite:///{path}")
     return path
+
+
+async def log_in(api: Guarded, name: str = "anna", password: str = PASSWORD, **more: str) -> int:
+    """The status."""
+    answer = await api.client.post(SESSION, json={"name": name, "password": password, **more})
+    return answer.status_code
+
+
+async def nurse(api: Guarded, name: str = "anna") -> str:
+    """Somebody with a password: the token of a program session."""
+    token = api.person(name, Role.NURSE, password_hash=hashed(PASSWORD))
+    await api.current()
+    return token
 
 
 def guarded_settings(tmp_path: Path, free_port: Callable[[], int]) -> Settings:

@@ -22,7 +22,7 @@ from infra.runtime.sql.audit import AuditStore, Entry
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.sessions import digest_of
 from tests.api.access_cells import MATRIX, Row
-from tests.api.people import MINE, OTHERS
+from tests.api.people import MINE, OTHERS, PASSWORD
 from tests.faults.harness.clinic import Clinic, clinic
 from tests.faults.harness.forgeries import forge, rows_of
 from tests.faults.harness.rows import ROOT, record, seed, size
@@ -34,7 +34,6 @@ UNNOTED = {
     "GET /api/v1/session", "PUT /api/v1/session", "GET /api/v1/sessions", "GET /api/v1/system", "GET /api/v1/metrics",
     "GET /api/v1/system/processes", "GET /api/v1/alarms/policy", "GET /api/v1/push-key",
 }  # fmt: skip
-PASSWORD = "correct horse battery"
 Noted = tuple[str | None, str, str]  # who, what, how it ended
 
 

@@ -16,14 +16,13 @@ from pydantic import SecretStr
 from contracts.policy import Role
 from infra.local.ports import free_port
 from infra.runtime.passwords import hashed
+from tests.api.people import PASSWORD
 from tests.api.wires import Listener
 from tests.faults.harness.clinic import WARD_A, WARD_B, Clinic, busy, clinic, following
 from tests.faults.harness.rows import record, size
 from tests.rooms import ALL_ROOMS
 
 pytestmark = pytest.mark.faults
-
-PASSWORD = "correct horse battery"
 
 
 @pytest_asyncio.fixture
