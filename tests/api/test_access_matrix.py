@@ -73,7 +73,8 @@ async def test_every_message_of_the_feed(
         api.node.hub.warmed()
 
         def follow(token: str | None) -> Wire:
-            return Wire(api.app, **({} if token is None else {"authorization": f"Bearer {token}"}))
+            headers: dict[str, Any] = {} if token is None else {"authorization": f"Bearer {token}"}
+            return Wire(api.app, **headers)
 
         cells, wrong = await wrong_feeds(api, follow, alarm, others)
         await api.written()

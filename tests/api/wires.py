@@ -30,6 +30,9 @@ class Feed:
     def say(self, **message: Any) -> None:
         raise NotImplementedError
 
+    async def leave(self) -> None:
+        raise NotImplementedError
+
     def take(self, text: str) -> None:
         self.texts.append(text)
         self.arrived_ms.append(time.time() * 1000)

@@ -39,6 +39,7 @@ async def times_of_a_no(site: Clinic) -> dict[str, dict[str, float]]:
     alarm = site.raise_alarm(OTHERS, condition="slow")
     stored, session = AlarmStore(site.engine).get(alarm), site.sessions.find(digest_of(other))
     assert stored is not None
+    assert stored.episode_id is not None
     assert session is not None
     await site.current()
     await asyncio.sleep(2)  # the alarm is on the node's board too

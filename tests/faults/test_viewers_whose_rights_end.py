@@ -39,7 +39,7 @@ def ending(site: Clinic, name: str, ends_ms: int) -> str:
 
 def holes(feed: Feed) -> int:
     """Frames that are missing between the first and the last, and alarms of the feed's own numbers."""
-    numbers = [json.loads(text)["seq"] for text in feed.texts]
+    numbers: list[int] = [json.loads(text)["seq"] for text in feed.texts]
     first = feed.frames("snapshot")[0]["feed_seq"]
     alarms = {frame["feed_seq"] for frame in feed.frames("alarm") if frame["feed_seq"] is not None}
     missed = set(range(first + 1, max(alarms, default=first) + 1)) - alarms
