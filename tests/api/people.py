@@ -86,8 +86,8 @@ class Site:
         """Let the server take over what was changed in SQL: it knows the newest account."""
         name = f"marker-{time.monotonic_ns()}"
         token = self.person(name, Role.OPS, team=None)
-        async with asyncio.timeout(10):
-            while (await self.ask("GET", "/api/v1/session", token)).json()["person"] is None:  # noqa: ASYNC110 - a server sets no event
+        async with asyncio.timeout(20):  # a server that has just started says 503
+            while not (await self.ask("GET", "/api/v1/session", token)).json().get("person"):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     async def written(self) -> None:
