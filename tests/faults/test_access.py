@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
@@ -16,7 +17,6 @@ from tests.api import access_cells
 from tests.api.access_cells import rows_and_routes, wrong_cells, wrong_feeds
 from tests.api.people import MINE, OTHERS
 from tests.faults.harness.clinic import Clinic, clinic
-from tests.faults.harness.gaps import spread
 from tests.faults.harness.rows import record, size
 
 pytestmark = pytest.mark.faults
@@ -34,7 +34,8 @@ def wants_a_row(monkeypatch: pytest.MonkeyPatch) -> bool:
 
 
 async def times_of_a_no(site: Clinic) -> dict[str, dict[str, float]]:
-    """Milliseconds until "not found" for what is another ward's and for what is not there, by what is asked for."""
+    """Milliseconds until "not found" for what is another ward's and for what is not there, by what is asked for: of a quarter of the
+    times less, so that what else the machine does counts for little."""
     token, other = site.person("asks", Role.CHARGE), site.person("other", Role.NURSE, team="b")
     alarm = site.raise_alarm(OTHERS, condition="slow")
     stored, session = AlarmStore(site.engine).get(alarm), site.sessions.find(digest_of(other))
@@ -61,7 +62,8 @@ async def times_of_a_no(site: Clinic) -> dict[str, dict[str, float]]:
                 times.append((time.perf_counter() - began) * 1000)
                 bodies.add((answer.status_code, answer.content))
         assert len(bodies) == 1, bodies
-        found[what] = {"another's": spread(took[0], 2)["p50"], "none": spread(took[1], 2)["p50"]}
+        another, none = (round(float(np.percentile(times, 25)), 2) for times in took)
+        found[what] = {"another's": another, "none": none}
     return found
 
 
