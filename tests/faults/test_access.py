@@ -34,8 +34,8 @@ def wants_a_row(monkeypatch: pytest.MonkeyPatch) -> bool:
 
 
 async def times_of_a_no(site: Clinic) -> dict[str, dict[str, float]]:
-    """Milliseconds until "not found" for what is another ward's and for what is not there, by what is asked for: of a quarter of the
-    times less, so that what else the machine does counts for little."""
+    """Milliseconds until "not found" for what is another ward's and for what is not there, by what is asked for; a quarter
+    of the times is shorter, so that what else the machine does counts for little."""
     token, other = site.person("asks", Role.CHARGE), site.person("other", Role.NURSE, team="b")
     alarm = site.raise_alarm(OTHERS, condition="slow")
     stored, session = AlarmStore(site.engine).get(alarm), site.sessions.find(digest_of(other))
