@@ -10,6 +10,7 @@ from api.auditing import MOST_WAITING
 from contracts.errors import Retryable
 from infra.runtime.sql.audit import Entry
 from infra.runtime.sql.sessions import digest_of
+from tests.api.conftest import until
 from tests.api.people import MINE, OTHERS, PASSWORD, SESSION, Guarded, log_in, nurse
 from tests.api.wires import Wire
 
@@ -80,3 +81,20 @@ async def test_what_cannot_be_noted_is_not_shown(api: Guarded) -> None:
     assert (await api.ask("GET", SESSION, token)).status_code == 200
     assert (await api.ask("GET", "/api/v1/system", token)).status_code == 200
     api.node.auditor._line.clear()
+
+
+async def test_the_head_is_told_whoever_has_written_it(
+    api: Guarded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once a minute, also when nothing more is written here: what a command has written is part of it."""
+    monkeypatch.setattr("api.auditing.HEAD_TOLD_MS", 0)
+    head = api.audit.append([Entry(at_ms=0, action="rules.change", operation="vigil rules apply", outcome="allowed")])
+    said = ""
+
+    def told() -> bool:
+        nonlocal said
+        said += "".join(capsys.readouterr())
+        return head.hash in said
+
+    await until(told, "the head in the log")
+    assert said.count(head.hash) == 1, "and not again while it is the same"
