@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from api.schema import Body
 from contracts.quiet import LONGEST
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
 
 MOST_MINUTES: Final = max(LONGEST.values())
 Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
 
-class _Reasoned(_Request):
+class _Reasoned(Body):
     """Something done for a reason. `note` is an older name of `reason`."""
 
     reason: Note | None = None
@@ -46,39 +42,39 @@ class Resolve(_Reasoned):
     """Ended by a person; the reason says why."""
 
 
-class Close(_Request):
+class Close(Body):
     """Reviewed: nothing more is to be done about it."""
 
     reason: Note | None = None
 
 
-class Snooze(_Request):
+class Snooze(Body):
     """Quiet for a while, with a reason. The longest while depends on the priority."""
 
     minutes: int = Field(ge=1, le=MOST_MINUTES)
     reason: Note
 
 
-class Assign(_Request):
+class Assign(Body):
     """Who looks after it."""
 
     to: PersonName
     reason: Note | None = None
 
 
-class Label(_Request):
+class Label(Body):
     """What the alarm was worth, for the people who tune the rules."""
 
     label: Literal["actionable", "false_alarm", "artefact"]
 
 
-class AddNote(_Request):
+class AddNote(Body):
     """Something to remember about it."""
 
     note: Note
 
 
-class Handover(_Request):
+class Handover(Body):
     """Every open alarm of one person to another, as at the change of a shift."""
 
     from_: PersonName = Field(alias="from")

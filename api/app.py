@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from api import (
     alarm_records,
     alarms,
+    audit_pages,
     burden,
     devices,
     episodes,
@@ -86,7 +87,7 @@ def create_app(
         dependencies=[Depends(permit)],
     )
     care = (patients, devices, observations, limits, alarm_records, alarms, episodes, burden)  # "/alarms/policy" is no alarm's id
-    for part in (system, sessions, *care, push, reach):
+    for part in (system, sessions, audit_pages, *care, push, reach):
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

@@ -22,7 +22,7 @@ from contracts.errors import VigilError
 from contracts.policy import READS, Action
 from infra.runtime.clock import Clock
 from infra.runtime.logs import get_logger
-from infra.runtime.sql.audit import Entry, Head
+from infra.runtime.sql.audit import Entry
 
 GATHER_S: Final = 0.2
 REPEATS_MS: Final = 60_000
@@ -62,7 +62,7 @@ class Auditor:
         self._repeats: dict[object, _Repeats] = {}
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._told: tuple[int, int] = (0, 0)  # head, when
+        self._told_seq = self._told_ms = 0
 
     @property
     def full(self) -> bool:
@@ -109,6 +109,7 @@ class Auditor:
                 self._sum_up()
                 try:
                     await self._write()
+                    await self._tell_head()
                     trouble = None
                 except VigilError as error:
                     trouble = error.message
@@ -124,6 +125,7 @@ class Auditor:
             with contextlib.suppress(VigilError, TimeoutError):
                 async with asyncio.timeout(_LAST_S):
                     await self._write()
+                    await self._tell_head(at_once=True)
 
     def _put(self, entry: Entry, done: asyncio.Future[None] | None) -> None:
         self._line.append((entry, done))
@@ -143,18 +145,22 @@ class Auditor:
     async def _write(self) -> None:
         while self._line:
             batch = [self._line[n] for n in range(min(_BATCH, len(self._line)))]
-            head = await self._stores.audit(lambda store, batch=batch: store.append([entry for entry, _ in batch]))  # type: ignore[misc]
+            await self._stores.audit(lambda store, batch=batch: store.append([entry for entry, _ in batch]))  # type: ignore[misc]
             for _, done in batch:
                 self._line.popleft()
                 if done is not None and not done.done():
                     done.set_result(None)
-            self._anchor(head)
 
-    def _anchor(self, head: Head) -> None:
-        """Say the end of the chain where the database's owner cannot change it: in the log, about once a minute."""
+    async def _tell_head(self, *, at_once: bool = False) -> None:
+        """Say the end of the chain, whoever has written it, where the database's owner cannot change it: in the log, once
+        a minute and when the process ends."""
         now_ms = self._clock.now_ms()
-        if now_ms - self._told[1] >= HEAD_TOLD_MS and head.seq != self._told[0]:
-            self._told = (head.seq, now_ms)
+        if not self._stores.is_open or not (at_once or now_ms - self._told_ms >= HEAD_TOLD_MS):
+            return
+        head = await self._stores.audit(lambda store: store.head())
+        self._told_ms = now_ms
+        if head.seq != self._told_seq:
+            self._told_seq = head.seq
             _log.info("audit head", audit_seq=head.seq, audit_hash=head.hash)
 
 

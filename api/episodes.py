@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict
 
 from api.asking import Cursor, Limit, TheNode, from_cursor, problems, to_cursor
 from api.moments import rfc3339
 from api.permit import ThePermit, need_patient
 from api.problems import not_found
-from api.schema import Alarm, Time, subject_of
+from api.schema import Alarm, Answer, Time, subject_of
 from contracts.alarms import MARKS, OPEN, AlarmEvent, Change, Lane, Priority
 from infra.runtime.sql.episode_pages import Episode as StoredEpisode
 from infra.runtime.sql.episode_pages import EpisodeState
@@ -31,11 +30,7 @@ _GROWTH: Final = frozenset(
 )  # fmt: skip
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Episode(_Answer):
+class Episode(Answer):
     """Alarms of one patient and lane that belong together. `state` open: one of them calls somebody. `priority` and `text`: of
     what calls, or of all where nothing does; `text` says the most urgent first. `changed`: of the newest change of an alarm.
     `alarms`: how many, `calling`: how many of them call. `conditions` in the order they came."""
@@ -75,14 +70,14 @@ class Episode(_Answer):
         )
 
 
-class Episodes(_Answer):
+class Episodes(Answer):
     """A page of episodes, newest first; `next` is the cursor of the following page."""
 
     items: list[Episode]
     next: str | None
 
 
-class Step(_Answer):
+class Step(Answer):
     """One step of how an episode grew and ended; `actor` is null where the system made it."""
 
     time: Time

@@ -20,7 +20,7 @@ from api.operations import LIVE, OPERATIONS
 from api.outbox import Patients
 from api.permit import identity_of, no_care_team, patient_of, refusal
 from api.tickets import Tickets
-from api.viewer import Closing
+from api.viewer import NO_RIGHT, Closing
 from contracts.errors import Retryable
 from contracts.policy import Action, Allowed, Denied, Reason, Role, Team, allow, reached
 from infra.runtime.clock import Clock
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from api.viewer import Viewer
 
 LOG_IN: Final = 4401  # the session is over: log in, take a ticket, connect again
-NO_RIGHT: Final = 4403  # the session runs, but may not follow any more
 TICKET_PREFIX: Final = "vigil.ticket."
 ACTION: Final = OPERATIONS[LIVE]
 _DENIED_NOTED: Final = (
@@ -148,8 +147,7 @@ class Gate:
         held.identity = identity
         if team is not held.team and team != held.team:
             held.team = team
-            if not viewer.regroup():
-                return Closing(NO_RIGHT, "the care team has changed: connect again")
+            return viewer.regroup()
         return None
 
     def subscribed(self, held: LivePass, asked: Patients) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 import numpy as np
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.alarm_requests import Note
 from api.alarms import IfMatch, version_asked
@@ -19,7 +19,7 @@ from api.patient_schema import MetricLimits
 from api.patients import PatientKey, need
 from api.permit import ThePermit
 from api.problems import Problem
-from api.schema import Time
+from api.schema import Answer, Body, Time
 from contracts.vitals import BY_NAME
 from infra.runtime.series import SeriesStore
 from infra.runtime.sql.rules import Outdated, RuleVersion
@@ -31,22 +31,14 @@ router = APIRouter(prefix="/api/v1", tags=["limits"], dependencies=[JSON_ONLY])
 _OF_PATIENT: Final = "/patients/{patient}/limits"
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Limit(_Answer):
+class Limit(Answer):
     """An alarm limit in the metric's unit; a value at it is fine. `critical`: the one of high priority beyond it; null: none."""
 
     limit: float
     critical: float | None
 
 
-class LimitOfPatient(_Answer):
+class LimitOfPatient(Answer):
     """One rule: everybody's limit, and the patient's own in its place; null: everybody's holds. `lowest`, `highest`: what the
     metric can be."""
 
@@ -66,7 +58,7 @@ class LimitOfPatient(_Answer):
     own: Limit | None
 
 
-class Limits(_Answer):
+class Limits(Answer):
     """The limits of a patient in the version in force; 0 is what ships. `author`, `reason`, `at`: of that version, whoever it was
     about; null for version 0."""
 
@@ -78,7 +70,7 @@ class Limits(_Answer):
     items: list[LimitOfPatient]
 
 
-class LimitsInForce(_Answer):
+class LimitsInForce(Answer):
     """The alarm limits that hold, by metric; one that is not named has none. `patients`: of those with limits of their own, the
     metrics in which they differ."""
 
@@ -87,14 +79,14 @@ class LimitsInForce(_Answer):
     patients: dict[str, dict[str, MetricLimits]]
 
 
-class OwnLimit(_Request):
+class OwnLimit(Body):
     """A patient's own limit. Without `critical` there is no limit of high priority."""
 
     limit: float
     critical: float | None = None
 
 
-class DraftLimits(_Request):
+class DraftLimits(Body):
     """Exactly these own limits, by name of the rule; a rule that is not named has everybody's."""
 
     limits: dict[Annotated[str, Field(max_length=80)], OwnLimit] = Field(max_length=MOST_RULES)
@@ -106,7 +98,7 @@ class ChangeLimits(DraftLimits):
     reason: Note
 
 
-class AlarmCount(_Answer):
+class AlarmCount(Answer):
     """How often limits would have called somebody. `by_rule`: a rule without an alarm is left out."""
 
     alarms: int
@@ -118,7 +110,7 @@ class AlarmCount(_Answer):
         return cls(alarms=would.alarms, by_priority=dict(would.by_priority), by_rule=dict(would.by_rule))
 
 
-class Preview(_Answer):
+class Preview(Answer):
     """What the limits in force and the draft would have done with what was stored of the last day. `hours`: for how long any of
     the metrics with limits was measured."""
 

@@ -49,7 +49,7 @@ class LiveSource:
         self._clock = clock
         self._of_round = -1
         self._texts: dict[tuple[str, int, Patients], str | None] = {}
-        self._snapshots: dict[Patients, tuple[int, int, Snapshot]] = {}  # revision of the board, made at
+        self._snapshots: dict[Patients, tuple[tuple[int, int], int, Snapshot]] = {}  # of which board and roster, made at
 
     @property
     def round(self) -> int:
@@ -62,15 +62,15 @@ class LiveSource:
         return self._shared("scores", since, patients, lambda: self._ward.scores_since(since, patients))
 
     def snapshot(self, patients: Patients) -> Snapshot:
-        """As of now, or of less than a second ago when no alarm has changed since: many may connect at once."""
-        now_ms = self._clock()
+        """As of now, or of less than a second ago when no alarm and no name has changed since: many may connect at once."""
+        now_ms, shown = self._clock(), (self._board.revision, self._ward.census)
         kept = self._snapshots.get(patients)
-        if kept is not None and kept[0] == self._board.revision and 0 <= now_ms - kept[1] < _SNAPSHOT_AGE_MS:
+        if kept is not None and kept[0] == shown and 0 <= now_ms - kept[1] < _SNAPSHOT_AGE_MS:
             return kept[2]
         snapshot = self._snapshot(patients, now_ms)
         if len(self._snapshots) >= _KEPT_TEXTS:
             self._snapshots.clear()
-        self._snapshots[patients] = (self._board.revision, now_ms, snapshot)
+        self._snapshots[patients] = (shown, now_ms, snapshot)
         return snapshot
 
     def _snapshot(self, patients: Patients, now_ms: int) -> Snapshot:
@@ -153,7 +153,9 @@ class Hub:
     def reload(self) -> None:
         """The state was replaced as a whole: give everybody a new snapshot."""
         for viewer in list(self._viewers):
-            viewer.reload()
+            if (closing := viewer.reload()) is not None:
+                viewer.end(closing)
+                self.leave(viewer)
 
     def add(self, viewer: Viewer) -> None:
         """Take in a viewer, and greet it."""

@@ -96,7 +96,7 @@ class Node:
             demo=settings.demo,
             needed=settings.access == "accounts",
             canary_token=settings.canary_token.get_secret_value(),
-            changed=lambda: self.gate.look(),
+            changed=self._rights_changed,
         )
         self.login = Login(self.stores, self.accounts, clock)
         self.tickets = Tickets()
@@ -130,6 +130,10 @@ class Node:
             self.stores.close()
             self.trials.close()
             await asyncio.get_running_loop().run_in_executor(None, self.history.close)
+
+    def _rights_changed(self) -> None:
+        self.sql.roster_changed()
+        self.gate.look()
 
     # --- changes that come in ------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final, Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from api.alarm_requests import Note
 from api.alarms import Key, reused
@@ -26,7 +26,7 @@ from api.asking import (
 from api.moments import rfc3339
 from api.patients import From, PatientKey, To, need
 from api.problems import Problem, invalid
-from api.schema import FieldError, Time
+from api.schema import Answer, Body, FieldError, Time
 from contracts.manual import DEVICE, MOST_OBSERVATIONS, MOST_READINGS, seq_of
 from contracts.partitioning import partition_of
 from contracts.reading_json import parse_readings
@@ -43,15 +43,7 @@ SEND_S: Final = 6.0
 router = APIRouter(prefix="/api/v1/patients/{patient}/observations", tags=["observations"], dependencies=[JSON_ONLY])
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class ManualReading(_Request):
+class ManualReading(Body):
     """One value, in a unit that the catalogue knows for its metric (UCUM). `consciousness` is a whole number: 0 alert,
     1 new confusion, 2 voice, 3 pain, 4 unresponsive."""
 
@@ -60,7 +52,7 @@ class ManualReading(_Request):
     unit: str = Field(max_length=32)
 
 
-class Observe(_Request):
+class Observe(Body):
     """What one person observed at one time; by default now. Values, a note, or both. A value taken earlier is kept and shown;
     only one taken now can raise an alarm."""
 
@@ -78,7 +70,7 @@ class Observe(_Request):
         return self
 
 
-class ObservedValue(_Answer):
+class ObservedValue(Answer):
     """A value in the catalogue's unit."""
 
     metric: str
@@ -86,7 +78,7 @@ class ObservedValue(_Answer):
     unit: str
 
 
-class Observation(_Answer):
+class Observation(Answer):
     """What one person observed at one time. `device` is the one under which its readings stand in the stream."""
 
     id: int
@@ -114,7 +106,7 @@ class Observation(_Answer):
         )
 
 
-class Observations(_Answer):
+class Observations(Answer):
     """A page of observations, newest first; `next` is the cursor of the following page."""
 
     items: list[Observation]

@@ -87,6 +87,11 @@ class Outbox:
         self._wanted = patients
         self._snapshot_due = True
 
+    def loses(self, patients: Patients) -> bool:
+        """Whether the client is told of somebody who is not among `patients`."""
+        told = self._patients
+        return patients is not None and told is not patients and (told is None or not told <= patients)
+
     def narrow(self, patients: Patients) -> bool:
         """From this very moment nobody but `patients`; a snapshot of them comes next. False: alarms wait in line that may be of
         others, so the connection has to be closed."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict
 
 from api.asking import Actor, Limit, TheNode, problems
 from api.moments import rfc3339
 from api.problems import not_found
-from api.schema import Time
+from api.schema import Answer, Time
 from contracts.alarms import Priority
 from contracts.notices import Channel, NoticeKind, ReceiptStatus
 from infra.runtime.sql.notices import Told
@@ -18,11 +17,7 @@ from infra.runtime.sql.notices import Told
 router = APIRouter(prefix="/api/v1", tags=["alarms"])
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ReceiptShown(_Answer):
+class ReceiptShown(Answer):
     """What became of one attempt, counted from 1. `detail` is for whoever runs Vigil."""
 
     attempt: int
@@ -31,7 +26,7 @@ class ReceiptShown(_Answer):
     detail: str | None
 
 
-class NoticeShown(_Answer):
+class NoticeShown(Answer):
     """One message to one person. `call` counts how often the alarm began to call anew, `step` (from 1) is that of its plan, and
     `reminder` counts what was told after it. `status`: `pending` until the first receipt. Addresses are not shown."""
 
@@ -50,7 +45,7 @@ class NoticeShown(_Answer):
     receipts: list[ReceiptShown]
 
 
-class ReasonShown(_Answer):
+class ReasonShown(Answer):
     """Why somebody, or nobody, was told."""
 
     call: int
@@ -58,7 +53,7 @@ class ReasonShown(_Answer):
     reason: str
 
 
-class Notices(_Answer):
+class Notices(Answer):
     """The newest notices of an alarm, oldest first; `more`: there are older ones. All reasons, in the order of finding out."""
 
     items: list[NoticeShown]
@@ -66,7 +61,7 @@ class Notices(_Answer):
     reasons: list[ReasonShown]
 
 
-class Read(_Answer):
+class Read(Answer):
     """The notice is read."""
 
     id: str

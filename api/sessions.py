@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.access import caller_of
 from api.accounts import FIRST_RUN, Identity
-from api.asking import JSON_ONLY, Cursor, Limit, TheNode, from_cursor, problems, to_cursor
+from api.asking import JSON_ONLY, TheNode, problems
 from api.moments import rfc3339
 from api.node import Node
 from api.permit import COOKIE, SECURE_COOKIE, Permit, ThePermit, identity_of, no_care_team
-from api.problems import Problem, invalid, not_found
-from api.schema import Time
+from api.problems import Problem, not_found
+from api.schema import Answer, Body, Time
 from api.tickets import LIFE_S
 from contracts.policy import GRANTS, READS, Action, Allowed, Role, allow
 from infra.runtime.sql.audit import Entry
@@ -23,22 +23,16 @@ from infra.runtime.sql.sessions import Kind, Session
 router = APIRouter(prefix="/api/v1", tags=["sessions"], dependencies=[JSON_ONLY])
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LogIn(BaseModel):
+class LogIn(Body):
     """A log-in. `kind`: `page` for a person at a screen (logged off when idle), `wall` for a display that nobody sits at (reads
     only, stays), `program` for a client that shows its token in the header `Authorization: Bearer`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     password: Annotated[str, Field(min_length=1, max_length=256)]
     kind: Literal["page", "wall", "program"] = "page"
 
 
-class Person(_Answer):
+class Person(Answer):
     """Who is logged in. `may`: the actions of the policy that the role has now; `teams`: the care teams of this moment."""
 
     name: str
@@ -49,7 +43,7 @@ class Person(_Answer):
     may: list[Action]
 
 
-class SessionItem(_Answer):
+class SessionItem(Answer):
     """A session. `ends`: when it ends if nobody does anything more; `idle_seconds` null: it is not ended for being idle."""
 
     id: str
@@ -63,7 +57,7 @@ class SessionItem(_Answer):
     this: bool
 
 
-class Here(_Answer):
+class Here(Answer):
     """Whether one has to log in here, and who is. `access` open: everybody at this machine is in, without a log-in. `first_run`:
     a log-in is needed and there is no account yet; `say` tells what to do. `token` is told once, to a program that logs in."""
 
@@ -76,41 +70,17 @@ class Here(_Answer):
     token: str | None = None
 
 
-class Sessions(_Answer):
+class Sessions(Answer):
     """Sessions that run, newest first."""
 
     items: list[SessionItem]
 
 
-class Ticket(_Answer):
+class Ticket(Answer):
     """A ticket for one connection to the live feed: offer the subprotocols `vigil.v1` and `vigil.ticket.TICKET`."""
 
     ticket: str
     expires_in_s: int
-
-
-class AuditItem(_Answer):
-    """One entry of the audit log."""
-
-    seq: int
-    time: Time
-    actor: str | None
-    action: str
-    operation: str
-    patient: str | None
-    object: str | None
-    outcome: str
-    reason: str | None
-    session: str | None
-    source: str | None
-    times: int
-
-
-class AuditPage(_Answer):
-    """Entries, newest first."""
-
-    items: list[AuditItem]
-    next: str | None
 
 
 _OPEN: Final = (
@@ -209,32 +179,6 @@ async def ticket(node: TheNode, permit: ThePermit) -> Ticket:
         raise no_care_team()
     holder = "" if permit.session is None else permit.session.token_hash
     return Ticket(ticket=node.tickets.give(holder, node.clock.monotonic_s()), expires_in_s=LIFE_S)
-
-
-@router.get("/audit", tags=["audit"], responses=problems(401, 403, 422, 503))
-async def audit(
-    node: TheNode,
-    actor: str | None = None,
-    about: str | None = None,
-    outcome: Literal["allowed", "denied", "failed"] | None = None,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> AuditPage:
-    """Who has seen, changed and been denied what, newest first; `about`: a patient's key."""
-    after = from_cursor(cursor)
-    if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= 18):
-        raise invalid("cursor", "must be the `next` of an earlier page")
-    found = await node.stores.audit(
-        lambda store: store.page(
-            before_seq=None if after is None else int(after), limit=limit, actor=actor, patient=about, outcome=outcome
-        )
-    )
-    items = [AuditItem(seq=seq, time=rfc3339(e.at_ms), **_fields(e)) for seq, e in found]
-    return AuditPage(items=items, next=to_cursor(str(found[-1][0])) if len(found) == limit else None)
-
-
-def _fields(entry: Entry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in AuditItem.model_fields if name not in ("seq", "time")}
 
 
 async def _end(node: Node, session_id: str, by: str) -> None:

@@ -61,6 +61,11 @@ class SqlFeed:
         """Look now: something on the board is incomplete."""
         self._poke.set()
 
+    def roster_changed(self) -> None:
+        """Read the roster now: who lies in which unit says who may see whom."""
+        self._roster_due_s = float("-inf")
+        self._poke.set()
+
     async def run(self) -> None:
         """Follow until cancelled."""
         told: str | None = None

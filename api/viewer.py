@@ -41,6 +41,7 @@ UNSUPPORTED: Final = 1003
 INVALID: Final = 1007
 POLICY: Final = 1008
 FAILED: Final = 1011
+NO_RIGHT: Final = 4403  # the session runs, but may not follow any more, or not all that it was told of
 # An extension of the ASGI scope, given by `api.server`: {"call": a function that cuts the connection}.
 ABORT: Final = "vigil.abort"
 
@@ -111,12 +112,13 @@ class Viewer:
         """Of the patients that it has asked for, those that it may be told of."""
         return self._asked if self.pass_ is None else self.pass_.narrow(self._asked)
 
-    def regroup(self) -> bool:
-        """It may be told of others than before. False: it has to connect again."""
-        if not self.outbox.narrow(self._wanted):
-            return False
-        self.wake()
-        return True
+    def regroup(self) -> Closing | None:
+        """It may be told of others than before: from now on nobody else. Where alarms wait in line that may be of somebody
+        whom it has lost, it has to connect again."""
+        if self.outbox.narrow(self._wanted):
+            self.wake()
+            return None
+        return Closing(NO_RIGHT, "the care team has changed: connect again")
 
     def wake(self) -> None:
         """Something may wait in the outbox."""
@@ -135,11 +137,17 @@ class Viewer:
             self.outbox.subscribe(self._wanted)
             self.wake()
 
-    def reload(self) -> None:
-        """Give the client a new snapshot, if it has had one."""
-        if self.outbox.snapshot is not None:
-            self.outbox.subscribe(self._wanted)
-            self.wake()
+    def reload(self) -> Closing | None:
+        """Give the client a new snapshot, if it has had one; in it is nobody who has moved to a ward of others meanwhile.
+        Returns why it has to connect again instead."""
+        if self.outbox.snapshot is None:
+            return None
+        wanted = self._wanted
+        if self.outbox.loses(wanted):
+            return self.regroup()
+        self.outbox.subscribe(wanted)
+        self.wake()
+        return None
 
     async def serve(self) -> None:
         """Run the connection, already accepted, until one side ends it."""

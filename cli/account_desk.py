@@ -1,4 +1,5 @@
-"""What `vigil users`, `vigil teams` and `vigil audit` do on the database: opened, noted in the audit log, closed."""
+"""What `vigil users`, `vigil teams` and `vigil audit` do on the database: opened, noted in the audit log, closed.
+`noted` is for the other commands that change what holds for everybody, or take patients' data out."""
 
 from __future__ import annotations
 
@@ -47,6 +48,12 @@ def desk() -> Iterator[Desk]:
         yield Desk(engine)
     finally:
         engine.dispose()
+
+
+def noted(operation: str, what: str, *, action: str) -> None:
+    """Put one change or export by a command into the audit log."""
+    with desk() as at:
+        at.note(operation, what, action=action)
 
 
 def now_ms() -> int:

@@ -74,6 +74,19 @@ def list_users(as_json: AsJson = False) -> None:
             typer.echo(f"{user.name:<20} {user.role.value:<14} {', '.join(held) or '(no team)':<24} {state}")
 
 
+@users.command("role")
+def set_role(
+    name: Name, role: Annotated[Role, typer.Argument(help="What the account is for from now on.", case_sensitive=False)]
+) -> None:
+    """Give an account another role. Its sessions stay; what they may do and see changes within a second."""
+    from cli.account_desk import desk
+
+    with desk() as at:
+        at.accounts.set_role(name, role)
+        at.note("vigil users role", f"{name} as {role}")
+    typer.echo(f"{name} is {role} now.")
+
+
 @users.command("disable")
 def disable(name: Name) -> None:
     """From now on the account may not be used; its sessions and live feeds end within a second. What it did is kept."""

@@ -24,7 +24,8 @@ def places(settings: Settings) -> list[Place]:
             expected=worker.number == 0,
         )
         for worker in workers(MOST_WORKERS)
-        if (port := worker.ops_port(settings) if worker.number else worker.room.health_port(settings))
+        # Where it answers people it may ask for a log-in, or speak TLS.
+        if (port := worker.ops_port(settings) or worker.room.health_port(settings))
     ]
 
 

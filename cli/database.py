@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import dataclasses
+import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from cli.processes import DEMO_HOURS, Demo
-from infra.runtime.settings import Settings
+from contracts.errors import VigilError
+from infra.runtime.settings import Settings, environment, load
 
 
 def prepare_apart(settings: Settings, plays: Demo | None) -> int:
@@ -19,9 +23,19 @@ def prepare_apart(settings: Settings, plays: Demo | None) -> int:
     What it loads (the database layer, the recordings) is a hundred megabytes that a supervisor would hold for as long as
     the stack runs. Raises what `prepare` raises.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, initializer=_leave_signals_to_the_parent) as process:
-        return process.submit(prepare, settings, plays).result()
+    asked = json.dumps(None if plays is None else dataclasses.asdict(plays))
+    child = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "cli.database", asked], env={**os.environ, **environment(settings)}, stdout=subprocess.PIPE,
+        check=False,
+    )  # fmt: skip
+    try:
+        said = json.loads(child.stdout)
+    except ValueError as error:
+        cause = f"the process that does it ended with status {child.returncode}"
+        raise VigilError("The database could not be prepared.", cause=cause) from error
+    if isinstance(said, dict):
+        raise VigilError(said["message"], cause=said["cause"], fix=said["fix"])
+    return int(said)
 
 
 def prepare(settings: Settings, plays: Demo | None) -> int:
@@ -57,5 +71,17 @@ def roster(settings: Settings, plays: Demo) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _leave_signals_to_the_parent() -> None:
+def main() -> None:
+    """For `prepare_apart`: say the number, or what is wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    plays = json.loads(sys.argv[1])
+    said: object
+    try:
+        said = prepare(load(), None if plays is None else Demo(**plays))
+    except VigilError as error:
+        said = {"message": error.message, "cause": error.cause, "fix": error.fix}
+    sys.stdout.write(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ def export(
 
     `events.csv` is written with its heading alone: what is to be foreseen, and when it happened, is known to people.
     """
+    from cli.account_desk import noted
     from cli.stored_minutes import write_minutes
     from infra.runtime.clock import SystemClock
     from infra.runtime.settings import load
@@ -31,6 +32,8 @@ def export(
         raise VigilError(f"The folder {out.name} is not empty.", fix="name a new folder")
     until_ms = SystemClock().now_ms() + _DAY_MS if until is None else milliseconds(until)
     since_ms = 0 if since is None else milliseconds(since)
+    said = f"values {'of all time' if since is None else f'since {since}'}{'' if until is None else f' until {until}'}"
+    noted("vigil export", said, action="patients.export")  # before the first value is read
     out.mkdir(parents=True, exist_ok=True)
     rows, people = write_minutes(load(), out / "values.parquet", since_ms, until_ms)
     (out / "events.csv").write_text("patient,time_ms\n", encoding="utf-8")

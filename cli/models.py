@@ -57,6 +57,7 @@ def register(
 ) -> None:
     """Check a bundle, keep a copy of it, and make it known as a candidate: it does nothing yet."""
     bundle = _desk().register(folder, author=_who(author), reason=reason)
+    _note("register", bundle.label, author)
     typer.echo(f"{bundle.label} is a candidate; digest {bundle.digest[:12]}")
 
 
@@ -76,6 +77,8 @@ def promote(
 
     seen = read_evaluation(evaluation) if evaluation is not None else None
     done = _desk().promote(name, version, author=_who(author), reason=reason, evaluation=seen)
+    if done.promoted:
+        _note("promote", f"{name} {version} to {done.to}", author)
     if as_json:
         typer.echo(json.dumps(done.document()))
     else:
@@ -92,13 +95,17 @@ def promote(
 @app.command()
 def rollback(name: Name, reason: Why, author: Who = "") -> None:
     """Make the champion before this one champion again. Workers take it up with the next windows, without a restart."""
-    _say(_desk().rollback(name, author=_who(author), reason=reason))
+    changes = list(_desk().rollback(name, author=_who(author), reason=reason))
+    _note("rollback", name, author)
+    _say(changes)
 
 
 @app.command()
 def retire(name: Name, version: Version, reason: Why, author: Who = "") -> None:
     """Take a version out: it scores nobody any more, and stays on record."""
-    _say(_desk().retire(name, version, author=_who(author), reason=reason))
+    changes = list(_desk().retire(name, version, author=_who(author), reason=reason))
+    _note("retire", f"{name} {version}", author)
+    _say(changes)
 
 
 @app.command()
@@ -132,6 +139,13 @@ def _plain(value: object) -> str:
 def _say(changes: Iterable[StageChange]) -> None:
     for change in changes:
         typer.echo(f"{change.name} {change.version} is {change.stage} now, in force from version {change.config_version}")
+
+
+def _note(command: str, what: str, author: str) -> None:
+    """In the audit log of this installation, like every other change of what holds for everybody."""
+    from cli.account_desk import noted
+
+    noted(f"vigil models {command}", f"{what} by {_who(author)}", action="models.change")
 
 
 def _who(author: str) -> str:

@@ -121,6 +121,7 @@ def apply(
     ] = None,
 ) -> None:
     """Make a policy the next version. It is in force within a second, without a restart; calls under way go on under it."""
+    from cli.account_desk import noted
     from infra.runtime.sql.rules import Outdated
 
     if not reason.strip():
@@ -133,6 +134,7 @@ def apply(
             f"Version {added.current} is in force, not {expect}: somebody else changed the policy.",
             fix=f"look at it (vigil reach show {added.current}), then apply with --expect {added.current}",
         )
+    noted("vigil reach apply", f"version {added.number} by {by}", action="reach.change")
     for doubt in doubts(text, policy):
         typer.echo(f"warning: {doubt.text(str(file))}")
     typer.echo(f"version {added.number} by {by}; in force within a second")

@@ -127,6 +127,7 @@ def roster(
 
 
 def _add(rules: RuleSet, who: str, reason: str, expect: int | None) -> None:
+    from cli.account_desk import noted
     from infra.runtime.sql.rules import Outdated
 
     document = rules.model_dump(mode="json", exclude={"version"})
@@ -137,6 +138,7 @@ def _add(rules: RuleSet, who: str, reason: str, expect: int | None) -> None:
             f"Version {added.current} is in force, not {expect}: somebody else changed the rules.",
             fix=f"look at it (vigil rules show {added.current}), then apply with --expect {added.current}",
         )
+    noted("vigil rules apply", f"version {added.number} by {who}", action="rules.change")
     typer.echo(f"version {added.number} by {who}; in force with the next ticks")
 
 

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from contracts.topics import READINGS, SCORES, TOPICS, WINDOWS
 from infra.local.ports import free_port
 from infra.runtime.kafka import create_topics
 from infra.runtime.records import Record
-from infra.runtime.settings import Settings
+from infra.runtime.settings import Settings, environment
 from tests.topic_log import read_topic, uncommitted
 
 ROOT = Path(__file__).parents[1]
@@ -80,18 +81,7 @@ class Rooms:
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={
-                **os.environ,
-                "KAFKA_BOOTSTRAP_SERVERS": self.settings.bootstrap,
-                "VIGIL_TOPIC_PREFIX": self.settings.topic_prefix,
-                "VIGIL_STATE_DIR": str(self.settings.state_dir),
-                "VIGIL_API_PORT": str(self.settings.api_port),
-                "VIGIL_GATEWAY_PORT": str(self.settings.gateway_port),
-                "VIGIL_METRICS_PORT": str(self.settings.metrics_port),
-                "VIGIL_DEMO": "true",
-                "VIGIL_CANARY_URL": self.settings.canary_url,
-                "VIGIL_CANARY_WEBHOOK": self.settings.canary_webhook.get_secret_value(),
-            },
+            env={**os.environ, **environment(self.settings)},
         )
 
     def kill(self, room: str, instance: str = "0") -> None:
@@ -132,18 +122,15 @@ class Rooms:
         return read_topic(self.settings, topic)
 
 
-def settings_on(kafka: str, prefix: str, state_dir: Path) -> Settings:
-    """Settings of a deployment of its own on this broker, with free ports and a state folder that is there."""
+def settings_on(kafka: str, prefix: str, state_dir: Path, **more: Any) -> Settings:
+    """Settings of a deployment of its own on this broker, with free ports and a state folder that is there. `more`: what
+    is not as in a demo."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    return Settings(
-        kafka_bootstrap_servers=kafka,
-        topic_prefix=prefix,
-        state_dir=state_dir,
-        api_port=free_port(),
-        gateway_port=free_port(),
-        metrics_port=free_port(20),
-        demo=True,
-    )
+    places = {
+        "kafka_bootstrap_servers": kafka, "topic_prefix": prefix, "state_dir": state_dir, "api_port": free_port(),
+        "gateway_port": free_port(), "metrics_port": free_port(20), "demo": True,
+    }  # fmt: skip
+    return Settings(**{**places, **more})
 
 
 @contextmanager

@@ -8,10 +8,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import sys
-from typing import Literal, TextIO, cast
+from typing import Final, Literal, TextIO, cast
 
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+# structlog would load rich, to draw tracebacks on a terminal: five megabytes in each of nine processes that write lines.
+_ALONE: Final = "rich" not in sys.modules
+if _ALONE:
+    sys.modules["rich"] = None  # type: ignore[assignment]
+import structlog  # noqa: E402
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger  # noqa: E402
+
+if _ALONE:
+    del sys.modules["rich"]
 
 _MASKED = ("patient", "patients")
 _REFUSED = frozenset({"value", "values", "name", "payload", "reading", "readings"})

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
@@ -30,6 +30,9 @@ from infra.runtime.sql.alarms import AlarmStore, Recorded
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.patients import PatientStore
 from tests.api.builders import Row, event, latest
+
+if TYPE_CHECKING:
+    from tests.api.people import Guarded
 
 BASE = "http://127.0.0.1:8600"
 
@@ -187,3 +190,13 @@ async def rest(settings: Settings, tmp_path: Path) -> AsyncIterator[Rest]:
             yield Rest(client=client, node=node, alarms=AlarmStore(engine), patients=PatientStore(engine))
     finally:
         engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def api(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[Guarded]:
+    """The API over ASGI, with accounts; its live feed is warm."""
+    from tests.api.people import guarded_api, guarded_settings  # which itself needs what stands above
+
+    async with guarded_api(guarded_settings(tmp_path, free_port), tmp_path / "dist") as found:
+        found.node.hub.warmed()
+        yield found

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import json
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,12 +19,15 @@ import httpx2
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
+from api.auditing import GATHER_S
 from api.node import Node
 from cli.limit_desk import limit_desk
 from contracts.policy import Role
+from infra.runtime.passwords import hashed
 from infra.runtime.settings import Settings
 from infra.runtime.sql.accounts import AccountStore
 from infra.runtime.sql.alarms import AlarmStore, Recorded
+from infra.runtime.sql.audit import AuditStore
 from infra.runtime.sql.engine import Engine, open_engine, upgrade
 from infra.runtime.sql.patients import PatientStore
 from infra.runtime.sql.sessions import Kind, SessionStore
@@ -33,16 +36,16 @@ from tests.api.conftest import now_ms, serving, until
 
 HOUR_MS = 3_600_000
 MINE, OTHERS = "p-mine", "p-others"
+PASSWORD = "correct horse battery"
+SESSION = "/api/v1/session"
 
 
 @dataclass(kw_only=True)
-class Guarded:
-    """The API with accounts, the node behind it, and another writer's view of its database."""
+class Site:
+    """An API with accounts that is asked over HTTP, and another writer's view of its database."""
 
     client: httpx2.AsyncClient
-    node: Node
     engine: Engine
-    app: ASGIApp
 
     @property
     def accounts(self) -> AccountStore:
@@ -51,6 +54,10 @@ class Guarded:
     @property
     def sessions(self) -> SessionStore:
         return SessionStore(self.engine)
+
+    @property
+    def audit(self) -> AuditStore:
+        return AuditStore(self.engine)
 
     def person(
         self, name: str, role: Role, *, team: str | None = "a", kind: Kind = Kind.PROGRAM, from_ms: int = 0,
@@ -76,6 +83,26 @@ class Guarded:
         return recorded.event.alarm_id
 
     async def current(self) -> None:
+        """Let the server take over what was changed in SQL: it knows the newest account."""
+        name = f"marker-{time.monotonic_ns()}"
+        token = self.person(name, Role.OPS, team=None)
+        async with asyncio.timeout(20):  # a server that has just started says 503
+            while not (await self.ask("GET", "/api/v1/session", token)).json().get("person"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def written(self) -> None:
+        """Until what was noted until now is in the audit log."""
+        await asyncio.sleep(GATHER_S + 1)  # a read is written so long after its answer
+
+
+@dataclass(kw_only=True)
+class Guarded(Site):
+    """The API of this process, and the node behind it."""
+
+    node: Node
+    app: ASGIApp
+
+    async def current(self) -> None:
         """Let the node take over what was changed in SQL."""
         await self.node.accounts.look()
 
@@ -84,18 +111,23 @@ class Guarded:
         await until(lambda: not self.node.auditor.waiting, "the audit log to be written")
 
 
+def two_wards(engine: Engine) -> None:
+    """Team `a` for the first and team `b` for the second, a patient in each."""
+    PatientStore(engine).upsert(
+        [{"patient": MINE, "name": "Zebulon Quist", "bed": "bed-77", "unit": "Ward A"},
+         {"patient": OTHERS, "name": "Ottilie Vance", "bed": "bed-88", "unit": "Ward B"}]
+    )  # fmt: skip
+    AccountStore(engine).cover("a", units=["Ward A"])
+    AccountStore(engine).cover("b", units=["Ward B"])
+
+
 @asynccontextmanager
 async def guarded_api(settings: Settings, dist: Path) -> AsyncIterator[Guarded]:
-    """Two wards, team `a` for the first and team `b` for the second, a patient in each with an alarm."""
+    """An API of this process with `two_wards`."""
     shutil.copy(_migrated(), settings.state_dir / "vigil.db")
     engine = open_engine(settings.sql_url)
     try:
-        PatientStore(engine).upsert(
-            [{"patient": MINE, "name": "Zebulon Quist", "bed": "bed-77", "unit": "Ward A"},
-             {"patient": OTHERS, "name": "Ottilie Vance", "bed": "bed-88", "unit": "Ward B"}]
-        )  # fmt: skip
-        AccountStore(engine).cover("a", units=["Ward A"])
-        AccountStore(engine).cover("b", units=["Ward B"])
+        two_wards(engine)
         async with serving(settings, dist) as (client, node):
             transport = client._transport
             assert isinstance(transport, httpx2.ASGITransport)
@@ -117,58 +149,17 @@ def _migrated() -> Path:
     return path
 
 
-class Wire:
-    """A WebSocket without a network: what is said goes straight to the application, what it sends is kept."""
+async def log_in(api: Guarded, name: str = "anna", password: str = PASSWORD, **more: str) -> int:
+    """The status."""
+    answer = await api.client.post(SESSION, json={"name": name, "password": password, **more})
+    return answer.status_code
 
-    def __init__(self, app: ASGIApp, *, subprotocols: tuple[str, ...] = ("vigil.v1",), **headers: str) -> None:
-        self._to: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.sent: list[dict[str, Any]] = []
-        sent_headers = {"host": "127.0.0.1:8600", **headers}
-        scope = {
-            "type": "websocket", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "ws", "path": "/api/v1/live",
-            "raw_path": b"/api/v1/live", "query_string": b"", "root_path": "", "client": ("127.0.0.1", 5),
-            "server": ("127.0.0.1", 8600),
-            "headers": [(k.encode(), v.encode()) for k, v in sent_headers.items()], "subprotocols": list(subprotocols),
-            "extensions": {"websocket.http.response": {}},
-        }  # fmt: skip
-        self._to.put_nowait({"type": "websocket.connect"})
-        self._task = asyncio.ensure_future(app(scope, self._to.get, self._take))
 
-    async def _take(self, message: Any) -> None:
-        self.sent.append(dict(message))
-
-    def say(self, **message: Any) -> None:
-        self._to.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
-
-    def frames(self, kind: str) -> list[dict[str, Any]]:
-        texts = (json.loads(m["text"]) for m in self.sent if m["type"] == "websocket.send")
-        return [frame for frame in texts if frame["type"] == kind]
-
-    async def first(self, kind: str, number: int = 1) -> dict[str, Any]:
-        await until(lambda: len(self.frames(kind)) >= number, f"frame {number} of type {kind}")
-        return self.frames(kind)[number - 1]
-
-    async def refused(self) -> int | None:
-        """The status with which the handshake was refused; None: it was not."""
-        await until(lambda: self.sent, "an answer to the handshake")
-        first = self.sent[0]
-        return int(first["status"]) if first["type"] == "websocket.http.response.start" else None
-
-    async def closed(self, limit_s: float = 5.0) -> int:
-        """The close code."""
-        await until(
-            lambda: self.sent and self.sent[-1]["type"] == "websocket.close", "the connection to be closed", limit_s
-        )
-        return int(self.sent[-1]["code"])
-
-    @property
-    def text(self) -> str:
-        """Everything that was sent."""
-        return "".join(str(m.get("text", "")) + str(m.get("body", "")) for m in self.sent)
-
-    async def leave(self) -> None:
-        self._to.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await asyncio.wait([self._task])
+async def nurse(api: Guarded, name: str = "anna") -> str:
+    """Somebody with a password: the token of a program session."""
+    token = api.person(name, Role.NURSE, password_hash=hashed(PASSWORD))
+    await api.current()
+    return token
 
 
 def guarded_settings(tmp_path: Path, free_port: Callable[[], int]) -> Settings:

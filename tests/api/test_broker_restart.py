@@ -17,7 +17,7 @@ from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine
 from tests.api.builders import event
 from tests.api.conftest import live_server, now_ms, until
-from tests.api.test_live import values, viewing
+from tests.api.live_viewer import values, viewing
 
 
 @pytest.mark.faults

@@ -95,4 +95,5 @@ def test_every_process_that_is_started_is_looked_at() -> None:
     found = places(Settings())
     assert [place.name for place in found if place.expected] == [room.name for room in ROOMS]
     assert {p.url for p in found if p.name == "alerting-1"} == {"http://127.0.0.1:8625"}
+    assert {p.url for p in found if p.name == "api"} == {"http://127.0.0.1:8616"}, "nobody logs in there, and it is never TLS"
     assert len({p.url for p in found}) == len(found)

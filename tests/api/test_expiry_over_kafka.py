@@ -10,7 +10,7 @@ from infra.runtime.sql.alarms import AlarmStore, Recorded
 from infra.runtime.sql.engine import open_engine
 from tests.api.builders import event
 from tests.api.conftest import live_server, now_ms
-from tests.api.test_live import viewing
+from tests.api.live_viewer import viewing
 
 
 async def test_an_acknowledgement_that_ends_reaches_a_node_that_has_no_database(

@@ -205,3 +205,13 @@ def test_the_alarm_of_a_group_reaches_whoever_follows_anybody() -> None:
     take_all(outbox, world)
     assert outbox.offer_alarm(GROUPS[3], '"number":3')
     assert take_all(outbox, world) == [], "who follows nobody hears nothing"
+
+
+def test_it_says_when_somebody_is_lost_and_not_when_somebody_is_won() -> None:
+    outbox, world = started()
+    assert not outbox.loses(None)
+    assert outbox.loses(frozenset(PATIENTS)), "everybody was followed"
+    outbox.subscribe(frozenset({"p-1", "p-2"}))
+    take_all(outbox, world)
+    assert not outbox.loses(frozenset(PATIENTS))
+    assert outbox.loses(frozenset({"p-1"}))

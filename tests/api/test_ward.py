@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import math
@@ -16,12 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.columns import LatestColumn, LatestRows, latest_rows, score_rows
-from api.patient_schema import Patient, Risk
+from api.patient_schema import Patient
 from api.ward import AHEAD_MS, NO_ALARMS, REPEATED_MS, Person, Ward
 from contracts.groups import GROUPS
 from contracts.latest import decode_latest, encode_latest
 from contracts.readings import EARLIEST_MS, LATEST_MS, Quality
-from contracts.scores import Status
 from contracts.vitals import CATALOGUE
 from tests.api.builders import NOW_MS, Row, latest, scores
 
@@ -198,77 +196,6 @@ def test_subscribers_get_their_patients_only() -> None:
     assert [p["id"] for p in strict_json("{" + found + "}")["patients"]] == ["p-3"]
 
 
-def test_a_score_that_is_unknown_has_no_number() -> None:
-    ward = Ward()
-    for status, score in ((Status.NOT_READY, math.nan), (Status.INSUFFICIENT, 0.0), (Status.OK, math.nan)):
-        ward = Ward()
-        ward.fold_scores(score_rows(scores("p-1", score, status=status)))
-        risk = patient(ward, "p-1").risk
-        assert risk is not None
-        assert risk.score is None
-        assert risk.status is not Status.OK
-
-
-def test_a_score_says_why() -> None:
-    ward = Ward()
-    frame = scores(
-        "p-1",
-        1.3,
-        contribution={"respiratory_rate": 1.3, "spo2": 0.0},
-        deviation={"respiratory_rate": 9.0, "spo2": math.nan},
-    )
-    ward.fold_scores(score_rows(frame))
-    assert patient(ward, "p-1").risk == Risk(
-        score=1.3,
-        status=Status.OK,
-        model="personal_baseline",
-        version="1",
-        time="2026-03-01T10:00:00.000Z",
-        contributions={"respiratory_rate": 1.3},
-        deviations={"respiratory_rate": 9.0},
-    )
-
-
-def test_two_models_do_not_flicker() -> None:
-    ward = Ward()
-    shown = []
-    for second in range(0, 600, 10):
-        for model in ("b", "a"):
-            if model == "b" and second > 300:  # falls silent
-                continue
-            ward.fold_scores(score_rows(scores("p-1", 1, model=model, end_ms=NOW_MS + second * 1000)))
-        risk = patient(ward, "p-1").risk
-        assert risk is not None
-        shown.append(risk.model)
-    assert shown == ["b"] * 43 + ["a"] * 17
-
-
-def test_the_baseline_is_shown_before_trained_models_and_a_shadow_never() -> None:
-    ward = Ward()
-    shown = []
-    ward.fold_scores(score_rows(scores("p-1", 9, model="toy.shadow", end_ms=NOW_MS)))
-    assert patient(ward, "p-1").risk is None
-    for second in range(0, 600, 10):
-        end_ms = NOW_MS + second * 1000
-        if second % 60 == 0:
-            ward.fold_scores(score_rows(scores("p-1", 0.1, model="toy", end_ms=end_ms)))
-        if 20 <= second <= 300:
-            status = Status.OK if second > 100 else Status.NOT_READY
-            ward.fold_scores(score_rows(scores("p-1", 2, status=status, model="personal_baseline", end_ms=end_ms)))
-        risk = patient(ward, "p-1").risk
-        assert risk is not None
-        shown.append(risk.model)
-    assert shown[:2] == ["toy"] * 2
-    assert set(shown[2:36]) == {"personal_baseline"}
-    assert set(shown[48:]) == {"toy"}, "it fell silent"
-
-
-def test_an_older_window_does_not_replace_a_newer_score() -> None:
-    ward = Ward()
-    ward.fold_scores(score_rows(scores("p-1", 2, end_ms=NOW_MS)))
-    assert not ward.fold_scores(score_rows(scores("p-1", 9, end_ms=NOW_MS - 10_000)))
-
-
 _any_float = st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0, 3.4e38])
 _times = st.integers(-(2**40), 2**63 - 1) | st.integers(NOW_MS - 10**6, NOW_MS + 10**6)
 _rows = st.dictionaries(
@@ -363,20 +290,6 @@ def test_rows_lead_to_the_same_state_however_they_are_grouped(
             ward.fold_scores(score_rows(one))
         told.append([ward.patient_text(p, NO_ALARMS, NOW_MS) for p in ward.patients()])
     assert told[0] == told[1] == told[2]
-
-
-def test_a_frame_with_several_windows_of_a_patient_ends_with_the_newest() -> None:
-    one, two = score_rows(scores("p-1", 1.0, end_ms=NOW_MS)), score_rows(scores("p-1", 2.0, end_ms=NOW_MS + 10_000))
-    both = dataclasses.replace(
-        one, patient=["p-1", "p-1"], window_end_ms=np.concatenate([one.window_end_ms, two.window_end_ms]),
-        score=np.concatenate([one.score, two.score]), status=np.concatenate([one.status, two.status]),
-    )  # fmt: skip
-    ward = Ward()
-    assert ward.fold_scores(both)
-    risk = patient(ward, "p-1").risk
-    assert risk is not None
-    assert risk.score == 2.0
-    assert not ward.fold_scores(both), "the same frame again"
 
 
 def test_a_ward_of_a_thousand_costs_less_than_15_percent_of_a_core() -> None:

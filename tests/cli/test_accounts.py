@@ -69,6 +69,11 @@ def test_from_nothing_to_a_nurse_in_her_ward(password: str) -> None:
     assert session is not None
     assert (session.name, session.kind) == ("anna", Kind.PROGRAM)
     assert matches(AccountStore(engine).password_hash("anna"), PASSWORD)
+    run(accounts.users, "role", "anna", "charge")
+    changed = AccountStore(engine).directory().subject("anna")
+    assert changed is not None
+    assert changed.role is Role.CHARGE
+    run(accounts.users, "role", "anna", "nurse")
     run(accounts.teams, "remove", "ward-a", "anna")
     run(accounts.users, "disable", "anna")
     assert AccountStore(engine).directory().subject("anna") is None
@@ -78,8 +83,8 @@ def test_from_nothing_to_a_nurse_in_her_ward(password: str) -> None:
     assert subject.role is Role.NURSE
     rows = [json.loads(line) for line in run(audit.app, "show", "--json").splitlines()]
     assert [row["operation"].removeprefix("vigil ") for row in rows] == [
-        "users add", "teams add", "users add", "teams add", "teams add", "teams add", "users token", "teams remove",
-        "users disable", "users reset",
+        "users add", "teams add", "users add", "teams add", "teams add", "teams add", "users token", "users role",
+        "users role", "teams remove", "users disable", "users reset",
     ]  # fmt: skip
     assert all(row["actor"].startswith("os:") for row in rows)
     assert PASSWORD not in json.dumps(rows)
@@ -101,6 +106,7 @@ def test_what_is_wrong_is_said_and_nothing_is_done(password: str, tmp_path: Path
         (accounts.users, ["reset", "anna", "--password-file", password], "vigil users list"),
         (accounts.users, ["token", "anna"], "vigil users list"),
         (accounts.users, ["disable", "anna"], "vigil users list"),
+        (accounts.users, ["role", "anna", "doctor"], "vigil users list"),
         (accounts.teams, ["remove", "x", "anna"], "not in x"),
         (accounts.teams, ["add", "x", "--until", "tomorrow"], "2026-03-01T06:00:00Z"),
         (audit.app, ["verify", "--heads", str(tmp_path / "none")], "cannot be read"),

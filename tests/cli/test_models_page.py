@@ -22,6 +22,7 @@ from contracts.windows import Windows
 from inference.serving.folders import SHIPPED, Folders
 from infra.runtime.series_sqlite import SqliteSeries
 from infra.runtime.settings import Settings
+from infra.runtime.sql.audit import AuditStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.model_registry import ModelRegistry, stages
 from infra.runtime.sql.patients import PatientStore
@@ -118,6 +119,8 @@ def test_every_command_of_the_how_to_works(training: bool, tmp_path: Path, monke
         "uv sync", "vigil export", "vigil train", "vigil evaluate", "vigil backtest", "vigil models register",
         "vigil models retire", "vigil models promote",
     ]  # fmt: skip
+    noted = [entry.operation for _, entry in reversed(AuditStore(open_engine(settings.sql_url)).page())]
+    assert noted == ["vigil export", "vigil models register", "vigil models retire", "vigil models promote"]
     at = stages(ModelRegistry(open_engine(settings.sql_url)).changes())
     assert at[NAME, known["VERSION"]] is Stage.SHADOW
     shipped = {path.name for path in (SHIPPED / NAME).iterdir()}

@@ -9,6 +9,9 @@ import pytest
 
 from alerting.reach.files import shipped_text
 from cli.main import main
+from infra.runtime.settings import load
+from infra.runtime.sql.audit import AuditStore
+from infra.runtime.sql.engine import open_engine
 
 LOUD = shipped_text().replace("after_s = 120", "after_s = 60", 1)
 
@@ -46,6 +49,8 @@ def test_a_policy_is_checked_put_in_force_and_says_who_would_be_told(
     assert vigil("list", "--json") == 0
     (row,) = json.loads(capsys.readouterr().out)["versions"]
     assert (row["version"], row["author"], row["reason"]) == (1, "dr a", "quicker")
+    ((_, noted),) = AuditStore(open_engine(load().sql_url)).page()
+    assert (noted.action, noted.operation, noted.object) == ("reach.change", "vigil reach apply", "version 1 by dr a")
     assert vigil("who", "Demo ward A", "high", "--at", "2026-03-02T10:00:00+01:00", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     told = [(e["after_s"], e["person"]) for e in found["expected"] if e["person"] and e["kind"] != "reminder"]

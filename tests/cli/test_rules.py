@@ -10,6 +10,7 @@ import pytest
 
 from cli.main import main
 from infra.runtime.settings import load
+from infra.runtime.sql.audit import AuditStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.patients import PatientStore
 
@@ -50,6 +51,8 @@ def test_a_version_is_made_once_and_by_whom(tmp_path: Path, capsys: pytest.Captu
     assert vigil("list", "--json") == 0
     (row,) = json.loads(capsys.readouterr().out)["versions"]
     assert (row["version"], row["author"], row["reason"]) == (1, "dr a", "night shift")
+    ((_, noted),) = AuditStore(open_engine(load().sql_url)).page()
+    assert (noted.action, noted.operation, noted.object) == ("rules.change", "vigil rules apply", "version 1 by dr a")
     assert vigil("explain", "spo2_low") == 0
     said = capsys.readouterr().out
     assert "version 1" in said

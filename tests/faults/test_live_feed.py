@@ -5,30 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psutil
 import pytest
 
 from api.client import AlarmChange, LiveClient, Snapshot
-from contracts.alarms import Priority
-from contracts.latest import encode_latest
-from contracts.partitioning import partition_of
-from contracts.topics import ALARMS, LATEST
-from infra.runtime.kafka import producer
-from infra.runtime.sql.alarms import AlarmStore, Recorded
-from infra.runtime.sql.engine import open_engine, upgrade
-from tests.api.builders import event, latest
 from tests.benchmarks.latency_viewers import Viewer, connect
 from tests.faults.harness.deployment import Deployment, deployed
 from tests.faults.harness.gaps import spread
-from tests.faults.harness.ledger import now_ms
+from tests.faults.harness.live_alarms import Alarms
 from tests.faults.harness.live_peers import DeadViewer, StuckViewer, handshake, some
 from tests.faults.harness.rows import ROOT, record, size
 
@@ -37,55 +27,6 @@ pytestmark = pytest.mark.faults
 VIEWERS = size(1000, 100)
 WARD = [f"p-{n}" for n in range(24)]
 MB = 1024 * 1024
-
-
-class Alarms:
-    """Alarms as the alerting raises them: recorded in SQL, then sent over Kafka. One every `every_s`, from a thread."""
-
-    def __init__(self, deployment: Deployment, every_s: float) -> None:
-        upgrade(deployment.settings.sql_url)
-        self._engine = open_engine(deployment.settings.sql_url)
-        self._store, self._every_s = AlarmStore(self._engine), every_s
-        self._producer, self._topic = producer(deployment.settings), deployment.settings.topic(ALARMS.name)
-        self._latest = deployment.settings.topic(LATEST.name)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.sent_ns: dict[str, int] = {}  # by condition
-        self.last_seq = 0
-
-    def raise_one(self, patient: str = "p-1") -> None:
-        name = f"c{len(self.sent_ns)}"
-        self.sent_ns[name] = time.time_ns()
-        at = now_ms()
-        (found,) = self._store.record(
-            [event(patient=patient, condition=name, priority=Priority.HIGH, onset_ms=at - 10_000, at_ms=at)]
-        )
-        assert isinstance(found, Recorded)
-        self.last_seq = found.event.feed_seq or 0
-        self._producer.produce(
-            self._topic, found.event.model_dump_json().encode(), patient, partition_of(patient, ALARMS.partitions)
-        )
-        self._producer.flush(10)
-
-    def values(self, patients: int) -> None:
-        """New values of so many patients."""
-        at = now_ms()
-        rows = {f"v-{n}": {"heart_rate": (60.0 + at % 40, at, 0), "spo2": (97.0, at, 0)} for n in range(patients)}
-        self._producer.produce(self._latest, encode_latest(latest(rows, at)), partition=0)
-        self._producer.flush(10)
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._every_s):
-            self.raise_one(WARD[len(self.sent_ns) % len(WARD)])
-
-    def __enter__(self) -> Alarms:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join(20)
-        self._engine.dispose()
 
 
 @pytest.fixture
@@ -130,7 +71,7 @@ class Screen:
 
 async def test_t36_a_killed_node_costs_no_viewer_an_alarm(node: Deployment) -> None:
     """A tenth of the screens follow a ward only; all alarms are of its patients."""
-    with Alarms(node, 0.25) as alarms:
+    with Alarms(node, 0.25, WARD) as alarms:
         await until("50 open alarms", lambda: alarms.last_seq >= 20)
         screens = [Screen(node.api_url, WARD if n % 10 == 0 else None) for n in range(VIEWERS)]
         watching = []
@@ -191,14 +132,14 @@ async def measure(alarms: Alarms, waits: Waits, seconds: int, values: int) -> di
     """The waits of some seconds in which values change too."""
     waits.taken()
     for _ in range(seconds):
-        await asyncio.to_thread(alarms.values, values)
+        await asyncio.to_thread(alarms.values, [f"v-{n}" for n in range(values)])
         await asyncio.sleep(1)
     return spread(waits.taken(), 1)
 
 
 async def test_t42_viewers_who_take_nothing_cost_little_and_slow_nobody(node: Deployment) -> None:
     stuck_number, seconds = 10, size(30, 10)
-    with Alarms(node, 0.5) as alarms:
+    with Alarms(node, 0.5, WARD) as alarms:
         async with watched(node, alarms) as (waits, viewers):
             await measure(alarms, waits, 5, 1500)  # everything has been met once
             undisturbed = await measure(alarms, waits, seconds, 1500)
@@ -221,7 +162,7 @@ async def test_t42_viewers_who_take_nothing_cost_little_and_slow_nobody(node: De
 
 async def test_t43_what_a_viewer_costs_and_how_soon_a_dead_one_is_found(node: Deployment) -> None:
     port = node.settings.api_port
-    with Alarms(node, 0.5) as alarms:
+    with Alarms(node, 0.5, WARD) as alarms:
         for n in range(0, len(WARD)):
             alarms.raise_one(WARD[n])
         warm = await connect(port, [WARD], 20, lambda *_: None)
@@ -291,7 +232,7 @@ async def abused(port: int, seconds: int) -> dict[str, Any]:
 
 async def test_t48_abuse_is_closed_with_the_right_code_and_costs_nobody_else(node: Deployment) -> None:
     port, seconds = node.settings.api_port, size(30, 10)
-    with Alarms(node, 0.5) as alarms:
+    with Alarms(node, 0.5, WARD) as alarms:
         async with watched(node, alarms) as (waits, viewers):
             await abused(port, 0)  # everything has been met once
             undisturbed = await measure(alarms, waits, seconds, 100)

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contracts.errors import InvalidInput, VigilError
+from contracts.names import good_name
 from contracts.policy import ACCOUNT_ROLES, Membership, Role, Subject, Team
-from contracts.readings import good_name
 from infra.runtime.sql.access_tables import (
     ACCESS_STATE,
     CARE_TEAM_MEMBERS,
@@ -129,6 +129,14 @@ class AccountStore:
             found = connection.execute(update(USERS).where(USERS.c.name == name).values(disabled_ms=at_ms))
             _need(found.rowcount, name)
             _end_sessions(connection, name, at_ms, by)
+            changed(connection)
+
+    def set_role(self, name: str, role: Role) -> None:
+        """From now on the account may do what `role` may, in its running sessions too."""
+        _check_account(name, role, None)
+        with writing(self._engine) as connection:
+            found = connection.execute(update(USERS).where(USERS.c.name == name).values(role=role.value))
+            _need(found.rowcount, name)
             changed(connection)
 
     # Care teams

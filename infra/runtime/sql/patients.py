@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from contracts.errors import InvalidInput
 from contracts.names import good_name
 from contracts.policy import Team
+from infra.runtime.sql.accounts import changed
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.models import DEVICES, PATIENTS
 from infra.runtime.sql.scope import of_team
@@ -63,6 +64,7 @@ class PatientStore:
                 index_elements=["patient"], set_={name: statement.excluded[name] for name in _FIELDS[1:]}
             )
             connection.execute(statement, sorted(rows.values(), key=lambda row: str(row["patient"])))
+            changed(connection)  # whose patient somebody is depends on the unit
 
     def ensure(self, patients: Iterable[str]) -> None:
         """Make sure that these keys, seen on the stream, have a row; a known patient is left as it is."""

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from infra.local.ports import free_port
 from tests.rooms import ALL_ROOMS, GROUPS, INPUTS, Rooms, settings_on
@@ -85,9 +86,9 @@ class Deployment(Rooms):
 
 
 @contextmanager
-def deployed(kafka: str, prefix: str, state_dir: Path) -> Iterator[Deployment]:
-    """A deployment of its own on this broker."""
-    found = Deployment(settings_on(kafka, prefix, state_dir))
+def deployed(kafka: str, prefix: str, state_dir: Path, **more: Any) -> Iterator[Deployment]:
+    """A deployment of its own on this broker; `more`: settings other than those of a demo."""
+    found = Deployment(settings_on(kafka, prefix, state_dir, **more))
     try:
         yield found
     finally:
