@@ -210,6 +210,7 @@ def _at_equal_sensitivity(
     from inference.datasets.folders import read_folder
     from inference.datasets.split import Part, members
     from inference.evaluate import scorers
+    from inference.evaluate.replayed import Replayed
 
     if data is None:
         raise VigilError("Alarms can be compared on recordings only.", fix="--data DIR, with the times of events in it")
@@ -221,7 +222,7 @@ def _at_equal_sensitivity(
     parts = [recording.of_patients(members(recording.patients, part)) for part in (Part(patients), Part.VALIDATION)]
     scores = {"random": scorers.random(seed), "news2": scorers.news2}
     folders = {name: folder_of(name) for name in names if name not in scores}
-    replayed = scorers.Replayed()  # what models have in common is worked out once
+    replayed = Replayed()  # what models have in common is worked out once
     scores |= {name: scorers.bundle(folder, replayed=replayed) for name, folder in folders.items()}
     kept = {name: finding_of(folder) for name, folder in folders.items() if scorers.saw(folder, recording)}
     rows = policies(parts[0], parts[1], _read(rules), scores, kept, seed=seed, say=say)
