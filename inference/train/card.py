@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from inference.manifest import Manifest
 
+_GATES = (
+    "**Gates.** Whether this version passes the written gates of the registry (`inference/gates.toml`) on patients that it never "
+    "saw, `vigil models list` tells; what does not pass scores as a shadow and alarms nobody."
+)
+_FINDING = (
+    "The score at which a share of the events is found, by alarm policy, stands in the manifest (`finding`). All thresholds are "
+    "those of patients who had not taught the model that was asked."
+)
 _WHAT_IT_IS_NOT = (
     "Not a medical device. A score is a reason to look at a patient, never a diagnosis, and no reason to look away: the rules on "
     "vital signs alarm whatever a model says."
@@ -102,6 +110,10 @@ def classifier_card(manifest: Manifest, *, smoke: bool = False) -> str:
         "| --- | --- |",
         *thresholds,
         "",
+        _FINDING,
+        "",
+        _GATES,
+        "",
         "**Known limits.** One group of hospitals, charted hourly: live, a minute's median stands for what was charted. How "
         "often a nurse measured is among the inputs and follows the practice of that site. Expect to lose at another site. "
         "Skin tone, children and pregnancy cannot be judged with this data.",
@@ -150,6 +162,10 @@ def ensemble_card(manifest: Manifest) -> str:
         "| alarms per patient-day (6 h refractory) | score |",
         "| --- | --- |",
         *thresholds,
+        "",
+        _FINDING,
+        "",
+        _GATES,
         "",
         "**Known limits.** Those of its members: see their cards. One group of hospitals, charted hourly.",
         "",
