@@ -227,9 +227,9 @@ class Desk:
         )
 
     def _record_shipped(self) -> None:
-        """What the release ships, on record with what the gates say of it: the newest version of a model that nobody decided about
-        is its champion, or its shadow where it does not pass them. A champion that shipped once and does so no more makes room
-        for it."""
+        """What the release ships, on record with what the gates say of it: the newest version of a model that nobody decided
+        about is its champion, or its shadow where it does not pass them. A champion that shipped once and does so no more
+        makes room for it."""
         known = {(v.name, v.version) for v in self._registry.versions()}
         decided = {name for name, _ in known}
         shipped = sorted(self._folders.shipped(), key=lambda v: (v[0], order(v[1])))
