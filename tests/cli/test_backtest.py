@@ -215,7 +215,7 @@ def test_policies_are_compared_at_the_sensitivity_of_plain_thresholds(
 def test_a_model_that_validation_patients_taught_brings_its_thresholds_or_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = sepsis_folder(tmp_path / "data", patients=30, hours=18)
+    data = sepsis_folder(tmp_path / "data", patients=60, hours=16)
     recording = read_folder(data)
     taught = int((~members(recording.patients, Part.LOCKED)).sum())
     training = TRAINING.model_copy(update={"data": recording.name, "patients": taught})
