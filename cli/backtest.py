@@ -205,11 +205,12 @@ def _at_equal_sensitivity(
     as_json: bool,
     say: Callable[[str], None],
 ) -> None:
-    from cli.offline_models import folder_of
+    from cli.offline_models import finding_of, folder_of
     from cli.offline_policy import HEAD, cells, policies
     from inference.datasets.folders import read_folder
     from inference.datasets.split import Part, members
     from inference.evaluate import scorers
+    from inference.evaluate.replayed import Replayed
 
     if data is None:
         raise VigilError("Alarms can be compared on recordings only.", fix="--data DIR, with the times of events in it")
@@ -220,8 +221,11 @@ def _at_equal_sensitivity(
     recording = read_folder(data)
     parts = [recording.of_patients(members(recording.patients, part)) for part in (Part(patients), Part.VALIDATION)]
     scores = {"random": scorers.random(seed), "news2": scorers.news2}
-    scores |= {name: scorers.bundle(folder_of(name)) for name in names if name not in scores}
-    rows = policies(parts[0], parts[1], _read(rules), scores, seed=seed, say=say)
+    folders = {name: folder_of(name) for name in names if name not in scores}
+    replayed = Replayed()  # what models have in common is worked out once
+    scores |= {name: scorers.bundle(folder, replayed=replayed) for name, folder in folders.items()}
+    kept = {name: finding_of(folder) for name, folder in folders.items() if scorers.saw(folder, recording)}
+    rows = policies(parts[0], parts[1], _read(rules), scores, kept, seed=seed, say=say)
     about = f"{recording.name}: {len(parts[0].patients):,} patients ({patients}), {parts[0].events:,} events"
     if page is not None:
         from cli.offline_report import simple, table

@@ -81,10 +81,14 @@ def evaluate(
     from inference.evaluate.evaluation import Plan
     from inference.evaluate.evaluation import evaluate as judge
     from inference.evaluate.replayed import Replayed
+    from inference.evaluate.report import figures
+    from inference.evaluate.report import report as page
 
     def say(line: str) -> None:
         sys.stderr.write(line + "\n")
 
+    if report is not None:
+        figures()
     say(f"reading {data.name}")
     recording = read_folder(data)
     wanted = [*_ALWAYS, *(name for name in names if name not in _ALWAYS)]
@@ -102,8 +106,6 @@ def evaluate(
     chosen = _chosen(recording, part)
     found = judge(chosen, scores, Plan(draws=draws, seed=seed, stress=stress), part=part, say=say)
     if report is not None:
-        from inference.evaluate.report import report as page
-
         report.write_text(page(found), encoding="utf-8")
         say(f"report written to {report}")
     if as_json:
@@ -238,3 +240,11 @@ def _show(found: Evaluation) -> None:
                 f"calibration slope {c.slope:.2f}, intercept {c.intercept:.2f}, Brier {c.brier:.5f}, ECE {c.ece:.4f}"
             )
         console.print(f"{name}: " + "; ".join(lines) + (f" ({judged.note})" if judged.note else ""))
+    tested = {name: judged for name, judged in found.scorers.items() if judged.stress}
+    if tested:
+        harmed = Table("AUROC with", *tested)
+        harmed.add_row("nothing wrong", *(f"{judged.auroc:.3f}" for judged in tested.values()))
+        for kind in next(iter(tested.values())).stress:
+            left = ((judged.stress[kind][0], judged.auroc) for judged in tested.values())
+            harmed.add_row(kind, *(f"{auroc:.3f} ({auroc - whole:+.3f})" for auroc, whole in left))
+        console.print(harmed)

@@ -14,7 +14,17 @@ from contracts.registry import Stage
 from contracts.scores import SHADOW
 from inference.bundles import Bundle, load_bundle
 from inference.compare import Comparison, compare
-from inference.gates import Gate, Limits, Measured, evidence, judge_bundle, judge_evaluation, limits
+from inference.gates import (
+    Gate,
+    Limits,
+    Measured,
+    evidence,
+    judge_bundle,
+    judge_evaluation,
+    judge_shipped,
+    limits,
+    verdict,
+)
 from inference.serving.choice import order
 from inference.serving.folders import Folders
 from inference.serving.guard import Guard
@@ -91,9 +101,10 @@ class Desk:
         self._record_shipped()
 
     def models(self) -> list[dict[str, Any]]:
-        """Every version with its stage, and who brought it there, by name and age."""
+        """Every version with its stage, who brought it there, and what the gates said last, by name and age."""
         changes = self._registry.changes()
         now, last = stages(changes), {(c.name, c.version): c for c in changes}
+        judged = {(c.name, c.version): c.evidence["gates"] for c in changes if c.evidence.get("gates")}
         rows = []
         for found in self._registry.versions():
             change = last[found.name, found.version]
@@ -104,6 +115,7 @@ class Desk:
                     "since_ms": change.at_ms,
                     "changed_by": change.author,
                     "reason": change.reason,
+                    "gates": verdict(judged.get((found.name, found.version), ())),
                     "in_force_from": change.config_version,
                 }
             )
@@ -215,13 +227,15 @@ class Desk:
         )
 
     def _record_shipped(self) -> None:
-        """What the release ships, on record: the newest version of a model that nobody decided about is its champion, or its
-        shadow where it does not pass the gates. A champion that shipped once and does so no more makes room for it."""
+        """What the release ships, on record with what the gates say of it: the newest version of a model that nobody decided
+        about is its champion, or its shadow where it does not pass them. A champion that shipped once and does so no more
+        makes room for it."""
         known = {(v.name, v.version) for v in self._registry.versions()}
         decided = {name for name, _ in known}
         shipped = sorted(self._folders.shipped(), key=lambda v: (v[0], order(v[1])))
         newest = dict(shipped)
         at = stages(self._registry.changes())
+        evaluation = self._folders.evaluation()
         for name, version in shipped:
             if (name, version) not in known:
                 champion = champion_of(at, name)
@@ -230,11 +244,14 @@ class Desk:
                     self._move(name, champion, Stage.RETIRED, SHIPPED_BY, "ships no more", {}, None)
                 first = (name not in decided or gone) and version == newest[name]
                 begins = Stage.SHADOW if name in self._folders.shadows() else Stage.CHAMPION
+                bundle = self._folders.load(name, version)
+                gates = [] if evaluation is None else judge_shipped(evaluation, bundle, self._asked)
                 self._registry.register(
-                    self._version(self._folders.load(name, version), SHIPPED_BY),
+                    self._version(bundle, SHIPPED_BY),
                     reason="ships with the release",
                     stage=begins if first else Stage.CANDIDATE,
                     shipped=True,
+                    evidence=evidence(gates, evaluation) if gates else None,
                 )
 
 

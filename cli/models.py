@@ -43,9 +43,10 @@ def list_models(as_json: AsJson = False) -> None:
     elif not rows:
         typer.echo("No models: none ships with this release, and none was registered (vigil models register FOLDER).")
     else:
-        table = Table("model", "version", "stage", "trained with", "by", "reason")
+        table = Table("model", "version", "stage", "trained with", "by", "reason", "gates")
         for row in rows:
-            table.add_row(*(str(row[key]) for key in ("name", "version", "stage", "framework", "changed_by", "reason")))
+            keys = ("name", "version", "stage", "framework", "changed_by", "reason", "gates")
+            table.add_row(*(str(row[key]) for key in keys))
         Console().print(table)
 
 

@@ -17,6 +17,7 @@ from contracts.scores import BASELINE
 from inference.bundles import Bundle, load_bundle
 from inference.detectors.news2 import CHARTED, News2
 from inference.detectors.personal_baseline import HOURLY, PersonalBaseline
+from inference.evaluate.policies import POLICIES
 from inference.manifest import Manifest
 from inference.scorer import Scorer
 from inference.serving.backend import Backend, Floats, ModelFailed
@@ -64,6 +65,15 @@ def folder_of(name: str) -> Path:
         shipped = sorted({path.parents[1].name for path in SHIPPED.glob("*/*/manifest.json")})
         raise InvalidInput("model", f"is neither the folder of a bundle nor one of {', '.join(shipped)}")
     return max(versions, key=lambda p: order(p.name))
+
+
+def finding_of(folder: Path) -> Mapping[str, Mapping[str, float]]:
+    """The thresholds at which a bundle found shares of the events. Raises `InvalidInput` where it does not say: then nobody
+    knows them who is not one of those that taught it."""
+    bundle = load_bundle(folder)
+    if not set(POLICIES) <= set(bundle.manifest.finding):
+        raise InvalidInput("equal", f"{bundle.label} keeps no thresholds for {', '.join(POLICIES)}: train it again")
+    return bundle.manifest.finding
 
 
 def rule_for(manifest: Manifest, like: ScoreRule | None) -> ScoreRule:

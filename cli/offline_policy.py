@@ -1,10 +1,10 @@
 """Alarm policies at the same sensitivity: how many alarms a ward hears to find as many events as plain thresholds find.
 
-The policies of a score (`STAGES`) begin with that of `vigil evaluate`, an alarm at a threshold and then six hours of silence for
-that patient, and add a stage each. The threshold is chosen on validation patients, at the sensitivity that plain thresholds
-have there; figures are those of the patients judged. Thresholds are those of vital signs: laboratory values alarm nobody at a
-bedside. Chance and NEWS2 go through the same policies, and the plain thresholds through the silences, to tell what a silence
-alone does.
+The threshold of a score is chosen on validation patients, at the sensitivity that plain thresholds have there; figures are
+those of the patients judged. Of a model that validation patients have taught, it is the one that its bundle keeps: what the
+first fit, which they had not taught, needed to find that many of them. Thresholds are those of vital signs: laboratory values
+alarm nobody at a bedside. Chance and NEWS2 go through the same policies, and the plain thresholds through the silences, to
+tell what a silence alone does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from cli.offline_outcome import Alarm
 from cli.offline_sources import of_recording
 from contracts.errors import InvalidInput
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
-from inference.evaluate.alarms import PLAIN, WINDOW_H, Grid, Stages, grid, raise_alarms
+from inference.evaluate.alarms import WINDOW_H, Alarms, grid, raise_alarms
+from inference.evaluate.policies import POLICIES, found_at, highest_finding
 from inference.evaluate.ranking import drawn, interval
 from inference.evaluate.scorers import Score
 from inference.features import METRICS
@@ -30,14 +31,8 @@ from inference.features import METRICS
 Say = Callable[[str], None]
 Doubles = npt.NDArray[np.float64]
 
-_HALVINGS: Final = 40
-
-STAGES: Final[Mapping[str, Stages]] = {
-    "6 h silence": PLAIN,
-    "12 h silence": Stages(silence_h=12),
-    "4 h sustained, 12 h silence": Stages(sustained_h=4, silence_h=12),
-}
-"""The last one was chosen on validation patients."""
+Finding = Mapping[str, Mapping[str, float]]
+"""By policy and share of the events ("0.85"), the score at which that share is found, as in the manifest of a bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +71,23 @@ def policies(
     validation: Recording,
     rules: RuleSet,
     scores: Mapping[str, Score],
+    kept: Mapping[str, Finding],
     *,
     draws: int = 1000,
     seed: int = 1,
     say: Say = lambda _: None,
 ) -> list[Policy]:
-    """Plain thresholds, the same with the silence, the rules as they run live, and each score. Raises `InvalidInput` for
-    recordings without the times of events."""
+    """Plain thresholds, the same with the silence, the rules as they run live, and each score. `kept`: the thresholds that the
+    bundles of scores keep, by name; the others are chosen here. Raises `InvalidInput` for recordings without the times of
+    events."""
     if not (judged.timed and judged.events and validation.events):
         raise InvalidInput("data", "must say when events happened, for some of these patients and some validation patients")
     plain: Mapping[str, Sequence[Alarm]] = {}
     asked = float("nan")
     for part, recording in (("validation", validation), ("judged", judged)):
         say(f"limits and today's rules on {len(recording.patients):,} patients ({part})")
-        found = run(of_recording(recording, metrics=frozenset(METRICS)), rules, say=say)
+        # Validation patients tell what plain thresholds find, and those look at no score.
+        found = run(of_recording(recording, metrics=frozenset(METRICS)), rules, score=part == "judged", say=say)
         if part == "validation":
             asked = _sensitivity(_of_alarms(found.alarms["raw"], recording), recording)
         else:
@@ -101,19 +99,39 @@ def policies(
         make.row("plain thresholds", base),
         *(
             make.row(f"plain thresholds, {hours} h silence", _of_alarms(_silenced(plain["raw"], hours), judged))
-            for hours in sorted({stages.silence_h for stages in STAGES.values()})
+            for hours in sorted({stages.silence_h for stages in POLICIES.values()})
         ),
         make.row("today's rules, live", _of_alarms(plain["today"], judged)),
     ]
     for name, score in scores.items():
         say(f"scoring {name}")
-        chosen_on, of = grid(validation, score(validation).score), grid(judged, score(judged).score)
-        for called, stages in STAGES.items():
-            threshold, reached = _threshold(chosen_on, asked, stages)
-            alarms = raise_alarms(of, threshold, stages)
-            counted = _Counted(alarms.alarms, alarms.true, alarms.lead_h)
-            rows.append(make.row(f"{name}, {called}", counted, threshold=threshold, reached=reached))
+        of = grid(judged, score(judged).score)
+        choices = kept[name] if name in kept else _chosen(validation, score, asked)
+        for called, stages in POLICIES.items():
+            threshold, reached = _at_least(choices[called], asked)
+            rows.append(make.row(f"{name}, {called}", raise_alarms(of, threshold, stages), threshold=threshold, reached=reached))
     return rows
+
+
+def _chosen(validation: Recording, score: Score, asked: float) -> dict[str, dict[str, float]]:
+    """For a score that validation patients have not taught: at the share `asked`, and at the most that it can find."""
+    of = grid(validation, score(validation).score)
+    choices = {}
+    for name, stages in POLICIES.items():
+        levels, share = found_at(of, stages)
+        most = float(share.max(initial=0.0))
+        highest = {wanted: highest_finding(levels, share, wanted) for wanted in (asked, most)}
+        choices[name] = {repr(wanted): level for wanted, level in highest.items() if level is not None}
+    return choices
+
+
+def _at_least(choices: Mapping[str, float], asked: float) -> tuple[float, bool]:
+    """The threshold of the least share that is `asked` or more, and whether there is one: else that of the greatest share."""
+    by_share = sorted((float(share), threshold) for share, threshold in choices.items())
+    if not by_share:
+        return float("inf"), False
+    enough = [threshold for share, threshold in by_share if share >= asked]
+    return (enough[0], True) if enough else (by_share[-1][1], False)
 
 
 class _Table:
@@ -122,7 +140,7 @@ class _Table:
         self._days, self._base = days, base
         self._count = drawn(len(self._events), draws, seed) if draws else np.empty((0, len(self._events)))
 
-    def row(self, name: str, found: _Counted, *, threshold: float | None = None, reached: bool = True) -> Policy:
+    def row(self, name: str, found: _Counted | Alarms, *, threshold: float | None = None, reached: bool = True) -> Policy:
         caught = ((found.true > 0) & self._events).astype(np.float64)
         events = self._events.astype(np.float64)
         had, drawn_caught = self._count @ events, self._count @ caught
@@ -173,31 +191,6 @@ def _grid_events(recording: Recording) -> npt.NDArray[np.bool_]:
 def _sensitivity(found: _Counted, recording: Recording) -> float:
     events = _grid_events(recording)
     return float(((found.true > 0) & events).sum() / events.sum())
-
-
-def _threshold(of: Grid, asked: float, stages: Stages) -> tuple[float, bool]:
-    """The highest threshold that finds the share `asked` of the events, and whether there is one: else the lowest there is. With
-    a silence after each alarm a lower threshold may find fewer, so the search goes over the levels that occur."""
-    levels = np.unique(of.score[~np.isnan(of.score)])
-    if len(levels) > 2000:
-        levels = np.unique(np.quantile(levels, np.linspace(0, 1, 2000)))
-
-    def finds(level: float) -> bool:
-        alarms = raise_alarms(of, level, stages)
-        return float((alarms.true > 0).sum() / of.events.sum()) >= asked
-
-    low, high = 0, len(levels) - 1
-    if not finds(float(levels[0])):
-        return float(levels[0]), False
-    for _ in range(_HALVINGS):
-        if low >= high:
-            break
-        middle = (low + high + 1) // 2
-        if finds(float(levels[middle])):
-            low = middle
-        else:
-            high = middle - 1
-    return float(levels[low]), True
 
 
 HEAD: Final = ("policy", "alarms a patient-day", "fewer alarms (95 %)", "events found (95 %)", "PPV", "lead h", "threshold")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from contracts.errors import Retryable, VigilError
 from contracts.topics import WINDOWS
+from contracts.windows import HOP_MS
 from inference.bundles import Bundle
 from inference.detectors.news2 import News2, documented
 from inference.detectors.personal_baseline import PersonalBaseline
@@ -14,12 +16,16 @@ from inference.room import InferenceRoom
 from inference.serving.backend import Backend
 from inference.serving.choice import Moved
 from inference.serving.folders import Folders
+from inference.serving.lineup import Lineup
 from inference.serving.opening import open_backend
 from inference.serving.shelf import Registered, Shelf
 from inference.serving.trained import TrainedModels
+from inference.serving.trouble import frames
+from infra.runtime.clock import SystemClock
 from infra.runtime.conveyor import run
-from infra.runtime.logs import configure_logs
+from infra.runtime.logs import configure_logs, get_logger
 from infra.runtime.plan import Plan, Snapshots
+from infra.runtime.sending import AsyncSender
 from infra.runtime.settings import Settings, load
 from infra.runtime.sql.engine import open_engine
 from infra.runtime.sql.model_registry import ModelRegistry
@@ -28,6 +34,9 @@ from infra.runtime.sql.rules import RuleStore
 HEALTH_PORT_OFFSET = 4
 # A baseline moves slowly: losing nothing means replaying at most this many seconds of windows.
 SNAPSHOT_EVERY_S = 60.0
+TELL_S = 3.0
+
+_log = get_logger("inference")
 
 
 class Registry:
@@ -62,7 +71,19 @@ def make_shelf(settings: Settings) -> Shelf:
     def opened(bundle: Bundle) -> Backend:
         return open_backend(bundle, settings.model_backend)
 
-    return Shelf(Registry(settings), Folders(settings.models_folder), opened)
+    return Shelf(Registry(settings), Folders(settings.models_folder), opened, lambda lineup: tell(lineup, settings))
+
+
+def tell(lineup: Lineup, settings: Settings) -> None:
+    """Say now what the next windows would say of models in trouble. Where Kafka does not take it, they will."""
+    end_ms = SystemClock().now_ms() // HOP_MS * HOP_MS
+    sender = AsyncSender(settings)
+    try:
+        asyncio.run(sender.send_all(frames(lineup, end_ms), deadline_s=TELL_S))
+    except VigilError as error:
+        _log.warning("trouble is told with the next windows", reason=error.message)
+    finally:
+        sender.close(0.0)
 
 
 def main(argv: list[str] | None = None) -> None:

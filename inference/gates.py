@@ -6,7 +6,7 @@ A gate that cannot be judged, because the evaluation does not say, is not passed
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -99,6 +99,28 @@ def judge_evaluation(
         _told("calibration", lambda: _calibration(mine, asked)),
         _told("subgroups", lambda: _subgroups(mine, asked)),
     ]
+
+
+def judge_shipped(evaluation: Mapping[str, Any], bundle: Bundle, asked: Limits) -> list[Gate]:
+    """What the gates before a champion say of a bundle that ships, by the evaluation that ships beside it. None for a forecaster:
+    it says what comes next and not who gets ill, and alarms nobody."""
+    if bundle.manifest.kind == "forecaster":
+        return []
+    try:
+        return judge_evaluation(evaluation, bundle, None, asked)
+    except InvalidInput as error:
+        return [Gate(name=error.field, passed=False, said=error.reason)]
+
+
+def verdict(gates: Sequence[Mapping[str, Any]]) -> str:
+    """In a line, from what `evidence` keeps of the gates; "" where none was asked.
+
+    >>> verdict([{"name": "events", "passed": True, "said": "184"}, {"name": "calibration", "passed": False, "said": "slope 3"}])
+    'NOT passed: calibration (slope 3)'
+    """
+    if failed := [f"{gate['name']} ({gate['said']})" for gate in gates if not gate["passed"]]:
+        return f"NOT passed: {'; '.join(failed)}"
+    return f"all {len(gates)} passed" if gates else ""
 
 
 def evidence(gates: list[Gate], evaluation: Mapping[str, Any] | None = None) -> dict[str, Any]:

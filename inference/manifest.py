@@ -106,7 +106,9 @@ class Manifest(_Part):
     """What a bundle says of itself. See the module for the shapes.
 
     `score_horizon_h`: the horizon whose calibrated probability is the score. `thresholds`: alarms per patient-day, as text
-    ("0.25"), to the score at which that many alarms came on validation patients. `coverage`: the share of the model's vitals
+    ("0.25"), to the score at which that many alarms came on validation patients. `finding`: for each alarm policy of
+    `vigil backtest --equal`, by share of the events ("0.85"), the score at which that share was found on validation patients,
+    by the first fit, which they had not taught. `coverage`: the share of the model's vitals
     that must have a fresh value for a score to be given; `ready_minutes`: minutes of a patient before that. `architecture`:
     what a native back end needs to build the net again; of an ensemble, the version of each member. `files`: written by
     `write_bundle`.
@@ -131,6 +133,7 @@ class Manifest(_Part):
     calibration: tuple[Calibration, ...] = ()
     forecast: Forecast | None = None
     thresholds: Mapping[str, Finite] = Field(default_factory=dict)
+    finding: Mapping[str, Mapping[str, Finite]] = Field(default_factory=dict)
     architecture: Mapping[str, int | float | str | bool | list[int]] = Field(default_factory=dict)
     training: Training
     metrics: Mapping[str, Finite] = Field(default_factory=dict)
@@ -171,6 +174,9 @@ class Manifest(_Part):
         for budget in self.thresholds:
             if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", budget):
                 raise ValueError("thresholds must be keyed by alarms per patient-day, such as 0.25")
+        for shares in self.finding.values():
+            if not all(re.fullmatch(r"0\.[0-9]{1,4}", share) for share in shares):
+                raise ValueError("finding must be keyed by a share of the events, such as 0.85")
         if self.kind == "forecaster":
             if self.forecast is None or self.horizons_h or self.calibration:
                 raise ValueError("forecast must be given for a forecaster, horizons_h and calibration not")

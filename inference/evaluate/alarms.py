@@ -98,8 +98,8 @@ def laid_out(
     return Grid(score=found, event_h=event_h, days=len(time_ms) / 24)
 
 
-def raise_alarms(of: Grid, threshold: float, stages: Stages = PLAIN) -> Alarms:
-    """Hour by hour, as the stages say."""
+def raise_alarms(of: Grid, threshold: float | Doubles, stages: Stages = PLAIN) -> Alarms:
+    """Hour by hour, as the stages say. `threshold`: one for all, or one a patient."""
     patients = of.score.shape[1]
     quiet_until, run_h = np.full(patients, -1, dtype=np.int64), np.zeros(patients, dtype=np.int64)
     alarms, true = np.zeros(patients), np.zeros(patients)

@@ -146,17 +146,24 @@ def _stress(judged: Mapping[str, Judged]) -> str:
     return "<h2>When something is wrong: AUROC</h2>" + _table(["", *tested], rows)
 
 
-def _plots(evaluation: Evaluation) -> list[str]:
+def figures() -> Any:
+    """The class that plots are drawn with. Raises `VigilError` when matplotlib is not installed: to be asked before hours of
+    scoring, not after them."""
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise VigilError(
             "The report's plots cannot be drawn: matplotlib is not installed.", fix="uv sync --extra train"
         ) from error
+    return Figure
+
+
+def _plots(evaluation: Evaluation) -> list[str]:
+    drawing = figures()
     colour = dict(zip(evaluation.scorers, _COLOURS * 4, strict=False))
 
     def drawn(title: str, across: str, up: str, draw: Callable[[Any], None]) -> str:
-        figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+        figure = drawing(figsize=(5.2, 3.6), layout="constrained")
         axes = figure.add_subplot()
         draw(axes)
         axes.set(title=title, xlabel=across, ylabel=up)

@@ -61,6 +61,7 @@ def _stuck(recording: Recording) -> Recording:
     first = np.full(len(recording.patients), np.iinfo(np.int64).max, dtype=np.int64)
     last = np.zeros(len(recording.patients), dtype=np.int64)
     np.minimum.at(first, moments.patient, moments.time_ms)
+    np.minimum.at(first, values.patient, values.time_ms)  # where a patient is scored once, the stay began before
     np.maximum.at(last, moments.patient, moments.time_ms)
     middle = (first + (last - first) // 2) // HOUR_MS * HOUR_MS
     order = np.lexsort((values.time_ms, values.metric, values.patient))

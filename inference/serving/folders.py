@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from contracts.errors import InvalidInput
 from inference.bundles import Bundle, load_bundle
 
 SHIPPED: Final = Path(__file__).parents[1] / "models"
 STAGES: Final = "stages.toml"
+EVALUATION: Final = "evaluation.json"
 _VERSION: Final = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6}){0,2}")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -34,6 +36,12 @@ class Folders:
         if not path.is_file():
             return frozenset()
         return frozenset(tomllib.loads(path.read_text(encoding="utf-8")).get("shadow", {}))
+
+    def evaluation(self) -> Mapping[str, Any] | None:
+        """What `vigil evaluate` said of the models of the release, on patients that none of them saw; None: nothing."""
+        path = self._shipped / EVALUATION
+        found: Mapping[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return found
 
     def path(self, name: str, version: str) -> Path:
         """Where this version lies, or where a registered one would."""

@@ -58,19 +58,21 @@ class _Kept:
 
 
 class Shelf:
-    """See the module. `read` may wait for a database; `open_backend` opens a checked bundle."""
+    """See the module. `read` may wait for a database; `open_backend` opens a checked bundle; `tell` is given a line-up whose
+    trouble was found on the disk: the next windows that could say so may be ten seconds away."""
 
     def __init__(
         self,
         read: Read,
         folders: Folders,
         open_backend: Callable[[Bundle], Backend],
+        tell: Callable[[Lineup], None] = lambda _: None,
         *,
         wait_s: float = WAIT_S,
         look_s: float = LOOK_S,
         open_slices: int = OPEN_SLICES,
     ) -> None:
-        self._read, self._folders, self._open = read, folders, open_backend
+        self._read, self._folders, self._open, self._tell = read, folders, open_backend, tell
         self._wait_s, self._look_s, self._open_slices = wait_s, look_s, open_slices
         self._changed = threading.Condition()
         self._lineups: dict[int, Lineup] = {}
@@ -213,9 +215,12 @@ class Shelf:
             newest = max(self._registered, default=None)
         if newest is None:
             return
-        refused = any(served.trouble for served in self._lineups[newest].models)
+        before = self._lineups[newest]
+        refused = any(served.trouble for served in before.models)
         if touched or refused:
             self._publish(newest, replace(self._registered[newest]))
+        if self._lineups[newest] is not before and any(served.trouble for served in self._lineups[newest].models):
+            self._tell(self._lineups[newest])
 
     def _say(self, trouble: str) -> None:
         if trouble and trouble != self._said:

@@ -14,9 +14,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from contracts.canary import CANARIES
 from contracts.errors import InvalidInput
-from contracts.frames import constant
 from contracts.scores import Scores
 from contracts.windows import Windows
 from inference.detectors.news2 import Scale2
@@ -28,6 +26,7 @@ from inference.serving.answers import FAILED, OK, Answer, Minute, Worked, answer
 from inference.serving.backend import Floats, ModelFailed
 from inference.serving.forecaster import Forecaster, dense
 from inference.serving.lineup import Lineup, Loaded, Served
+from inference.serving.trouble import said
 from inference.windows import rows_where
 
 _FORMAT: Final = 1
@@ -193,17 +192,7 @@ class TrainedModels:
         for served in self._lineup.models:
             trouble = self._trouble[served.name]
             if trouble and served.name not in scored:
-                yield Scores(
-                    model=served.name,
-                    version=served.chain[0].bundle.manifest.version if served.chain else served.wanted,
-                    patient=constant(CANARIES[self._partition], 1),
-                    window_end_ms=np.array([end_ms], dtype=np.int64),
-                    score=np.full(1, np.nan, dtype=np.float32),
-                    status=np.full(1, FAILED, dtype=np.uint8),
-                    contribution={},
-                    deviation={},
-                    trouble=trouble,
-                )
+                yield said(served, trouble, self._partition, end_ms)
 
     def _fit(self, slots: int) -> None:
         self._hours.fit(slots)

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from inference.manifest import Manifest
 
+_GATES = (
+    "**Gates.** Whether this version passes the written gates of the registry (`inference/gates.toml`) on patients that it never "
+    "saw, `vigil models list` tells; what does not pass scores as a shadow and alarms nobody."
+)
+_FINDING = (
+    "The score at which a share of the events is found, by alarm policy, stands in the manifest (`finding`). All thresholds are "
+    "those of patients who had not taught the model that was asked."
+)
 _WHAT_IT_IS_NOT = (
     "Not a medical device. A score is a reason to look at a patient, never a diagnosis, and no reason to look away: the rules on "
     "vital signs alarm whatever a model says."
@@ -72,7 +80,6 @@ def classifier_card(manifest: Manifest, *, smoke: bool = False) -> str:
         f"| {metrics[f'validation_prevalence_{h:g}h']:.4f} |"
         for h in manifest.horizons_h
     ]
-    thresholds = [f"| {budget} | {value:.4f} |" for budget, value in manifest.thresholds.items()]
     lines = [
         f"# {manifest.name} {manifest.version}",
         "",
@@ -98,10 +105,7 @@ def classifier_card(manifest: Manifest, *, smoke: bool = False) -> str:
         "These patients chose the epoch of a net and the calibration, so the figures are a little too good; those of the locked",
         "patients, with intervals and rivals, are in `docs/models.md`.",
         "",
-        "| alarms per patient-day (6 h refractory) | score |",
-        "| --- | --- |",
-        *thresholds,
-        "",
+        *_thresholds(manifest),
         "**Known limits.** One group of hospitals, charted hourly: live, a minute's median stands for what was charted. How "
         "often a nurse measured is among the inputs and follows the practice of that site. Expect to lose at another site. "
         "Skin tone, children and pregnancy cannot be judged with this data.",
@@ -119,7 +123,6 @@ def ensemble_card(manifest: Manifest) -> str:
         f"| `{column.name}` {manifest.architecture[column.name]} | {metrics[f'validation_auroc_{column.name}']:.3f} |"
         for column in manifest.inputs
     ]
-    thresholds = [f"| {budget} | {value:.4f} |" for budget, value in manifest.thresholds.items()]
     horizon = manifest.score_horizon_h
     lines = [
         f"# {manifest.name} {manifest.version}",
@@ -147,13 +150,24 @@ def ensemble_card(manifest: Manifest) -> str:
         f"{metrics[f'validation_prevalence_{horizon:g}h']:.4f}. These patients calibrated it, so the figures are a little "
         "too good; those of the locked patients are in `docs/models.md`.",
         "",
-        "| alarms per patient-day (6 h refractory) | score |",
-        "| --- | --- |",
-        *thresholds,
-        "",
+        *_thresholds(manifest),
         "**Known limits.** Those of its members: see their cards. One group of hospitals, charted hourly.",
         "",
         f"    {training.command}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _thresholds(manifest: Manifest) -> list[str]:
+    """When a score alarms, and whether it may."""
+    return [
+        "| alarms per patient-day (6 h refractory) | score |",
+        "| --- | --- |",
+        *(f"| {budget} | {value:.4f} |" for budget, value in manifest.thresholds.items()),
+        "",
+        _FINDING,
+        "",
+        _GATES,
+        "",
+    ]

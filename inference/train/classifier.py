@@ -32,7 +32,7 @@ from inference.train.examples import HORIZONS_H, Examples, examples
 from inference.train.graphs import hold, opened
 from inference.train.recipe import Recipe
 from inference.train.scaling import CLIP, Scaling, edges, robust
-from inference.train.thresholds import for_budgets
+from inference.train.thresholds import for_budgets, for_shares
 from inference.train.vitals_of import membership, vitals_of
 
 Say = Callable[[str], None]
@@ -204,6 +204,7 @@ def train(
         score_horizon_h=SCORE_HORIZON_H,
         calibration=calibration,
         thresholds=for_budgets(risk, of.checked.patient, of.checked.time_ms),
+        finding=for_shares(risk, of.checked.patient, of.checked.time_ms, of.checked.event_ms),
         architecture=made.architecture,
         training=Training(
             data=recording.name,

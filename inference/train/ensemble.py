@@ -23,7 +23,7 @@ from inference.train.card import ensemble_card
 from inference.train.classifier import SCORE_HORIZON_H
 from inference.train.ensemble_graph import ensemble_graph
 from inference.train.graphs import hold, opened
-from inference.train.thresholds import for_budgets
+from inference.train.thresholds import for_budgets, for_shares
 
 Floats = npt.NDArray[np.float32]
 Say = Callable[[str], None]
@@ -53,7 +53,7 @@ def train(name: str, members: Sequence[Path], folder: Path, *, seed: int, comman
     found = opened(graph)({"input": logits})["logits"][:, 0]
     off = float(np.abs(found - (logits.mean(axis=1) * slopes[-1] + intercepts[-1])).max())
     hold(off, "its formula", f"on {len(found):,} rows", say)
-    label = happened.astype(np.uint8)
+    label, risk = happened.astype(np.uint8), probability(found, 1.0, 0.0)
     metrics = {
         **{
             f"validation_auroc_{bundle.manifest.name}": round(auroc(logits[:, k].astype(np.float64), label), 4)
@@ -77,7 +77,8 @@ def train(name: str, members: Sequence[Path], folder: Path, *, seed: int, comman
         horizons_h=(SCORE_HORIZON_H,),
         score_horizon_h=SCORE_HORIZON_H,
         calibration=(Calibration(),),
-        thresholds=for_budgets(probability(found, 1.0, 0.0), rows.patient, rows.time_ms),
+        thresholds=for_budgets(risk, rows.patient, rows.time_ms),
+        finding=for_shares(risk, rows.patient, rows.time_ms, rows.event_ms),
         architecture={bundle.manifest.name: bundle.manifest.version for bundle in bundles},
         training=bundles[0].manifest.training.model_copy(
             update={"rows_sha256": _together(bundles), "seed": seed, "command": command}

@@ -21,12 +21,14 @@ HORIZONS_H: Final = (1.0, 6.0, 24.0)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
     """Rows of one recording, in the order of its moments. `inputs`: [rows, columns] or [rows, steps, columns], NaN = missing,
-    as the feature set gives them. `targets`: [rows, horizons], 1 when the event comes within the horizon or is there already."""
+    as the feature set gives them. `targets`: [rows, horizons], 1 when the event comes within the horizon or is there already.
+    `event_ms`: when the event of the row's patient happened, `NEVER_MS` without one."""
 
     inputs: Floats
     targets: Floats
     patient: npt.NDArray[np.int32]
     time_ms: npt.NDArray[np.int64]
+    event_ms: npt.NDArray[np.int64]
     columns: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -39,6 +41,7 @@ class Examples:
             targets=self.targets[rows],
             patient=self.patient[rows],
             time_ms=self.time_ms[rows],
+            event_ms=self.event_ms[rows],
             columns=self.columns,
         )
 
@@ -66,6 +69,7 @@ def examples(
         targets=targets(recording, horizons_h),
         patient=recording.moments.patient,
         time_ms=recording.moments.time_ms,
+        event_ms=recording.event_ms[recording.moments.patient],
         columns=FEATURE_SETS[FEATURE_SET] if kind == "table" else CHANNELS,
     )
 

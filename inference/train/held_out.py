@@ -5,7 +5,7 @@ It lies in `OUT/validation/NAME-VERSION.safetensors`, not in the bundle: it is o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +29,14 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """Columns of equal length. `logit`: of the calibrated probability at the horizon of the score. `happened`: 0 or 1."""
+    """Columns of equal length. `logit`: of the calibrated probability at the horizon of the score. `happened`: 0 or 1.
+    `event_ms`: of the patient of the row, `NEVER_MS` without an event."""
 
     logit: Floats
     happened: Floats
     patient: npt.NDArray[np.int32]
     time_ms: npt.NDArray[np.int64]
+    event_ms: npt.NDArray[np.int64]
 
     def same_rows(self, other: HeldOut) -> bool:
         """Whether both are of the same patients at the same times."""
@@ -42,6 +44,7 @@ class HeldOut:
             np.array_equal(self.patient, other.patient)
             and np.array_equal(self.time_ms, other.time_ms)
             and np.array_equal(self.happened, other.happened)
+            and np.array_equal(self.event_ms, other.event_ms)
         )
 
 
@@ -52,6 +55,7 @@ def of(logits: npt.NDArray[np.floating], calibration: Calibration, rows: Example
         happened=np.ascontiguousarray(rows.targets[:, horizon]),
         patient=rows.patient,
         time_ms=rows.time_ms,
+        event_ms=rows.event_ms,
     )
 
 
@@ -59,7 +63,7 @@ def save(folder: Path, found: HeldOut) -> None:
     """Keep it beside the bundle in `folder`."""
     path = _path(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {"logit": found.logit, "happened": found.happened, "patient": found.patient, "time_ms": found.time_ms}
+    columns = {field.name: getattr(found, field.name) for field in fields(HeldOut)}
     save_file({name: np.ascontiguousarray(column) for name, column in columns.items()}, path)
 
 

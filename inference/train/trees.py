@@ -24,7 +24,7 @@ from inference.train.examples import Examples, examples
 from inference.train.graphs import hold, opened
 from inference.train.lightgbm_trees import boosted, read_recipe, read_search
 from inference.train.lightgbm_trees import train as train_trees
-from inference.train.thresholds import for_budgets
+from inference.train.thresholds import for_budgets, for_shares
 from inference.train.trees_graph import trees_graph
 
 Say = Callable[[str], None]
@@ -113,6 +113,7 @@ def train(
         score_horizon_h=SCORE_HORIZON_H,
         calibration=calibration,
         thresholds=for_budgets(risk, checked.patient, checked.time_ms),
+        finding=for_shares(risk, checked.patient, checked.time_ms, checked.event_ms),
         architecture=dict(asdict(recipe)),
         training=Training(
             data=recording.name,

@@ -15,13 +15,17 @@ from cli.backtest import run
 from cli.main import main
 from cli.offline_chain import OfflineChain
 from cli.offline_outcome import Alarm, Told, difference, outcome
-from cli.offline_policy import STAGES
 from cli.offline_sources import Happened, Played, Step, of_ward
 from cli.offline_surface import Values, surface
 from contracts.alarms import Priority
 from contracts.readings import EARLIEST_MS, Readings
+from inference.datasets.folders import read_folder
+from inference.datasets.split import Part, members
+from inference.evaluate.policies import POLICIES
 from producers.sources.ward import Ward
+from tests.inference.bundle_builder import TRAINING
 from tests.inference.datasets.folders import sepsis_folder
+from tests.inference.serving.graphs import classifier
 
 HOUR_MS = 3_600_000
 
@@ -201,8 +205,27 @@ def test_policies_are_compared_at_the_sensitivity_of_plain_thresholds(
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["policies"]}
     assert list(rows)[:1] == ["plain thresholds"]
     scores = ("random", "news2", "deterioration_torch_dense")
-    assert list(rows)[-len(scores) * len(STAGES) :] == [f"{name}, {stage}" for name in scores for stage in STAGES]
+    assert list(rows)[-len(scores) * len(POLICIES) :] == [f"{name}, {stage}" for name in scores for stage in POLICIES]
     assert rows["plain thresholds"]["fewer"] == 0
     assert rows["plain thresholds, 6 h silence"]["alarms"] < rows["plain thresholds"]["alarms"]
     assert 0 <= rows["random, 6 h silence"]["sensitivity"] <= 1
     assert "random" in (tmp_path / "page.html").read_text()
+
+
+def test_a_model_that_validation_patients_taught_brings_its_thresholds_or_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = sepsis_folder(tmp_path / "data", patients=60, hours=16)
+    recording = read_folder(data)
+    taught = int((~members(recording.patients, Part.LOCKED)).sum())
+    training = TRAINING.model_copy(update={"data": recording.name, "patients": taught})
+    kept = {name: {"0.995": 0.125 * (k + 1)} for k, name in enumerate(POLICIES)}
+    classifier(tmp_path / "keeps", training=training, finding=kept)
+    classifier(tmp_path / "silent", training=training)
+    command("--data", str(data), "--equal", str(tmp_path / "keeps"), "--json")
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["policies"]}
+    thresholds = {policy: {"0.995": rows[f"{tmp_path / 'keeps'}, {policy}"]["threshold"]} for policy in POLICIES}
+    assert thresholds == kept
+    with pytest.raises(SystemExit, match="1"):
+        main(["backtest", "--data", str(data), "--equal", str(tmp_path / "silent")])
+    assert "train it again" in capsys.readouterr().err.replace("\n", " ")

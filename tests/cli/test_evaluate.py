@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,24 @@ def test_what_is_wrong_with_the_data_is_said(tmp_path: Path, capsys: pytest.Capt
             main(["evaluate", "news2", "--data", str(where)])
         assert end.value.code == 1
         assert said in capsys.readouterr().err
+
+
+def test_damaged_data_stand_beside_whole_ones_for_people_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    run("news2", "--data", str(sepsis_folder(tmp_path, patients=12, hours=18)), "--bootstrap", "0", "--stress")
+    said = capsys.readouterr().out
+    for harm in ("nothing wrong", "without heart_rate", "half of all values missing"):
+        assert harm in said
+
+
+def test_that_plots_cannot_be_drawn_is_said_before_the_scoring(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(SystemExit, match="1"):
+        main(["evaluate", "news2", "--data", str(data), "--report", str(tmp_path / "page.html")])
+    said = capsys.readouterr().err
+    assert "matplotlib is not installed" in said.replace("\n", " ")
+    assert "scoring" not in said

@@ -28,7 +28,7 @@ from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.model_registry import ModelRegistry, stages
 from infra.runtime.sql.patients import PatientStore
 from infra.runtime.sql.rules import RuleStore
-from tests.inference.serving.graphs import classifier
+from tests.inference.serving.graphs import classifier, forecaster
 from tests.inference.test_gates import GOOD
 
 QUICK = Measured(bytes=1000, batch_p99_ms=1.0, windows_per_second=1e6)
@@ -143,6 +143,21 @@ def test_what_ships_without_passing_the_gates_begins_as_a_shadow(engine: Engine,
     folders = Folders(tmp_path / "registered", tmp_path / "shipped")
     (wanted,) = choose([], folders.shipped(), folders.shadows())  # where nobody has opened the registry yet
     assert (wanted.name, wanted.model, wanted.versions) == ("toy.shadow", "toy", ("1",))
+
+
+def test_what_ships_is_on_record_with_what_the_gates_say_of_it(engine: Engine, tmp_path: Path) -> None:
+    first = classifier(tmp_path / "shipped" / "toy" / "1")
+    classifier(tmp_path / "shipped" / "other" / "1", name="other")
+    forecaster(tmp_path / "shipped" / "forecaster" / "1")
+    note = f"bundle toy 1, manifest {first.digest[:12]}"
+    judged = {**GOOD["scorers"]["toy 2"], "note": note, "calibration": {"slope": 3.0, "ece": 0}}
+    shipped = {**GOOD, "scorers": {**GOOD["scorers"], "toy 1": judged}}
+    (tmp_path / "shipped" / "evaluation.json").write_text(json.dumps(shipped))
+    said = {row["name"]: row["gates"] for row in desk(engine, tmp_path).models()}
+    assert "NOT passed: " in said["toy"]
+    assert "calibration (slope 3.00" in said["toy"]
+    assert "evaluation (does not judge other 1" in said["other"]
+    assert said["forecaster"] == "", "it alarms nobody, and no gate is for it"
 
 
 def test_there_is_nothing_to_go_back_to(engine: Engine, tmp_path: Path) -> None:

@@ -80,7 +80,13 @@ class ModelRegistry:
         return [change for change in found if until is None or change.config_version <= until]
 
     def register(
-        self, found: ModelVersion, *, reason: str, stage: Stage = Stage.CANDIDATE, shipped: bool = False
+        self,
+        found: ModelVersion,
+        *,
+        reason: str,
+        stage: Stage = Stage.CANDIDATE,
+        shipped: bool = False,
+        evidence: Mapping[str, Any] | None = None,
     ) -> StageChange | Refused:
         """Make a version known. `shipped`: as part of a release, at whatever stage, in force from the beginning."""
 
@@ -99,7 +105,8 @@ class ModelRegistry:
             # A candidate does nothing, so no tick needs to tell of it.
             config_version = 0 if shipped else _newest_rules(connection)[0]
             return _write(
-                connection, (found.name, found.version), stage, found.author, reason, found.at_ms, config_version, {}
+                connection, (found.name, found.version), stage, found.author, reason, found.at_ms, config_version,
+                evidence or {},
             )
 
         return self._decided(decide)

@@ -141,6 +141,16 @@ def test_late_values_are_scored_late_and_stuck_values_stand_still(recording: Rec
     assert recording.metrics.index("spo2") not in harms["without spo2"](recording).values.metric
 
 
+def test_values_stand_still_too_where_a_patient_is_scored_once(tmp_path: Path) -> None:
+    mortality = read_folder(mortality_folder(tmp_path))
+    stuck = stresses(mortality, 1)["values stuck for the second half"](mortality).values
+    one = (stuck.patient == 3) & (stuck.metric == mortality.metrics.index("heart_rate"))
+    second_half = one & (stuck.time_ms > START_MS + 25 * HOUR_MS)
+    assert second_half.sum() > 10
+    assert len(np.unique(stuck.value[second_half])) == 1
+    assert len(np.unique(stuck.value[one])) > 5
+
+
 def test_where_patients_are_scored_once_there_are_no_alarms_but_event_1(tmp_path: Path) -> None:
     mortality = read_folder(mortality_folder(tmp_path))
     pulse = FEATURES.index("heart_rate.level")

@@ -187,12 +187,16 @@ def test_a_bundle_that_hangs_while_it_is_opened_is_refused_once_and_holds_nobody
 def test_a_bundle_that_is_damaged_while_it_serves_is_said_to_be_and_goes_on_from_memory(
     registry: Registry, folders: Folders, tmp_path: Path
 ) -> None:
-    at_work = shelf(registry, folders)
+    told: list[Lineup] = []
+    at_work = Shelf(registry, folders, OnnxBackend, told.append, wait_s=0)
     before = asked(at_work, 1)
+    assert not told
     damage(tmp_path / "registered" / "toy" / "2" / "model.onnx")
     at_work.turn()
     after = at_work.lineup(1)
     assert after is not None
+    at_work.turn()
+    assert told == [after], "at once, and once"
     (found,) = serving(after)
     assert found[1] == ["2", "1"]
     assert "damaged on the disk" in found[2]

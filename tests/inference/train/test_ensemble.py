@@ -14,7 +14,9 @@ for package in ("onnx", "safetensors"):
     pytest.importorskip(package, reason="extra `train` is not installed")
 
 from inference.datasets.folders import read_folder  # noqa: E402
+from inference.datasets.recording import NEVER_MS  # noqa: E402
 from inference.datasets.split import Part, members  # noqa: E402
+from inference.evaluate.policies import POLICIES  # noqa: E402
 from inference.evaluate.scorers import bundle  # noqa: E402
 from inference.serving.members import logits  # noqa: E402
 from inference.train import ensemble, held_out  # noqa: E402
@@ -44,6 +46,7 @@ def member(out: Path, name: str, k: int, *, shift_ms: int = 0) -> Path:
     rows = HeldOut(
         logit=said[:, k].copy(), happened=happened,
         patient=(np.arange(len(said)) // HOURS).astype(np.int32), time_ms=hour * 3_600_000 + shift_ms,
+        event_ms=np.where(np.arange(len(said)) // HOURS % 5 == 0, (HOURS - 2) * 3_600_000, NEVER_MS),
     )  # fmt: skip
     held_out.save(folder, rows)
     return folder
@@ -71,6 +74,8 @@ def test_an_ensemble_is_a_bundle_that_is_evaluated_with_the_members_beside_it(tm
     manifest = made.manifest
     assert manifest.architecture == {"toy_a": "1", "toy_b": "1"}
     assert manifest.metrics["validation_auroc_6h"] > manifest.metrics["validation_auroc_toy_b"]
+    assert list(manifest.finding) == list(POLICIES)
+    assert all(0 < level < 1 for levels in manifest.finding.values() for level in levels.values())
     assert any(line.startswith("validation_auroc_6h") for line in said)
     assert f"{manifest.metrics['validation_auroc_6h']:.3f}" in made.files["card.md"].decode()
 
