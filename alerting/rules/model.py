@@ -284,6 +284,13 @@ class RuleSet(Rule):
         of_unit = own_limits(patient, self.units, {}, self.people)
         return tuple(rule.with_limits(of_unit[rule.id]) if rule.id in of_unit else rule for rule in self.limits)
 
+    @field_validator("patients")
+    @classmethod
+    def _kept_once(cls, patients: dict[str, dict[str, OwnLimit]]) -> dict[str, dict[str, OwnLimit]]:
+        """Equal limits of many patients are one object: a district of them would be most of the rule set's memory."""
+        once: dict[OwnLimit, OwnLimit] = {}
+        return {key: {rule: once.setdefault(own, own) for rule, own in limits.items()} for key, limits in patients.items()}
+
     @field_validator("latching")
     @classmethod
     def _high_latches(cls, latching: tuple[Priority, ...]) -> tuple[Priority, ...]:

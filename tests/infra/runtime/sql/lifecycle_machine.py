@@ -41,7 +41,7 @@ LIVES: Final[Sequence[Sequence[tuple[Change, Priority]]]] = (
 
 @dataclass(slots=True)
 class Seen:
-    """What was looked at: schedules, their steps, how many of these were races of two nodes, and the changes that came of them."""
+    """What was looked at: schedules, their steps, how many of these were races of two nodes, and the changes that came of it."""
 
     schedules: int = 0
     steps: int = 0
