@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerting.reach.faults import Fault
 from alerting.reach.files import check as check_text
 from alerting.reach.files import doubts, dump, parse, shipped
 from alerting.reach.outlook import Expected, outlook
@@ -47,7 +48,7 @@ def check(file: File, as_json: AsJson = False) -> None:
     text = file.read_text(encoding="utf-8", errors="replace")
     found = check_text(text)
     wrong = [] if isinstance(found, Policy) else found
-    left_out = doubts(text, found) if isinstance(found, Policy) else []
+    left_out = doubts(text, found, _beside_accounts(found)) if isinstance(found, Policy) else []
     if as_json:
         said = {"problems": wrong, "warnings": left_out}
         lines = {
@@ -133,7 +134,7 @@ def apply(
             f"Version {added.current} is in force, not {expect}: somebody else changed the policy.",
             fix=f"look at it (vigil reach show {added.current}), then apply with --expect {added.current}",
         )
-    for doubt in doubts(text, policy):
+    for doubt in doubts(text, policy, _beside_accounts(policy)):
         typer.echo(f"warning: {doubt.text(str(file))}")
     typer.echo(f"version {added.number} by {by}; in force within a second")
 
@@ -165,6 +166,24 @@ def in_force() -> Policy:
     except VigilError:  # no tables yet: nobody can have changed anything
         return shipped()
     return shipped() if newest is None else parse(newest.document, version=newest.number)
+
+
+def _beside_accounts(policy: Policy) -> list[Fault]:
+    """Who would be called and may not look, where there are accounts."""
+    from alerting.reach.accounts import Accounts, differences
+    from infra.runtime.sql.accounts import AccountStore
+    from infra.runtime.sql.engine import open_engine
+
+    store = AccountStore(open_engine(load().sql_url))
+    try:
+        directory, teams = store.directory(), store.teams()
+    except Retryable as error:
+        typer.echo(f"accounts were not looked at: {error.message}", err=True)
+        return []
+    except VigilError:  # no tables yet: nobody has an account
+        return []
+    people = {name: subject for name in directory.users if (subject := directory.subject(name)) is not None}
+    return differences(policy, Accounts(people=people, teams=tuple(teams.values())), time.time_ns() // 1_000_000)
 
 
 def _store(*, prepare: bool = False) -> RuleStore:

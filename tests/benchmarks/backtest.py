@@ -1,8 +1,8 @@
 """`vigil bench backtest`: how much faster than real time `vigil backtest` plays a day of a thousand patients.
 
 The day is made up: eight vital signs a patient, a value a minute, wandering around each one's own usual, now and then beyond a
-limit. It is written as an export is and read like one, then played through the same function as the command's: processors' windows of
-stored minutes, all scores of the shipped rules with their trained models, the shipped rules and plain thresholds beside them.
+limit. It is written as an export is and read like one, then played through the command's own function: all scores of the shipped
+rules with their trained models, the shipped rules, and plain thresholds beside them.
 `times_real_time`: event time by the wall; `times_real_time_per_core`: by the CPU seconds of this process; the goal is 500.
 `*_limits_alone`: without scores, as `--no-score`.
 """
