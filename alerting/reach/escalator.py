@@ -30,6 +30,9 @@ from infra.runtime.sql.rules import RuleStore
 
 PAGE: Final = 500
 QUIET_LOOK_S: Final = 1.0
+# How long it is kept who was told of an alarm that is over, with addresses: a year and a month. The alarm stays for ever.
+KEEP_MS: Final = 400 * 86_400_000
+FORGET_EVERY_S: Final = 3600.0
 # A clock that was set far ahead must not make a call older than any plan is long.
 _OLDEST_MS: Final = 7 * 86_400_000
 _ROUNDS: Final = 50
@@ -74,7 +77,7 @@ class Escalator:
         """`quiet`: for how long people may keep an alarm quiet."""
         self._store, self._alarms, self._policies, self._clock = store, alarms, policies, clock
         self._deadlines = Deadlines(quiet or QuietTimes())
-        self._deadlines_s = float("-inf")
+        self._deadlines_s = self._forgets_s = float("-inf")
         self._policy = shipped()
         self._running: dict[str, _Running] = {}
         self._flood = Flood(GROUPING)
@@ -102,7 +105,14 @@ class Escalator:
         self._end_quiet()
         while (written := self._look()) is None:
             continue
+        self._forget()
         return written
+
+    def _forget(self) -> None:
+        """Delete what is kept for long enough: some of it at each look, until nothing of it is left for an hour."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._forgets_s and not self._store.forget(self._clock.now_ms(), KEEP_MS):
+            self._forgets_s = now_s + FORGET_EVERY_S
 
     def _end_quiet(self) -> None:
         """Bring back what people made quiet when its time is over, as API nodes do: there may be none. SQL lets one win."""
