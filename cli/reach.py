@@ -20,7 +20,7 @@ from cli.versions import print_versions
 from contracts.alarms import Lane, Priority
 from contracts.errors import InvalidInput, Retryable, VigilError
 from contracts.local_time import instant_ms
-from infra.runtime.settings import load
+from infra.runtime.settings import Settings, load
 
 if TYPE_CHECKING:
     from infra.runtime.sql.rules import RuleStore
@@ -157,10 +157,10 @@ def show(version: Annotated[int, typer.Argument(help="Number of a version; 0: th
     typer.echo(json.dumps(found.document, indent=1))
 
 
-def in_force() -> Policy:
+def in_force(settings: Settings | None = None) -> Policy:
     """The newest version in SQL; the shipped one where there is none or no database yet."""
     try:
-        newest = _store().current()
+        newest = _store(settings or load()).current()
     except Retryable:
         raise
     except VigilError:  # no tables yet: nobody can have changed anything
@@ -186,13 +186,13 @@ def _beside_accounts(policy: Policy) -> list[Fault]:
     return differences(policy, Accounts(people=people, teams=tuple(teams.values())), time.time_ns() // 1_000_000)
 
 
-def _store(*, prepare: bool = False) -> RuleStore:
+def _store(settings: Settings | None = None, *, prepare: bool = False) -> RuleStore:
     """The versions in SQL. `prepare`: bring its tables up to date first."""
     from infra.runtime.sql.engine import open_engine, upgrade
     from infra.runtime.sql.reach_tables import REACH_VERSIONS
     from infra.runtime.sql.rules import RuleStore
 
-    settings = load()
+    settings = settings or load()
     if prepare:
         upgrade(settings.sql_url)
     return RuleStore(open_engine(settings.sql_url), REACH_VERSIONS)
