@@ -63,9 +63,9 @@ def run(given: argparse.Namespace, say: Say) -> Result:
             found.setdefault(f"chain_values_per_core_second_{name}", []).append(values / (alone_s + others_s))
             both_s = alone_s + others_s
             say(f"{name}: {values / alone_s:,.0f} values per core-second in alerting, {values / both_s:,.0f} in all")
-    for many in (1, 4):
-        found[f"override_bytes_{many}"] = [override_bytes(given.patients, many)]
-        say(f"{many} own limits a patient: {found[f'override_bytes_{many}'][0]:,.0f} bytes")
+    for limits in (1, 4):
+        found[f"override_bytes_{limits}"] = [override_bytes(given.patients, limits)]
+        say(f"{limits} own limits a patient: {found[f'override_bytes_{limits}'][0]:,.0f} bytes")
     for kind in ("alerting", "chain"):
         base = found[f"{kind}_values_per_core_second_shipped"]
         for name in ("thirty_more", "own_limits"):
