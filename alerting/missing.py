@@ -52,7 +52,8 @@ class MissingWatch:
     def __init__(self) -> None:
         self._limit_ms = np.full(WIDTH, _NEVER, dtype=np.int64)
         self._priority = 0
-        self._gaps = np.zeros((0, WIDTH), dtype=GAP)
+        self._heard, self._last, self._onset = (np.zeros((0, WIDTH), dtype=np.int64) for _ in range(3))  # see `GAP`
+        self._code = np.zeros((0, WIDTH), dtype=np.uint8)
         self._present_ms: Ints = np.zeros(0, dtype=np.int64)  # for how long each pair has sent
         self._seen = np.zeros((0, WIDTH), dtype=np.bool_)  # since the newest tick
         self._tick_ms = self._listened_ms = 0
@@ -60,7 +61,7 @@ class MissingWatch:
     @property
     def active(self) -> int:
         """How many alarms are active."""
-        return int(np.count_nonzero(self._gaps["priority"]))
+        return int(np.count_nonzero(self._code))
 
     def use(self, rule: MissingRule | None) -> None:
         """Put `rule` in force; what it ends is decided at the next tick."""
@@ -88,49 +89,54 @@ class MissingWatch:
         self._tick_ms, self._listened_ms = tick_ms, listened_ms
         self._grow(len(quiet_ms))
         count = len(quiet_ms)
-        gaps, seen, present_ms = self._gaps[:count], self._seen[:count], self._present_ms[:count]
-        gaps["heard"] = np.where(seen, present_ms[:, None] + 1, gaps["heard"])
-        gaps["last"] = np.where(seen, before_ms or tick_ms, gaps["last"])
+        heard, seen, present_ms = self._heard[:count], self._seen[:count], self._present_ms[:count]
+        np.copyto(heard, present_ms[:, None] + 1, where=seen)
+        np.copyto(self._last[:count], before_ms or tick_ms, where=seen)
         seen[:] = False
         sends = 2 * quiet_ms <= limit_ms
         present_ms[sends] += passed_ms
-        ruled, active = self._limit_ms < _NEVER, gaps["priority"] > 0
-        late = (gaps["heard"] > 0) & (present_ms[:, None] - gaps["heard"] + 1 > self._limit_ms)
-        due, over = late & sends[:, None] & ~active, active & ~(late & ruled)
+        active = self._code[:count] > 0
+        late = (heard > 0) & (heard <= present_ms[:, None] - self._limit_ms)
+        changes = np.flatnonzero(late != active)  # nearly always none
         found: list[MissingDecision] = []
-        for pair, column in np.argwhere(due | over).tolist():
-            if due[pair, column]:
-                gaps["onset"][pair, column], gaps["priority"][pair, column] = gaps["last"][pair, column], self._priority
-                found.append(self._decision(Kind.RAISED, pair, column))
-            else:
+        for pair, column in zip(*(part.tolist() for part in np.unravel_index(changes, late.shape)), strict=True):
+            if active[pair, column]:
                 found.append(self._decision(Kind.CLEARED, pair, column))
-                gaps["onset"][pair, column] = gaps["priority"][pair, column] = 0
+                self._onset[pair, column] = self._code[pair, column] = 0
+            elif sends[pair]:
+                self._onset[pair, column], self._code[pair, column] = self._last[pair, column], self._priority
+                found.append(self._decision(Kind.RAISED, pair, column))
         return found
 
     def _decision(self, kind: Kind, pair: int, column: int) -> MissingDecision:
-        gap, limit_ms = self._gaps[pair, column], int(self._limit_ms[column])
+        limit_ms = int(self._limit_ms[column])
         withdrawn = limit_ms == _NEVER
         return MissingDecision(
-            kind=kind, pair=pair, metric=WATCHED[column], onset_ms=int(gap["onset"]), at_ms=self._tick_ms,
-            priority=int(gap["priority"]), limit_ms=0 if withdrawn else limit_ms, withdrawn=withdrawn,
+            kind=kind, pair=pair, metric=WATCHED[column], onset_ms=int(self._onset[pair, column]), at_ms=self._tick_ms,
+            priority=int(self._code[pair, column]), limit_ms=0 if withdrawn else limit_ms, withdrawn=withdrawn,
         )  # fmt: skip
 
     def _grow(self, pairs: int) -> None:
         missing = pairs - len(self._present_ms)
         if missing > 0:
             more = max(missing, len(self._present_ms), 64)
-            self._gaps = np.concatenate([self._gaps, np.zeros((more, WIDTH), dtype=GAP)])
-            self._seen = np.concatenate([self._seen, np.zeros((more, WIDTH), dtype=np.bool_)])
+            for name in ("_heard", "_last", "_onset", "_code", "_seen"):
+                have = getattr(self, name)
+                setattr(self, name, np.concatenate([have, np.zeros((more, WIDTH), dtype=have.dtype)]))
             self._present_ms = np.append(self._present_ms, np.zeros(more, dtype=np.int64))
 
     def export(self, order: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_], Ints]:
         """Of the pairs in `order`: the gaps, what came since the newest tick, and for how long each has sent."""
         self._grow(int(order.max()) + 1 if len(order) else 0)
-        return self._gaps[order], self._seen[order], self._present_ms[order]
+        gaps = np.zeros((len(order), WIDTH), dtype=GAP)
+        for name, part in (("heard", self._heard), ("last", self._last), ("onset", self._onset), ("priority", self._code)):
+            gaps[name] = part[order]
+        return gaps, self._seen[order], self._present_ms[order]
 
     def load(
         self, gaps: npt.NDArray[np.void], seen: npt.NDArray[np.bool_], present_ms: Ints, *, tick_ms: int, listened_ms: int
     ) -> None:
         """Replace the state; `use` follows."""
-        self._gaps, self._seen, self._present_ms = gaps.copy(), seen.copy(), present_ms.copy()
+        self._heard, self._last, self._onset, self._code = (gaps[name].copy() for name in GAP.names or ())
+        self._seen, self._present_ms = seen.copy(), present_ms.copy()
         self._tick_ms, self._listened_ms = tick_ms, listened_ms
