@@ -174,7 +174,9 @@ def without(payload: bytes, dtype: np.dtype[np.void], *added: str) -> bytes:
     return recfunctions.repack_fields(rows[[n for n in dtype.names or () if n not in added]]).tobytes()
 
 
-FIELDS = ["unchanging", "missing", "missing_seen", "missing_present", "hole_keys", "hole_start", "hole_stop", "hole_tail", "late_cells"]
+FIELDS = [
+    "unchanging", "missing", "missing_seen", "missing_present", "hole_keys", "hole_start", "hole_stop", "hole_tail", "late_cells"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", FIELDS)
