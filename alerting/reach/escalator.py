@@ -13,7 +13,7 @@ from typing import Final
 
 from alerting.reach.call import NOBODY_REACHED, RANK, Call, Phase, cover_of
 from alerting.reach.files import parse, shipped
-from alerting.reach.flood import REASON, Flood, longest_waiting_first, takes_room, would_begin
+from alerting.reach.flood import REASON, Flood, longest_waiting_first, takes_room, waits_for_room, would_begin
 from alerting.reach.machine import GROUPING, Outcome, failed, put_off, take, tell
 from alerting.reach.stages import Directory, Facts
 from alerting.reach.stored import call_of, history, nobody_reached, notices, reached_again, stored
@@ -98,7 +98,7 @@ class Escalator:
     @property
     def delayed(self) -> int:
         """How many calls of low priority a flood puts off."""
-        return sum(running.call.delayed for running in self._running.values())
+        return sum(waits_for_room(running.call) for running in self._running.values())
 
     def look(self) -> int:
         """Do everything that is due; how many notices were written."""
@@ -209,7 +209,7 @@ class Escalator:
         touched, room = set(draft.calls), self._flood.room(now_s) > 0
         for alarm_id, running in self._running.items():
             due_ms, proof = running.call.due_ms, evidence.get(alarm_id)
-            due = due_ms is not None and running.at_s + due_ms / 1000 <= now_s and (room or not running.call.delayed)
+            due = due_ms is not None and running.at_s + due_ms / 1000 <= now_s and (room or not waits_for_room(running.call))
             proven = proof is not None and (proof.dead or (proof.through and running.call.unreached))
             if due or proven:
                 touched.add(alarm_id)

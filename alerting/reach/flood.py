@@ -24,6 +24,11 @@ def would_begin(call: Call) -> bool:
     return call.phase is Phase.WAITING and (call.wait_ms or 0) <= 0
 
 
+def waits_for_room(call: Call) -> bool:
+    """Whether a flood has put `call` off, and nothing has happened to it since."""
+    return call.delayed and call.phase is Phase.WAITING
+
+
 class Flood:
     """When the newest alarms of low priority were told, in seconds of a monotonic clock."""
 
