@@ -10,9 +10,9 @@ from alerting.rules.load import parse
 from infra.runtime.records import Record
 from tests.alerting.timeline import ADA, T0, Sample, brief, events, frame, new_room, tick
 
-METRICS = ["spo2", "heart_rate", "temperature"]
+METRICS = ["spo2", "heart_rate", "respiratory_rate"]
 RULES = parse({"version": 1, "missing": {"metrics": METRICS, "after_s": 20}, "silence": {"after_s": 30}}, version=1)
-VALUES = {"spo2": 97.0, "heart_rate": 70.0, "glucose": 100.0, "temperature": 37.0}
+VALUES = {"spo2": 97.0, "heart_rate": 70.0, "glucose": 100.0, "respiratory_rate": 16.0}
 Spans = dict[str, list[tuple[int, int]]]
 
 
@@ -49,9 +49,10 @@ def test_an_unplugged_probe_is_told_after_its_time_and_is_over_with_its_next_val
 
 
 def test_the_limit_is_the_metrics_own_where_that_is_longer() -> None:
-    """A temperature stands for a quarter of an hour."""
-    assert told({"heart_rate": [(0, 890)], "temperature": [(0, 10)]}, 890) == []
-    assert told({"heart_rate": [(0, 950)], "temperature": [(0, 10)]}, 950) == [(910, "temperature_missing:d-17", "raised", "low")]
+    """A breathing rate stands for half a minute."""
+    spans = {"heart_rate": [(0, 60)], "respiratory_rate": [(0, 10)]}
+    assert told(spans, 39) == []
+    assert told(spans, 60) == [(40, "respiratory_rate_missing:d-17", "raised", "low")]
 
 
 @pytest.mark.parametrize(
