@@ -8,6 +8,7 @@ from alerting import snapshot as saved
 from alerting.in_force import RulesInForce
 from alerting.intake import MAX_DEVICES, MAX_PATIENTS, Names
 from alerting.limits import LimitWatch
+from alerting.missing import WATCHED as MISSABLE
 from alerting.models import ModelWatch
 from alerting.patient_limits import PatientLimits
 from alerting.patterns import PatternWatch
@@ -64,6 +65,7 @@ class Partition:
     def export(self) -> bytes:
         """The whole state, as a snapshot."""
         keys = np.flatnonzero(self.limits.newest)
+        gaps, seen, present_ms = self.technical.missing.export(self.technical.silence.order)
         silence, unchanging, faults = self.technical.silence, self.technical.unchanging, self.technical.faults
         together, review = silence.together, self.limits.review
         tail = np.where(review.tail > self.limits.newest, review.tail, 0)
@@ -97,6 +99,10 @@ class Partition:
                 faults=faults.export(),
                 fault_newest=faults.newest,
                 models=self.models.export(),
+                missing_metrics=[CATALOGUE[metric].name for metric in MISSABLE],
+                missing=gaps.tobytes(),
+                missing_seen=seen.tobytes(),
+                missing_present=present_ms.astype("<i8").tobytes(),
                 clocks=self.technical.clocks.export(silence.order).tobytes(),
                 patterns=saved.pack_patterns(self.patterns.export(), len(self.patients)),
             )
@@ -143,6 +149,8 @@ class Partition:
         self.technical.silence.load(pairs, tick_ms=state.tick_ms, listened_ms=state.listened_ms, together=standing)
         self.technical.unchanging.load(saved.unchanging(state, len(pairs)))
         self.technical.clocks.load(saved.clocks(state, len(pairs)), state.tick_ms)
+        gaps, seen, present_ms = saved.missing(state, len(pairs))
+        self.technical.missing.load(gaps, seen, present_ms, tick_ms=state.tick_ms, listened_ms=state.listened_ms)
         self.technical.faults.load(state.faults, state.fault_newest)
         self.models.load(state.models)
         self.patterns.load(saved.patterns(state.patterns, slots=slots, metrics=metrics), slots)

@@ -104,6 +104,16 @@ class SilenceWatch:
         return self._pairs[: self._count]
 
     @property
+    def quiet_ms(self) -> Ints:
+        """Since when each pair has sent nothing, in time listened."""
+        return np.asarray(self.listened_ms - self._known["heard_ms"])
+
+    @property
+    def limit_ms(self) -> Ints:
+        """How long each pair may be silent."""
+        return np.asarray(self._known["limit_ms"])
+
+    @property
     def active(self) -> int:
         """How many silence alarms call somebody, the group's included."""
         return int(np.count_nonzero(self._known["priority"] * (self._known["held"] == 0))) + self.together.active

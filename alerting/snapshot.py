@@ -17,6 +17,9 @@ import numpy.typing as npt
 from alerting.clocks import CLOCK
 from alerting.conditions import OPEN
 from alerting.faults import NOBODY, Open
+from alerting.missing import GAP
+from alerting.missing import WATCHED as MISSABLE
+from alerting.missing import WIDTH as MISSING_WIDTH
 from alerting.patterns import MINUTES, PatternState
 from alerting.silence import PAIR
 from alerting.thresholds import CONDITIONS
@@ -58,6 +61,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     order of `pairs`, for the metrics of `unchanging_metrics`. `hole_*`: see `LateReview`.
     `late_cells`: conditions of late data. `fault_newest`: see `FaultWatch.newest`.
     `models`: those in trouble (`ModelWatch.export`). `clocks`: in the order of `pairs`, empty where none was ever ahead.
+    `missing`, `missing_seen`: by pair and metric of `missing_metrics`, `missing_present` by pair (`MissingWatch.export`).
     What has a default came after format 1.
     """
 
@@ -90,6 +94,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     models: list[tuple[str, int, int, int, str]] = []
     patterns: Patterns = Patterns()
     clocks: bytes = b""
+    missing_metrics: list[str] = []
+    missing: bytes = b""
+    missing_seen: bytes = b""
+    missing_present: bytes = b""
 
 
 def pack(state: State) -> bytes:
@@ -156,7 +164,8 @@ def check(state: State, partition: int) -> None:
         raise InvalidInput("snapshot", "has a fault of somebody who is not there, or two of one")
     if not all(0 <= item.onset_ms < LATEST_MS and item.priority <= 3 for item in state.faults):
         raise InvalidInput("snapshot", "has an impossible fault")
-    for names in (state.patients, state.devices, state.metrics, state.score_columns, state.unchanging_metrics):
+    metrics = (state.metrics, state.unchanging_metrics, state.missing_metrics)
+    for names in (state.patients, state.devices, state.score_columns, *metrics):
         if len(set(names)) != len(names):
             raise InvalidInput("snapshot", "names something twice")
 
@@ -292,6 +301,24 @@ def clocks(state: State, pairs: int) -> npt.NDArray[np.void]:
     if not all(_are_times(found[name]) for name in CLOCK.names or () if name != "priority"):
         raise InvalidInput("snapshot", "clocks holds an impossible time")
     return found
+
+
+def missing(state: State, pairs: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """What `MissingWatch.load` takes, for so many pairs and the metrics that are watched now."""
+    width = len(state.missing_metrics)
+    present = times(state.missing_present, "missing", count=pairs if width else 0)
+    before, came = column(state.missing, GAP, "missing"), np.frombuffer(state.missing_seen, dtype="u1")
+    if len(before) != width * pairs or len(came) != width * pairs or np.any(came > 1) or np.any(before["priority"] > 3):
+        raise InvalidInput("snapshot", "missing does not fit its pairs and metrics")
+    if not all(_are_times(before[name]) for name in ("heard", "last", "onset")):
+        raise InvalidInput("snapshot", "missing holds an impossible time")
+    gaps, seen = np.zeros((pairs, MISSING_WIDTH), dtype=GAP), np.zeros((pairs, MISSING_WIDTH), dtype=np.bool_)
+    for place, metric in enumerate(MISSABLE):
+        if (name := CATALOGUE[metric].name) in state.missing_metrics:
+            at = state.missing_metrics.index(name)
+            gaps[:, place] = before.reshape(pairs, width)[:, at]
+            seen[:, place] = came.reshape(pairs, width)[:, at] > 0
+    return gaps, seen, present if width else np.zeros(pairs, dtype=np.int64)
 
 
 def metric_map(names: list[str]) -> npt.NDArray[np.int64]:

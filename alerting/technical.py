@@ -1,5 +1,5 @@
-"""The technical lane of one partition: who is silent, whose values stand still, whose clock is wrong, on whose records our own
-code fails. Pure.
+"""The technical lane of one partition: who is silent, whose values stand still or stay away, whose clock is wrong, on whose
+records our own code fails. Pure.
 
 All of it is decided at ticks, from the readings log alone.
 """
@@ -15,10 +15,18 @@ import numpy.typing as npt
 from alerting.clocks import ClockWatch
 from alerting.conditions import Bools, Kind
 from alerting.faults import NOBODY, FaultWatch
+from alerting.missing import MissingWatch
 from alerting.rows import Rows
 from alerting.rules.model import RuleSet
 from alerting.silence import SilenceWatch
-from alerting.technical_events import clock_event, fault_event, silence_event, together_event, unchanging_event
+from alerting.technical_events import (
+    clock_event,
+    fault_event,
+    missing_event,
+    silence_event,
+    together_event,
+    unchanging_event,
+)
 from alerting.thresholds import code_of, priority_of
 from alerting.unchanging import UnchangingWatch
 from contracts.alarms import AlarmEvent, Priority
@@ -33,20 +41,21 @@ class TechnicalWatch:
 
     def __init__(self, group: str) -> None:
         self.silence, self.unchanging, self.faults = SilenceWatch(), UnchangingWatch(), FaultWatch()
-        self.clocks = ClockWatch()
+        self.clocks, self.missing = ClockWatch(), MissingWatch()
         self._group = group
         self._rules = RuleSet()
 
     @property
     def active(self) -> int:
         """How many alarms call somebody."""
-        return self.silence.active + self.unchanging.active + self.clocks.active + self.faults.active
+        return sum(w.active for w in (self.silence, self.unchanging, self.missing, self.clocks, self.faults))
 
     def use(self, rules: RuleSet) -> None:
         """Put `rules` in force; what they end is decided at the next tick."""
         self._rules = rules
         self.silence.use(rules.silence)
         self.unchanging.use(rules.unchanging)
+        self.missing.use(rules.missing)
         self.clocks.use(rules.clock)
 
     def hear(self, rows: Rows, in_time: Bools, by_hand: int | None = None) -> tuple[Rows, npt.NDArray[np.int32]]:
@@ -54,6 +63,7 @@ class TechnicalWatch:
         one's patient and device. `by_hand`: the device under which people write values down, which is never silent."""
         device = rows.device if by_hand is None else np.where(rows.device == by_hand, np.int32(-1), rows.device)
         pair = self.silence.hear(rows.slot, device, rows.metric, in_time)
+        self.missing.hear(pair, rows.metric, in_time)
         self.clocks.hear(pair, rows.ahead)
         self.faults.hear(rows.slot, self.silence.listened_ms)
         doubtful = self.unchanging.questionable(pair, rows.metric)
@@ -88,6 +98,9 @@ class TechnicalWatch:
         for still in self.unchanging.tick(tick_ms):
             slot, number = self.silence.whose(still.pair)
             yield still.kind, unchanging_event(still, patients[slot], devices[number], version)
+        for gap in self.missing.tick(tick_ms, self.silence.listened_ms, self.silence.quiet_ms, self.silence.limit_ms):
+            slot, number = self.silence.whose(gap.pair)
+            yield gap.kind, missing_event(gap, patients[slot], devices[number], version)
         for clock in self.clocks.tick(tick_ms):
             slot, number = self.silence.whose(clock.pair)
             yield clock.kind, clock_event(clock, patients[slot], devices[number], version)

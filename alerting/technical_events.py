@@ -8,10 +8,11 @@ from alerting.clocks import ClockDecision
 from alerting.conditions import Kind
 from alerting.events import event_of
 from alerting.faults import FaultDecision
+from alerting.missing import MissingDecision
 from alerting.models import ModelDecision
 from alerting.rules.model import lane_of
 from alerting.silence import SilenceDecision
-from alerting.texts import number, silence_text, together_text, unchanging_text
+from alerting.texts import missing_text, number, silence_text, together_text, unchanging_text
 from alerting.thresholds import priority_of
 from alerting.together import TogetherDecision
 from alerting.unchanging import UnchangingDecision
@@ -101,6 +102,26 @@ def unchanging_event(decision: UnchangingDecision, patient: str, device: str, ve
         decision.kind, patient, f"{vital.name}_unchanging:{device}", decision.onset_ms,
         decision.onset_ms + decision.held_ms, decision.at_ms, 2 if cleared else 1, priority_of(decision.priority),
         lane_of("unchanging"), version, device=device, metric=vital.name, text=text, reasons=(reason,),
+    )  # fmt: skip
+
+
+def missing_event(decision: MissingDecision, patient: str, device: str, version: int) -> AlarmEvent:
+    """The event of a vital sign that a device no longer sends, or sends again."""
+    vital, cleared = CATALOGUE[decision.metric], decision.kind is Kind.CLEARED
+    if decision.withdrawn:
+        text = f"{vital.label} missing: the rule was withdrawn"
+    elif cleared:
+        text = f"{vital.label} comes again"
+    else:
+        text = missing_text(vital, device, decision.limit_ms)
+    reason = Reason(
+        kind="silence", metric=vital.name, limit=decision.limit_ms / 1000, unit="s", since_ms=decision.onset_ms, text=text
+    )
+    return event_of(
+        decision.kind, patient, f"{vital.name}_missing:{device}", decision.onset_ms,
+        min(decision.onset_ms + decision.limit_ms, decision.at_ms), decision.at_ms, 2 if cleared else 1,
+        priority_of(decision.priority), lane_of("missing"), version, device=device, metric=vital.name, text=text,
+        reasons=(reason,),
     )  # fmt: skip
 
 

@@ -79,6 +79,15 @@ def unchanging_text(vital: Vital, value: float, held_ms: int) -> str:
     return f"{vital.label} does not change: {plain(value)} for {span_text(held_ms)}. Is it measured?"
 
 
+def missing_text(vital: Vital, device: str, limit_ms: int) -> str:
+    """The text of an alarm about a vital sign that is not sent any more.
+
+    >>> missing_text(BY_NAME["spo2"], "d-17", 30_000)
+    'SpO2 missing: device d-17 has sent none for 30 s. Is it connected?'
+    """
+    return f"{vital.label} missing: device {device} has sent none for {span_text(limit_ms)}. Is it connected?"
+
+
 def late_text(late_ms: int) -> str:
     """How long after it was measured data came.
 

@@ -40,7 +40,7 @@ def backtest(
     until: Annotated[datetime | None, typer.Option("--to", help="Until when, UTC. Default: now.")] = None,
     ward: Annotated[int, typer.Option(min=0, help="Beds of a simulated ward, instead of data.")] = 0,
     hours: Annotated[float, typer.Option(min=0.1, max=24 * 31, help="Hours of the simulated ward.")] = 24.0,
-    scenario: Annotated[str, typer.Option(help="Of the simulated ward: demo, calm, sepsis, storm or load.")] = "load",
+    scenario: Annotated[str, typer.Option(help="Of the simulated ward: day, demo, calm, sepsis, storm or load.")] = "load",
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated ward.")] = 1,
     against: Annotated[Path | None, typer.Option(help="Today's rules, as a file. Default: the ones that ship.")] = None,
     model: Annotated[

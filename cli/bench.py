@@ -20,6 +20,7 @@ BENCHMARKS: Final = {
     "gateway": "acknowledged readings a second: single requests, WebSocket messages, batches",
     "series": "points written a second and a 24 h chart, SQLite and InfluxDB",
     "models": "patient-windows a core second and memory of each trained model, its own framework beside it",
+    "backtest": "how much faster than real time a day of a thousand patients is played through the live code",
     "rules": "values a core second with the shipped rules, with thirty more, and with limits of each patient",
     "ward": "newest values a core second that a node of the API takes in and writes out, rows in dictionaries beside it",
     "soak": "memory over half an hour at half load, and disk per value",

@@ -195,6 +195,21 @@ def database(settings: Settings) -> Finding:
         engine.dispose()
 
 
+def people(settings: Settings) -> Finding:
+    """Whether an alarm can reach anybody who has no browser open."""
+    from alerting.reach.faults import browser_only
+    from cli.reach import in_force
+
+    if not settings.database_url.get_secret_value() and not (settings.state_dir / SQL_FILE).exists():
+        return Finding("note", "the shipped policy: people by their function, told on the page alone", "vigil up")
+    policy = in_force(settings)
+    everybody, alone = len(policy.people), len(browser_only(policy))
+    said = f"policy {policy.version}: {everybody - alone} of {everybody} people can be reached without an open browser"
+    if alone < everybody:
+        return Finding("ok", said)
+    return Finding("note", said, "name people and addresses: docs/reaching-people.md, then vigil reach apply FILE --reason WHY")
+
+
 def series_store(settings: Settings) -> Finding:
     from infra.runtime.series_stores import open_series
 
@@ -286,6 +301,7 @@ CHECKS: Final = (
     Check(name="topics", look=topics),
     Check(name="clock", look=clock),
     Check(name="database", look=database),
+    Check(name="people", look=people),
     Check(name="series store", look=series_store),
     Check(name="page", look=page_files),
     Check(name="recordings", look=recordings),

@@ -74,6 +74,8 @@ class OfflineChain:
         # A partition's rooms know their rules as version 0, the one that the ticks below name.
         self._rules = {name: one.model_copy(update={"version": 0}) for name, one in rules.items()}
         self._lineup, self._scorers, self._score = lineup, scorers, score
+        # Limits alone hear no scores: nothing they say depends on them, and taking them in costs as much as judging does.
+        self._hears = {name: bool(one.scores or one.relative) for name, one in rules.items()}
         self._cache = PartitionCache(PARTITIONS)
         self._partitions: dict[int, _Partition] = {}
 
@@ -102,10 +104,10 @@ class OfflineChain:
             if number in parts:
                 records.append(partition.record(READINGS.name, encode_readings(parts[number]), _ARROW, tick_ms))
             records.append(partition.record(READINGS.name, tick, _TICK, tick_ms))
-            if self._score:
-                records += self._scored(partition, records, scored.get(number), tick_ms, made=windows is not None)
+            made = windows is not None
+            said = self._scored(partition, records, scored.get(number), tick_ms, made=made) if self._score else []
             for name, room in partition.alerting.items():
-                found[name] += events(room.step(records))
+                found[name] += events(room.step([*records, *said] if self._hears[name] else records))
         return found
 
     def _scored(

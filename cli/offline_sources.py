@@ -225,6 +225,7 @@ def as_far_as_known(rules: RuleSet, played: Played) -> RuleSet:
             "implausible": None,
             "silence": None,
             "unchanging": None,
+            "missing": None,
             "scores": tuple(
                 ScoreRule.model_validate({**rule.model_dump(), **_seldom(rule, hourly=played.every == "hour")})
                 for rule in rules.scores

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerting.reach.faults import Fault
 from alerting.reach.files import check as check_text
 from alerting.reach.files import doubts, dump, parse, shipped
 from alerting.reach.outlook import Expected, outlook
@@ -19,7 +20,7 @@ from cli.versions import print_versions
 from contracts.alarms import Lane, Priority
 from contracts.errors import InvalidInput, Retryable, VigilError
 from contracts.local_time import instant_ms
-from infra.runtime.settings import load
+from infra.runtime.settings import Settings, load
 
 if TYPE_CHECKING:
     from infra.runtime.sql.rules import RuleStore
@@ -47,7 +48,7 @@ def check(file: File, as_json: AsJson = False) -> None:
     text = file.read_text(encoding="utf-8", errors="replace")
     found = check_text(text)
     wrong = [] if isinstance(found, Policy) else found
-    left_out = doubts(text, found) if isinstance(found, Policy) else []
+    left_out = doubts(text, found, _beside_accounts(found)) if isinstance(found, Policy) else []
     if as_json:
         said = {"problems": wrong, "warnings": left_out}
         lines = {
@@ -135,7 +136,7 @@ def apply(
             fix=f"look at it (vigil reach show {added.current}), then apply with --expect {added.current}",
         )
     noted("vigil reach apply", f"version {added.number} by {by}", action="reach.change")
-    for doubt in doubts(text, policy):
+    for doubt in doubts(text, policy, _beside_accounts(policy)):
         typer.echo(f"warning: {doubt.text(str(file))}")
     typer.echo(f"version {added.number} by {by}; in force within a second")
 
@@ -158,10 +159,10 @@ def show(version: Annotated[int, typer.Argument(help="Number of a version; 0: th
     typer.echo(json.dumps(found.document, indent=1))
 
 
-def in_force() -> Policy:
+def in_force(settings: Settings | None = None) -> Policy:
     """The newest version in SQL; the shipped one where there is none or no database yet."""
     try:
-        newest = _store().current()
+        newest = _store(settings or load()).current()
     except Retryable:
         raise
     except VigilError:  # no tables yet: nobody can have changed anything
@@ -169,13 +170,31 @@ def in_force() -> Policy:
     return shipped() if newest is None else parse(newest.document, version=newest.number)
 
 
-def _store(*, prepare: bool = False) -> RuleStore:
+def _beside_accounts(policy: Policy) -> list[Fault]:
+    """Who would be called and may not look, where there are accounts."""
+    from alerting.reach.accounts import Accounts, differences
+    from infra.runtime.sql.accounts import AccountStore
+    from infra.runtime.sql.engine import open_engine
+
+    store = AccountStore(open_engine(load().sql_url))
+    try:
+        directory, teams = store.directory(), store.teams()
+    except Retryable as error:
+        typer.echo(f"accounts were not looked at: {error.message}", err=True)
+        return []
+    except VigilError:  # no tables yet: nobody has an account
+        return []
+    people = {name: subject for name in directory.users if (subject := directory.subject(name)) is not None}
+    return differences(policy, Accounts(people=people, teams=tuple(teams.values())), time.time_ns() // 1_000_000)
+
+
+def _store(settings: Settings | None = None, *, prepare: bool = False) -> RuleStore:
     """The versions in SQL. `prepare`: bring its tables up to date first."""
     from infra.runtime.sql.engine import open_engine, upgrade
     from infra.runtime.sql.reach_tables import REACH_VERSIONS
     from infra.runtime.sql.rules import RuleStore
 
-    settings = load()
+    settings = settings or load()
     if prepare:
         upgrade(settings.sql_url)
     return RuleStore(open_engine(settings.sql_url), REACH_VERSIONS)

@@ -26,14 +26,15 @@ Row = tuple[str, str, int, float]
 
 
 def write_minutes(settings: Settings, path: Path, since_ms: int, until_ms: int) -> tuple[int, int]:
-    """Write the minutes of every patient from `since_ms` to `until_ms` as Parquet. How many values of how many patients."""
+    """Write the minutes of every patient from `since_ms` until before `until_ms` as Parquet. How many values and patients."""
     people = PatientStore(open_engine(settings.sql_url)).all()
     store = open_series(settings, read_only=True)
     rows = 0
     try:
         with parquet.ParquetWriter(path, _SCHEMA) as writer:
             for person in people:
-                found = list(minutes(person.patient, store.windows(person.patient, since_ms, until_ms, SHORT_MS)))
+                # A minute is told by its last millisecond, its window by the end.
+                found = list(minutes(person.patient, store.windows(person.patient, since_ms + 1, until_ms + 1, SHORT_MS)))
                 if found:
                     writer.write_table(pa.Table.from_pylist([dict(zip(_SCHEMA.names, r, strict=True)) for r in found], _SCHEMA))
                 rows += len(found)

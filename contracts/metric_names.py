@@ -33,6 +33,7 @@ Gauge = Literal[
     "vigil_clock_jump_seconds",
     "vigil_calls_running",
     "vigil_calls_unreached",
+    "vigil_calls_delayed",
 ]
 Histogram = Literal["vigil_batch_seconds", "vigil_recovery_seconds", "vigil_request_seconds"]
 
@@ -64,6 +65,7 @@ MEANING: Final = MappingProxyType(
         "vigil_clock_jump_seconds": "How far the gateway machine's clock jumped from the time that devices carry; else 0.",
         "vigil_calls_running": "Alarms that call somebody, or are acknowledged or snoozed, as the escalation knows them.",
         "vigil_calls_unreached": "Calls of which nobody could be told.",
+        "vigil_calls_delayed": "Calls of low priority that a flood puts off until there is room.",
         "vigil_batch_seconds": "Time from taking a batch to its outputs being durable.",
         "vigil_recovery_seconds": "Time to rebuild the state of one partition.",
         "vigil_request_seconds": "Time to answer a request, by route.",

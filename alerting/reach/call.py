@@ -44,7 +44,8 @@ class Call:
     """`number` counts how often the alarm began to call anew: raised, released, worsened. `step`: the newest step done, -1 none.
     `reminder` counts what was told after that step, which belongs to it. `wait_ms`, `step_ms`, `remind_ms`: until it is told,
     until the next step, until the next reminder; None: not. `told`: a notice was written in this call. `unreached`: nobody could
-    be told, and no step is left. `state`, `snoozed`, `assigned_to` are the alarm's."""
+    be told, and no step is left. `delayed`: a flood has put off its first telling. `state`, `snoozed`, `assigned_to` are the
+    alarm's."""
 
     alarm_id: str
     patient: str
@@ -67,6 +68,7 @@ class Call:
     held: tuple[Held, ...] = ()
     told: bool = False
     unreached: bool = False
+    delayed: bool = False
 
     @property
     def due_ms(self) -> int | None:

@@ -13,10 +13,11 @@ from typing import Final
 
 from alerting.reach.call import NOBODY_REACHED, RANK, Call, Phase, cover_of
 from alerting.reach.files import parse, shipped
-from alerting.reach.machine import Outcome, failed, take, tell
+from alerting.reach.flood import REASON, Flood, longest_waiting_first, takes_room, waits_for_room, would_begin
+from alerting.reach.machine import GROUPING, Outcome, failed, put_off, take, tell
 from alerting.reach.stages import Directory, Facts
 from alerting.reach.stored import call_of, history, nobody_reached, notices, reached_again, stored
-from contracts.alarms import OPEN, AlarmEvent, Change, State
+from contracts.alarms import OPEN, AlarmEvent, Change, Priority, State
 from contracts.errors import InvalidInput
 from contracts.quiet import QuietTimes
 from infra.runtime.clock import Clock
@@ -29,6 +30,9 @@ from infra.runtime.sql.rules import RuleStore
 
 PAGE: Final = 500
 QUIET_LOOK_S: Final = 1.0
+# How long it is kept who was told of an alarm that is over, with addresses: a year and a month. The alarm stays for ever.
+KEEP_MS: Final = 400 * 86_400_000
+FORGET_EVERY_S: Final = 3600.0
 # A clock that was set far ahead must not make a call older than any plan is long.
 _OLDEST_MS: Final = 7 * 86_400_000
 _ROUNDS: Final = 50
@@ -50,10 +54,11 @@ class _Running:
 
 @dataclass(slots=True)
 class _Draft:
-    """What one look changes: calls aged to now, and what is to be written."""
+    """What one look changes: calls aged to now, and what is to be written. `flood`: first tellings of low priority."""
 
     calls: dict[str, Call] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    flood: int = 0
     notices: list[Written] = field(default_factory=list)
     reasons: list[Reason] = field(default_factory=list)
 
@@ -72,9 +77,10 @@ class Escalator:
         """`quiet`: for how long people may keep an alarm quiet."""
         self._store, self._alarms, self._policies, self._clock = store, alarms, policies, clock
         self._deadlines = Deadlines(quiet or QuietTimes())
-        self._deadlines_s = float("-inf")
+        self._deadlines_s = self._forgets_s = float("-inf")
         self._policy = shipped()
         self._running: dict[str, _Running] = {}
+        self._flood = Flood(GROUPING)
         self._writes = self._evidence = -1
         self._wrong_policy = 0
         self._said: int | None = -1  # for which time the alarm of nobody reached was last seen to; -1: not yet
@@ -89,12 +95,24 @@ class Escalator:
         """For how many calls nobody could be told."""
         return sum(running.call.unreached for running in self._running.values())
 
+    @property
+    def delayed(self) -> int:
+        """How many calls of low priority a flood puts off."""
+        return sum(waits_for_room(running.call) for running in self._running.values())
+
     def look(self) -> int:
         """Do everything that is due; how many notices were written."""
         self._end_quiet()
         while (written := self._look()) is None:
             continue
+        self._forget()
         return written
+
+    def _forget(self) -> None:
+        """Delete what is kept for long enough: some of it at each look, until nothing of it is left for an hour."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._forgets_s and not self._store.forget(self._clock.now_ms(), KEEP_MS):
+            self._forgets_s = now_s + FORGET_EVERY_S
 
     def _end_quiet(self) -> None:
         """Bring back what people made quiet when its time is over, as API nodes do: there may be none. SQL lets one win."""
@@ -151,7 +169,12 @@ class Escalator:
                 found[row.alarm_id] = known
                 continue
             ago_ms = min(max(now_ms - row.since_ms, 0), _OLDEST_MS)
-            found[row.alarm_id] = _Running(call=call_of(row), at_s=now_s - ago_ms / 1000, row=row)
+            call = call_of(row)
+            found[row.alarm_id] = _Running(call=call, at_s=now_s - ago_ms / 1000, row=row)
+            if row.told_ms is None or (known is not None and known.row.told_ms == row.told_ms):
+                continue
+            if call.priority is Priority.LOW and (call.step, call.reminder) == (0, 0):
+                self._flood.others_told(now_s - max(now_ms - row.told_ms, 0) / 1000)
         self._running, self._writes, self._evidence = found, seen.writes, -1
 
     def _first(self, seen: Seen, now_s: float, now_ms: int) -> int:
@@ -183,10 +206,10 @@ class Escalator:
     def _tell(self, draft: _Draft, evidence: dict[str, Evidence], now_s: float, now_ms: int) -> None:
         """Do what is due, until nothing follows from it any more: what happens to one alarm may silence, or let speak, the others
         of its episode."""
-        touched = set(draft.calls)
+        touched, room = set(draft.calls), self._flood.room(now_s) > 0
         for alarm_id, running in self._running.items():
             due_ms, proof = running.call.due_ms, evidence.get(alarm_id)
-            due = due_ms is not None and running.at_s + due_ms / 1000 <= now_s
+            due = due_ms is not None and running.at_s + due_ms / 1000 <= now_s and (room or not waits_for_room(running.call))
             proven = proof is not None and (proof.dead or (proof.through and running.call.unreached))
             if due or proven:
                 touched.add(alarm_id)
@@ -210,7 +233,7 @@ class Escalator:
             around |= members.get(episode, set()) if episode is not None else set()
         before = {alarm_id: self._now(draft, alarm_id, now_s) for alarm_id in around}
         changed: set[str] = set()
-        for alarm_id in sorted(around, key=lambda a: (-RANK[before[a].priority], a)):
+        for alarm_id in sorted(around, key=lambda a: (-RANK[before[a].priority], longest_waiting_first(before[a]), a)):
             call = before[alarm_id]
             others = members.get(call.episode, set()) if call.episode is not None else set()
             cover = cover_of(call, tuple(self._now(draft, other, now_s) for other in others))
@@ -219,11 +242,15 @@ class Escalator:
                 condition=call.condition, assigned_to=call.assigned_to,
             )  # fmt: skip
             proof = evidence.pop(alarm_id, None)
+            low = takes_room(call)
             try:
-                outcome = tell(
-                    call, Directory(self._policy, facts, now_ms), cover=cover, dead=proof is not None and proof.dead,
-                    reached=proof is not None and proof.through,
-                )  # fmt: skip
+                if low and cover is None and would_begin(call) and self._flood.room(now_s) <= draft.flood:
+                    outcome = put_off(call, REASON)
+                else:
+                    outcome = tell(
+                        call, Directory(self._policy, facts, now_ms), cover=cover, dead=proof is not None and proof.dead,
+                        reached=proof is not None and proof.through,
+                    )  # fmt: skip
             except Exception as error:  # a bug on one alarm must not keep the others from being told
                 _log.error("whom to tell of an alarm was not found out", alarm=alarm_id, fault=type(error).__name__)
                 outcome = failed(call, f"our own code failed ({type(error).__name__})")
@@ -232,6 +259,7 @@ class Escalator:
                 draft.keep(outcome)
             if outcome.sends:
                 draft.told.add(alarm_id)
+                draft.flood += low
                 draft.notices += notices(
                     outcome.call, outcome.sends, unit=facts.unit, patient_data=self._policy.patient_data, at_ms=now_ms
                 )
@@ -270,6 +298,8 @@ class Escalator:
         if not self._store.write(seen, turn):
             return None
         self._writes = seen.writes + 1
+        for _ in range(draft.flood):
+            self._flood.told(now_s)
         for row in rows:
             call = draft.calls[row.alarm_id]
             if call.phase is Phase.OVER:

@@ -195,7 +195,11 @@ def _covers(wide: Route, narrow: Route) -> bool:
     )
 
 
+def browser_only(policy: Policy) -> list[str]:
+    """Who can only be reached while their browser is open."""
+    return [name for name, person in policy.people.items() if {address.channel for address in person.channels} <= _BROWSER]
+
+
 def _browser_only(policy: Policy) -> Iterator[Fault]:
-    for name, person in policy.people.items():
-        if {address.channel for address in person.channels} <= _BROWSER:
-            yield ("people", name, "channels"), "reaches an open browser only; add webhook, email or apprise"
+    for name in browser_only(policy):
+        yield ("people", name, "channels"), "reaches an open browser only; add webhook, email or apprise"

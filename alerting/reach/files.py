@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from alerting.reach.faults import faults, warnings
+from alerting.reach.faults import Fault, faults, warnings
 from alerting.reach.policy import (
     Address,
     Member,
@@ -90,9 +90,9 @@ def check(text: str) -> Policy | list[Problem]:
     return found if isinstance(found, Policy) else _at_lines(text, found)
 
 
-def doubts(text: str, policy: Policy) -> list[Problem]:
-    """What is legal in `text`, the file of `policy`, but leaves somebody out."""
-    return _at_lines(text, warnings(policy))
+def doubts(text: str, policy: Policy, more: Sequence[Fault] = ()) -> list[Problem]:
+    """What is legal in `text`, the file of `policy`, but leaves somebody out; `more` of it, found elsewhere."""
+    return _at_lines(text, [*warnings(policy), *more])
 
 
 def place(loc: Loc) -> str:

@@ -30,7 +30,7 @@ LATE_MS: Final = 5_000
 # When to look again for somebody, where a plan has no reminders.
 AGAIN_MS: Final = 60_000
 
-_GROUPING: Final = Grouping()
+GROUPING: Final = Grouping()
 _NO_TIMES: Final[dict[str, Any]] = {"wait_ms": None, "step_ms": None, "remind_ms": None, "held": ()}
 _BEGINNINGS: Final = frozenset({Change.RAISED, Change.RELEASED, Change.WORSENED})
 
@@ -116,6 +116,11 @@ def tell(
     return Outcome(call=telling.call, sends=tuple(telling.sends), reasons=tuple(telling.reasons))
 
 
+def put_off(call: Call, why: str) -> Outcome:
+    """`call` waits on although its wait is over; said once."""
+    return Outcome(call=replace(call, delayed=True), reasons=() if call.delayed else (why,))
+
+
 def failed(call: Call, why: str) -> Outcome:
     """Our own code failed on `call`: nobody is known to be told, which is said; and it is tried again."""
     lost = replace(call, phase=Phase.CALLING, unreached=True, **(_NO_TIMES | {"remind_ms": AGAIN_MS}))
@@ -137,8 +142,8 @@ class _Telling:
 
     def begin(self) -> None:
         """From waiting to calling: the first step, or the one that it had, again."""
-        late_ms = max(self.call.wait_ms or 0, -LATE_MS)
-        self.change(phase=Phase.CALLING, wait_ms=None)
+        late_ms = 0 if self.call.delayed else max(self.call.wait_ms or 0, -LATE_MS)
+        self.change(phase=Phase.CALLING, wait_ms=None, delayed=False)
         if self.call.step >= 0:
             self.change(remind_ms=0, step_ms=self._gap_ms(late_ms))
             self.reasons.append(f"it calls again, at step {self.call.step + 1}")
@@ -263,7 +268,7 @@ class _Telling:
 def _begun(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_ms: int | None) -> Call:
     """A call at its beginning: high priority is told at once, others wait (`contracts.episodes.Grouping`)."""
     worse = event.change is Change.WORSENED
-    wait_ms, _ = _GROUPING.waits(event.priority, None if worse else told_ago_ms, event.condition)
+    wait_ms, _ = GROUPING.waits(event.priority, None if worse else told_ago_ms, event.condition)
     return Call(
         alarm_id=event.alarm_id, patient=event.patient, lane=event.lane, condition=event.condition, priority=event.priority,
         state=event.state, text=event.text, number=1 if call is None else call.number + 1,
@@ -274,7 +279,7 @@ def _begun(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_m
 
 def _resumed(call: Call) -> Call:
     """Nobody takes care of it any more, or nobody speaks for it. What was told is told again at once, at the step that it had."""
-    wait_ms = 0 if call.step >= 0 or call.priority is Priority.HIGH else _GROUPING.wait_ms
+    wait_ms = 0 if call.step >= 0 or call.priority is Priority.HIGH else GROUPING.wait_ms
     return replace(call, phase=Phase.WAITING, **(_NO_TIMES | {"wait_ms": wait_ms}))
 
 

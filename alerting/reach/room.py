@@ -64,6 +64,7 @@ class Room:
             self._metrics.set("vigil_ready", float(self._health.ready))
             self._metrics.set("vigil_calls_running", self._escalator.calling)
             self._metrics.set("vigil_calls_unreached", self._escalator.unreached)
+            self._metrics.set("vigil_calls_delayed", self._escalator.delayed)
             try:
                 await asyncio.wait_for(stop.wait(), LOOK_S if trouble is None else AGAIN_S)
             except TimeoutError:

@@ -14,7 +14,7 @@ from contracts.vitals import BY_NAME
 
 def names(rules: RuleSet) -> list[str]:
     """Everything that can be asked about."""
-    whole = ("signal", "implausible", "silence", "unchanging", "clock", "fault", "models")
+    whole = ("signal", "implausible", "silence", "unchanging", "missing", "clock", "fault", "models")
     parts = [rule.id for some in (rules.limits, rules.scores, rules.relative, rules.patterns) for rule in some]
     return [*parts, *(name for name in whole if getattr(rules, name) is not None)]
 
@@ -147,6 +147,10 @@ def _technical(rules: RuleSet, name: str) -> Iterator[str]:
     elif name == "unchanging":
         spans = ", ".join(f"{BY_NAME[metric].label} {_span(after_s)}" for metric, after_s in rule.after_s.items())
         yield f"Exactly the same value for too long ({spans}): {rule.priority} priority, and the value is questionable."
+    elif name == "missing":
+        spans = ", ".join(f"{BY_NAME[m].label} {_span(max(rule.after_s, BY_NAME[m].expiry_s))}" for m in rule.metrics)
+        yield f"A vital sign that a device no longer sends while it sends others ({spans}): {rule.priority} priority."
+        yield "It ends when it comes again. Where the device sends nothing at all it is silent, and that is one alarm."
     elif name == "clock":
         yield f"A device whose clock runs ahead for {_span(rule.onset_s)}: {rule.priority} priority; its values are questionable."
         yield f"It ends after {_span(rule.clear_after_s)} of right stamps. A clock that runs behind makes a silent device."

@@ -179,6 +179,30 @@ class UnchangingRule(Rule):
         return after_s
 
 
+# Vital signs that a device sends once a minute or more often: one that stays away is missing.
+MEASURED_ALL_THE_TIME: Final = tuple(vital.name for vital in CATALOGUE if vital.cadence_s <= 60)
+
+
+class MissingRule(Rule):
+    """A vital sign that a device measured all the time and no longer sends, while it goes on with others: a technical alarm for
+    each device and metric, after the longer of `after_s` and the metric's expiry in the catalogue."""
+
+    metrics: Annotated[tuple[str, ...], Field(min_length=1, max_length=len(CATALOGUE))]
+    priority: Priority = Priority.LOW
+    after_s: Annotated[float, Field(ge=5, le=86_400)] = 30.0
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        for metric in metrics:
+            if metric not in MEASURED_ALL_THE_TIME:
+                there = ", ".join(MEASURED_ALL_THE_TIME)
+                raise ValueError(f"holds {metric[:40]!r}, which is measured now and then or not known; there are {there}")
+        if len(set(metrics)) != len(metrics):
+            raise ValueError("names the same metric twice")
+        return metrics
+
+
 class ClockRule(Rule):
     """A device whose clock runs ahead for `onset_s`: its values are questionable, and their times those of reception. A technical
     alarm for each device; it ends after `clear_after_s` of right stamps. One that runs behind counts as silent."""
@@ -256,6 +280,7 @@ class RuleSet(Rule):
     implausible: QualityRule | None = None
     silence: SilenceRule | None = None
     unchanging: UnchangingRule | None = None
+    missing: MissingRule | None = None
     clock: ClockRule | None = None
     fault: FaultRule = FaultRule()
     review_late: bool = True  # what limits would have said about data that came late, as findings
@@ -283,6 +308,13 @@ class RuleSet(Rule):
         """The limits that hold for a patient without any of their own: those of the unit, else those of the site."""
         of_unit = own_limits(patient, self.units, {}, self.people)
         return tuple(rule.with_limits(of_unit[rule.id]) if rule.id in of_unit else rule for rule in self.limits)
+
+    @field_validator("patients")
+    @classmethod
+    def _kept_once(cls, patients: dict[str, dict[str, OwnLimit]]) -> dict[str, dict[str, OwnLimit]]:
+        """Equal limits of many patients are one object: a district of them would be most of the rule set's memory."""
+        once: dict[OwnLimit, OwnLimit] = {}
+        return {key: {rule: once.setdefault(own, own) for rule, own in limits.items()} for key, limits in patients.items()}
 
     @field_validator("latching")
     @classmethod
@@ -325,7 +357,8 @@ def is_spot(metric: str) -> bool:
 
 
 Alarming = Literal[
-    "limit", "score", "relative", "change", "combined", "signal", "implausible", "silence", "unchanging", "clock", "fault"
+    "limit", "score", "relative", "change", "combined", "signal", "implausible", "silence", "unchanging", "missing", "clock",
+    "fault",
 ]
 
 

@@ -35,6 +35,7 @@ RULES = parse(
         "implausible": {"metrics": ["spo2"], "priority": "medium", "onset_s": 2, "clear_after_s": 2},
         "silence": {"after_s": 8, "together": {"fewest": 2, "together_s": 3, "end_after_s": 3}},
         "unchanging": {"after_s": {"heart_rate": 30}},
+        "missing": {"metrics": ["heart_rate", "spo2"], "after_s": 5},
         "fault": {"clear_after_s": 5},
     },
     version=0,
@@ -44,8 +45,9 @@ RULES = parse(
 @cache
 def trouble(seed: int, seconds: int = 150) -> list[Record]:
     """Four patients: networks that fail for some or all, backlogs sent afterwards and sometimes twice, devices that stand still,
-    faults of our own, some told twice."""
-    chance = random.Random(seed)
+    probes that are unplugged, faults of our own, some told twice."""
+    chance, probes = random.Random(seed), random.Random(seed + 1000)
+    unplugged: dict[str, int] = {}
     people, log = patients(4), list[Record]()
     away, kept, stuck = dict.fromkeys(people, 0), {p: list[Sample]() for p in people}, dict.fromkeys(people, 0)
     level, offset = dict.fromkeys(people, 92.0), 0
@@ -62,6 +64,9 @@ def trouble(seed: int, seconds: int = 150) -> list[Record]:
             rate = 72 if second < stuck[person] else chance.choice((70, 71, 73))
             rows = [Sample(at=second, value=rate, metric="heart_rate", patient=person, device=f"d-{person}"),
                     Sample(at=second, value=round(level[person]), patient=person, device=f"d-{person}")]  # fmt: skip
+            if probes.random() < 0.01:
+                unplugged[person] = second + probes.randrange(10, 40)
+            rows = rows[second < unplugged.get(person, 0) :]
             if chance.random() < 0.05:
                 rows.append(Sample(at=second, value=chance.choice((70, 120)), metric="systolic_bp", patient=person))
             if second < away[person]:
@@ -115,6 +120,7 @@ def test_the_logs_hold_what_they_promise() -> None:
         ("device_silent", False, {"raised", "inhibited", "released", "cleared"}),
         ("heart_rate_unchanging", False, {"raised", "cleared"}),
         ("processing_fault", False, {"raised", "cleared"}),
+        ("heart_rate_missing", False, {"raised", "cleared"}),
         ("spo2_low", True, {"found", "cleared"}),
         ("systolic_bp_low", True, {"found"}),
         ("spo2_low", False, {"raised", "cleared"}),
@@ -168,7 +174,9 @@ def without(payload: bytes, dtype: np.dtype[np.void], *added: str) -> bytes:
     return recfunctions.repack_fields(rows[[n for n in dtype.names or () if n not in added]]).tobytes()
 
 
-FIELDS = ["unchanging", "hole_keys", "hole_start", "hole_stop", "hole_tail", "late_cells"]
+FIELDS = [
+    "unchanging", "missing", "missing_seen", "missing_present", "hole_keys", "hole_start", "hole_stop", "hole_tail", "late_cells"
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", FIELDS)

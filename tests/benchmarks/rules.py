@@ -3,29 +3,40 @@
 `shipped`: the rules of the release. `thirty_more`: thirty rules about several values besides (ten combinations, ten changes,
 ten against the own usual). `own_limits`: those, and limits of their own for every patient. `chain_kept_*`: values per
 core-second of processors, inference and alerting together as a share of those with the shipped rules; the goal is 0.7 or more.
+
+`override_bytes_*`: what a patient's own limits cost an alerting process that has all eight partitions, one or four limits each, a
+thousand different ones among them: the rule set as it is read, and what judging keeps of it. The goal is 1,024.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import json
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from alerting.room import AlertRoom
-from alerting.rules.load import parse, shipped
+from alerting.rules.load import parse, parse_json, shipped
 from alerting.rules.model import RuleSet
-from contracts.topics import PARTITIONS, SCORES, WINDOWS
+from contracts.readings import encode_readings
+from contracts.topics import ARROW_FRAME, CONTENT_TYPE, PARTITIONS, READINGS, SCORES, WINDOWS
 from inference.detectors.news2 import News2
 from inference.detectors.personal_baseline import PersonalBaseline
 from inference.room import InferenceRoom
 from infra.runtime.records import Output, Record
 from stream_processors.room import ProcessorRoom
 from tests.benchmarks.result import Result, figure
-from tests.benchmarks.synthetic_log import METRICS, names_of, seconds
+from tests.benchmarks.synthetic_log import METRICS, T0, names_of, patients_by_partition, seconds
 
 Say = Callable[[str], None]
 _PARTITION: Final = 0
+_OWN: Final = (
+    ("spo2_low", 85.0, 80.0), ("heart_rate_high", 125.0, 150.0), ("heart_rate_low", 45.0, 40.0),
+    ("respiratory_rate_high", 31.0, None),
+)  # fmt: skip
 _MOVES: Final = ("heart_rate", "spo2", "respiratory_rate", "systolic_bp", "temperature")
 
 
@@ -52,6 +63,9 @@ def run(given: argparse.Namespace, say: Say) -> Result:
             found.setdefault(f"chain_values_per_core_second_{name}", []).append(values / (alone_s + others_s))
             both_s = alone_s + others_s
             say(f"{name}: {values / alone_s:,.0f} values per core-second in alerting, {values / both_s:,.0f} in all")
+    for limits in (1, 4):
+        found[f"override_bytes_{limits}"] = [override_bytes(given.patients, limits)]
+        say(f"{limits} own limits a patient: {found[f'override_bytes_{limits}'][0]:,.0f} bytes")
     for kind in ("alerting", "chain"):
         base = found[f"{kind}_values_per_core_second_shipped"]
         for name in ("thirty_more", "own_limits"):
@@ -61,8 +75,45 @@ def run(given: argparse.Namespace, say: Say) -> Result:
         name="rules",
         inputs={"patients": given.patients, "seconds": given.seconds, "values": values, "repeats": given.repeats},
         figures={name: figure(measured, 3 if "kept" in name else 0) for name, measured in found.items()},
-        goals={"chain_kept_thirty_more": ">= 0.7", "chain_kept_own_limits": ">= 0.7"},
-    )
+        goals={
+            "chain_kept_thirty_more": ">= 0.7", "chain_kept_own_limits": ">= 0.7", "override_bytes_1": "<= 1,024",
+            "override_bytes_4": "<= 1,024",
+        },
+    )  # fmt: skip
+
+
+def override_bytes(patients: int, many: int) -> float:
+    """Bytes a patient of rule set and rooms, `many` own limits each; a room finds hardly two patients alike."""
+    by_partition = patients_by_partition(patients)
+    own = {
+        name: {
+            rule: {"limit": limit + number % 1000 / 1000, "critical": critical} for rule, limit, critical in _OWN[:many]
+        }
+        for number, name in enumerate(name for names in by_partition for name in names)
+    }
+    document = {**shipped().model_dump(mode="json"), "patients": {}}
+    frames = [
+        encode_readings(next(seconds(number, names, first=0, count=1, frame_rows=10**9))[0])
+        for number, names in enumerate(by_partition)
+    ]
+    text = json.dumps({**document, "patients": own})
+    used: list[int] = []
+    for rules in (json.dumps(document), text):
+        gc.collect()
+        tracemalloc.start()
+        ruleset = parse_json(rules, version=0)
+        rooms = [AlertRoom(partition, {0: ruleset}) for partition in range(PARTITIONS)]
+        for partition, room in enumerate(rooms):
+            headers = ((CONTENT_TYPE, ARROW_FRAME.encode()),)
+            room.step(
+                [Record(topic=READINGS.name, partition=partition, offset=0, timestamp_ms=T0, key=None, value=frames[partition],
+                        headers=headers)]
+            )  # fmt: skip
+        gc.collect()
+        used.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        del rooms, ruleset
+    return (used[1] - used[0]) / patients
 
 
 def rule_sets(names: Sequence[str]) -> dict[str, RuleSet]:

@@ -12,17 +12,27 @@ import pytest
 from alerting.rules.load import parse, shipped
 from alerting.rules.model import LimitRule, RuleSet
 from cli.backtest import run
+from cli.in_process import PARTITION, keys
 from cli.main import main
 from cli.offline_chain import OfflineChain
 from cli.offline_outcome import Alarm, Told, difference, outcome
 from cli.offline_sources import Happened, Played, Step, of_ward
 from cli.offline_surface import Values, surface
 from contracts.alarms import Priority
-from contracts.readings import EARLIEST_MS, Readings
+from contracts.readings import EARLIEST_MS, Readings, encode_readings
+from contracts.ticks import Tick, encode_tick
+from contracts.topics import ARROW_FRAME, CONTENT_TYPE, READINGS, TICK, WINDOWS
+from contracts.windows import decode_windows
 from inference.datasets.folders import read_folder
 from inference.datasets.split import Part, members
 from inference.evaluate.policies import POLICIES
+from infra.runtime.records import Record
+from infra.runtime.series_stores import open_series
+from infra.runtime.settings import load
+from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.patients import PatientStore
 from producers.sources.ward import Ward
+from stream_processors.room import ProcessorRoom
 from tests.inference.bundle_builder import TRAINING
 from tests.inference.datasets.folders import sepsis_folder
 from tests.inference.serving.graphs import classifier
@@ -190,6 +200,62 @@ def test_what_is_wrong_is_said(
         main(["backtest", str(tmp_path / "draft.toml"), *arguments])
     assert end.value.code == 1
     assert said in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store as the series sink leaves it after a quarter of an hour of a ward in a storm; its draft of rules."""
+    monkeypatch.setenv("VIGIL_STATE_DIR", str(tmp_path / "state"))
+    (tmp_path / "state").mkdir()
+    settings, names, room = load(), keys(8), ProcessorRoom(PARTITION)
+    upgrade(settings.sql_url)
+    engine = open_engine(settings.sql_url)
+    PatientStore(engine).upsert([{"patient": name, "unit": "A"} for name in names])
+    engine.dispose()
+    ward, store = Ward(8, 2, "storm", EARLIEST_MS), open_series(settings)
+    for _ in range(90):
+        log: list[Record] = []
+        for _ in range(10):
+            readings = ward.step()
+            readings = replace(readings, patient=replace(readings.patient, names=names))
+            tick = Tick(tick_ms=ward.next_ms, config_version=0)
+            for value, kind in ((encode_readings(readings), ARROW_FRAME), (encode_tick(tick), TICK)):
+                headers = ((CONTENT_TYPE, kind.encode()),)
+                log.append(
+                    Record(
+                        topic=READINGS.name, partition=PARTITION, offset=0, timestamp_ms=0, key=None, value=value, headers=headers
+                    )
+                )  # fmt: skip
+        store.write_windows([decode_windows(o.value) for o in room.step(log) if o.topic == WINDOWS.name])
+    store.close()
+    draft = tmp_path / "draft.toml"
+    draft.write_text('[[limits]]\nmetric = "spo2"\ndirection = "low"\nlimit = 85\n')
+    return draft
+
+
+def test_a_draft_is_played_over_what_the_stream_has_stored(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = ("--from", "2000-01-01T00:00:00", "--to", "2000-01-01T01:00:00")
+    command(str(kept), *whole, "--no-score", "--surface", "spo2_low", "--json")
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert "stored values of 8 patients" in said.err
+    assert (document["data"], document["patients"], document["events"]) == ("stored streams by the minute", 8, 0)
+    assert document["event_seconds"] == 14 * 60, "the last minute was not over"
+    today, draft = (document["rules"][name]["by_condition"] for name in ("today", "draft"))
+    assert today["spo2_low"] >= draft["spo2_low"] > 0
+    assert set(draft) == {"spo2_low"}
+    assert len(today) > 1
+    assert document["difference"]["only_today"]
+    assert not [a for a in document["difference"]["only_new"] if a["condition"] != "spo2_low"]
+    first = min(a["at_ms"] for a in document["difference"]["only_today"])
+    command("--from", "2000-01-01T00:05:00", "--to", "2000-01-01T00:07:00", str(kept), "--no-score", "--json")
+    part = json.loads(capsys.readouterr().out)
+    assert part["event_seconds"] == 2 * 60
+    assert first < EARLIEST_MS + 5 * 60_000 <= min(a["at_ms"] for a in part["difference"]["only_today"]), "none from before"
+    with pytest.raises(SystemExit) as end:
+        main(["backtest", "--from", "2001-01-01T00:00:00", "--to", "2001-01-01T01:00:00"])
+    assert end.value.code == 1
+    assert "nothing stored in this time" in capsys.readouterr().err
 
 
 def test_rules_without_scores_load_no_model() -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from alerting.reach.files import check as check_policy
+from alerting.reach.files import dump, shipped_text
+from alerting.reach.policy import Policy
 from cli import checks
 from cli.checks import CHECKS, Check, Finding, examine
 from cli.doctor import show
@@ -19,6 +22,8 @@ from infra.local.kafka_jars import KAFKA_VERSION, Jar
 from infra.runtime.kafka import create_topics
 from infra.runtime.settings import Settings, load
 from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.reach_tables import REACH_VERSIONS
+from infra.runtime.sql.rules import RuleStore
 
 GIB = 1024**3
 
@@ -145,6 +150,21 @@ def test_database(settings: Settings) -> None:
     assert checks.database(settings).level == "ok"
 
 
+def test_people_who_can_only_be_reached_through_a_browser(settings: Settings) -> None:
+    assert checks.people(settings).level == "note"
+    settings.state_dir.mkdir()
+    upgrade(settings.sql_url)
+    found = checks.people(settings)
+    assert (found.level, found.detail) == ("note", "policy 0: 0 of 6 people can be reached without an open browser")
+    text = shipped_text().replace('{ channel = "page" }', '{ channel = "email", address = "ann@example.org" }', 1)
+    policy = check_policy(text)
+    assert isinstance(policy, Policy)
+    engine = open_engine(settings.sql_url)
+    RuleStore(engine, REACH_VERSIONS).add(dump(policy), author="a", reason="r", at_ms=0)
+    engine.dispose()
+    assert checks.people(settings) == checks.Finding("ok", "policy 1: 1 of 6 people can be reached without an open browser")
+
+
 def test_page(settings: Settings, tmp_path: Path) -> None:
     assert checks.page_files(settings, tmp_path).level == "failed"
     (tmp_path / "index.html").write_text("<!doctype html>")
@@ -175,7 +195,7 @@ def test_a_check_that_breaks_does_not_end_the_visit(settings: Settings) -> None:
 def test_everything_the_house_promises_is_looked_at() -> None:
     assert {check.name for check in CHECKS} == {
         "Python", "extras", "disk", "state folder", "ports", "Kafka files", "Kafka", "topics", "clock", "database",
-        "series store", "page", "recordings",
+        "people", "series store", "page", "recordings",
     }  # fmt: skip
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from alerting.reach.files import shipped_text
 from cli.main import main
+from contracts.policy import Role
 from infra.runtime.settings import load
+from infra.runtime.sql.accounts import AccountStore
 from infra.runtime.sql.audit import AuditStore
-from infra.runtime.sql.engine import open_engine
+from infra.runtime.sql.engine import open_engine, upgrade
 
 LOUD = shipped_text().replace("after_s = 120", "after_s = 60", 1)
 
@@ -58,3 +60,20 @@ def test_a_policy_is_checked_put_in_force_and_says_who_would_be_told(
     assert vigil("who", "Demo ward A", "high", "--at", "tomorrow") == 1
     assert vigil("who", "", "medium", "--file", good) == 0
     assert "medium priority is told when it has stood for 20 s" in capsys.readouterr().out
+
+
+def test_whom_the_accounts_leave_blind_is_told_when_a_policy_is_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = written(tmp_path, LOUD)
+    assert vigil("check", good) == 0
+    assert "has no account" not in capsys.readouterr().out, "nobody has one"
+    url = load().sql_url
+    upgrade(url)
+    AccountStore(open_engine(url)).add("ward-nurse", Role.NURSE, "hash", at_ms=1)
+    assert vigil("check", good) == 0
+    said = capsys.readouterr().out
+    assert f"warning: {good}:10: people.night-nurse: has no account that may be used" in said
+    assert "people.ward-nurse: has no account" not in said
+    assert vigil("apply", good, "--reason", "x") == 0
+    assert "people.night-nurse: has no account" in capsys.readouterr().out

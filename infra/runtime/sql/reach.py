@@ -10,14 +10,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, RowMapping, case, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, case, delete, func, insert, select, update
 
 from contracts.alarms import AlarmEvent
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.feed import parse_event
 from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED, PATIENTS
 from infra.runtime.sql.notices import THROUGH, Written, put, withdraw
-from infra.runtime.sql.reach_tables import NOTICES, REACH_CALLS, REACH_REASONS, REACH_STATE, REACH_VERSIONS
+from infra.runtime.sql.reach_tables import (
+    NOTICE_RECEIPTS,
+    NOTICES,
+    REACH_CALLS,
+    REACH_REASONS,
+    REACH_STATE,
+    REACH_VERSIONS,
+)
 
 _MANY: Final = 500  # names in one question
 
@@ -155,6 +162,26 @@ class ReachStore:
             for row in connection.execute(statement):
                 tellings.setdefault(row.alarm_id, []).append((row.step, row.through > 0, row.alive > 0))
         return {alarm_id: _judged(found) for alarm_id, found in tellings.items()}
+
+    def forget(self, now_ms: int, keep_ms: int) -> int:
+        """Delete who was told of alarms that have called nobody for `keep_ms`, some of them at a time; of how many. The alarms
+        and their history stay. Counted from the newest change of the feed where that is before `now_ms`: a wall clock that is
+        set years ahead deletes nothing."""
+        newest = select(ALARM_EVENTS.c.document).join(FEED, FEED.c.last_seq == ALARM_EVENTS.c.feed_seq)
+        with reading(self._engine) as connection:
+            document = connection.execute(newest).scalar_one_or_none()
+            if document is None:
+                return 0
+            before_ms = min(now_ms, parse_event(document).at_ms) - keep_ms
+            old = select(REACH_CALLS.c.alarm_id).where(REACH_CALLS.c.phase == "over", REACH_CALLS.c.since_ms < before_ms)
+            ids = connection.execute(old.limit(_MANY)).scalars().all()
+        if ids:
+            with writing(self._engine) as connection:
+                theirs = select(NOTICES.c.notice_id).where(NOTICES.c.alarm_id.in_(ids))
+                connection.execute(delete(NOTICE_RECEIPTS).where(NOTICE_RECEIPTS.c.notice_id.in_(theirs)))
+                for table in (NOTICES, REACH_REASONS, REACH_CALLS):
+                    connection.execute(delete(table).where(table.c.alarm_id.in_(ids)))
+        return len(ids)
 
     def write(self, seen: Seen, turn: Turn) -> bool:
         """Write `turn`, all of it; False, and nothing is written, when somebody has written since `seen`."""

@@ -243,6 +243,33 @@ def test_no_plan_for_an_alarm_is_said_and_a_new_policy_is_in_force_at_the_next_l
     assert site.told(alarm_id) == FIRST
 
 
+def test_a_flood_of_low_priority_is_told_ten_a_minute_and_nothing_else_waits(site: Site) -> None:
+    """`Grouping.flood_most` in `flood_ms`; who waits longest comes first, whichever of two processes tells."""
+    one, other = site.process(), site.process()
+    one.look()
+    ids: list[str] = []
+    for n in range(25):
+        ids.append(site.raise_(Priority.LOW, patient=f"p-{n:02d}", condition="spo2_signal"))
+        one.look()
+        site.clock.pass_(0.01)
+    site.clock.pass_(600)
+    process, counts = one, list[int]()
+    for _ in range(4):
+        process.look()
+        counts.append(sum(bool(site.told(alarm_id)) for alarm_id in ids))
+        high = site.raise_(Priority.HIGH, patient=f"q-{len(counts)}")
+        process = other if process is one else site.process()  # a second one goes on, and one that begins anew
+        assert process.look() == 2, "a high alarm at once, to both addresses, and no low one more"
+        assert site.told(high) == FIRST
+        assert process.delayed == 25 - counts[-1]
+        site.act(high, Change.RESOLVED)
+        process.look()
+        site.clock.pass_(60.01)
+    assert counts == [10, 20, 25, 25]
+    assert site.why(ids[0]) == ["route 1 takes plan p"]
+    assert site.why(ids[24]) == ["a flood of low priority: told when there is room", "route 1 takes plan p"]
+
+
 def test_a_bug_on_one_alarm_keeps_no_other_from_being_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     process = site.process()
     process.look()

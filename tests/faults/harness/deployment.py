@@ -33,6 +33,11 @@ class Deployment(Rooms):
         port = self.settings.canary_url.rpartition(":")[2]
         self._launch("canary", "0", ["producers.canary", "--health-port", port])
 
+    def start_reach(self) -> None:
+        """Who tells people."""
+        self._health_ports["reach", "0"] = port = free_port()
+        self._launch("reach", "0", ["alerting.reach", "--health-port", str(port)])
+
     def restart(self, room: str, instance: str = "0") -> None:
         """kill -9, and started again at once, as a supervisor does."""
         self.kill(room, instance)

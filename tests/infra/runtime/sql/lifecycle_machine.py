@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any, Final
@@ -38,6 +39,15 @@ LIVES: Final[Sequence[Sequence[tuple[Change, Priority]]]] = (
 )
 
 
+@dataclass(slots=True)
+class Seen:
+    """What was looked at: schedules, their steps, how many of these were races of two nodes, and the changes that came of it."""
+
+    schedules: int = 0
+    steps: int = 0
+    races: int = 0
+    changes: int = 0
+
 
 def drawn(chance: Random, patient: int) -> Any:
     """One step, most often about `patient`: many that act on few alarms meet."""
@@ -65,9 +75,9 @@ def drawn(chance: Random, patient: int) -> Any:
 class Lives(RuleBasedStateMachine):
     """Two nodes on one database, which `forget` empties again."""
 
-    def __init__(self, nodes: Sequence[AlarmStore], pool: ThreadPoolExecutor, forget: Callable[[], None]) -> None:
+    def __init__(self, nodes: Sequence[AlarmStore], pool: ThreadPoolExecutor, forget: Callable[[], None], seen: Seen) -> None:
         super().__init__()
-        self.nodes, self.pool, self.forget = nodes, pool, forget
+        self.nodes, self.pool, self.forget, self.seen = nodes, pool, forget, seen
         self.began = nodes[0].last_feed_seq()
         self.now_ms = ONSET_MS + 60_000
         self.deadlines = [Deadlines(QUIET) for _ in nodes]
@@ -96,6 +106,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(salt=st.integers(0, 255))
     def race(self, salt: int) -> None:
+        self.seen.races += 1
         chance = self.chance(salt)
         first = drawn(chance, self.patient)
         second = drawn(chance, self.patient) if chance.random() < 0.7 else first
@@ -171,6 +182,9 @@ class Lives(RuleBasedStateMachine):
         assert set(ours) == set(told), "nothing that nobody was told of"
         for alarm in self.alarms():
             self.check(alarm, [e for e in feed if e.alarm_id == alarm.alarm_id])
+        self.seen.schedules += 1
+        self.seen.steps += self.steps
+        self.seen.changes += len(feed)
 
     def check(self, alarm: Alarm, history: Sequence[AlarmEvent]) -> None:
         """Every step is legal, and the events alone give the stored alarm."""
@@ -220,12 +234,12 @@ class Lives(RuleBasedStateMachine):
         return found
 
 
-def run(nodes: Sequence[AlarmStore], forget: Callable[[], None], schedules: int, steps: int) -> None:
-    """So many schedules of at most so many steps. `forget` removes every alarm."""
+def run(nodes: Sequence[AlarmStore], forget: Callable[[], None], schedules: int, steps: int, seen: Seen | None = None) -> None:
+    """So many schedules of at most so many steps, drawn anew each time. `forget` removes every alarm; `seen` is added to."""
     limits = settings(
         max_examples=schedules, stateful_step_count=steps, deadline=None, database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )  # fmt: skip
     with ThreadPoolExecutor(2) as pool:
-        machine: Any = partial(Lives, nodes, pool, forget)
+        machine: Any = partial(Lives, nodes, pool, forget, Seen() if seen is None else seen)
         run_state_machine_as_test(machine, settings=limits)

@@ -119,3 +119,24 @@ def test_evidence_is_of_the_newest_step_that_told_anybody(store: ReachStore, eng
     assert store.write(store.seen(), turn(call=replace(CALL, unreached=True)))
     outbox.record(receipt(later, S.DELIVERED))
     assert store.seen().evidence > before
+
+
+def test_who_was_told_is_forgotten_when_the_alarm_is_long_over_and_no_sooner(store: ReachStore, engine: Engine) -> None:
+    keep_ms = 1_000
+    ended = [event(patient=f"p-{n}", condition="spo2_low") for n in range(2)]
+    AlarmStore(engine).record(ended)
+    newest_ms = ended[0].at_ms
+    outbox, over = SqlOutbox(engine), replace(CALL, phase="over", since_ms=newest_ms - keep_ms - 1)
+    calls = [CALL, *(replace(over, alarm_id=one.alarm_id, since_ms=over.since_ms + 2 * n) for n, one in enumerate(ended))]
+    told = [
+        replace(one, notice=one.notice.model_copy(update={"notice_id": f"{n}", "alarm_id": call.alarm_id}))
+        for n, (call, one) in enumerate((call, written()) for call in calls)
+    ]
+    reasons = [Reason(alarm_id=call.alarm_id, number=1, text="because") for call in calls]
+    assert store.write(store.seen(), replace(turn(), feed_seq=3, calls=calls, notices=told, reasons=reasons))
+    outbox.record(receipt(told[1], S.SENT))
+    assert store.forget(newest_ms + 10**12, keep_ms) == 1, "a clock far ahead is not believed"
+    assert [[len(part) for part in outbox.of_alarm(call.alarm_id)] for call in calls] == [[1, 1], [0, 0], [1, 1]]
+    assert store.forget(newest_ms + 10**12, keep_ms) == 0
+    assert store.forget(newest_ms - 5_000, 0) == 0
+    assert AlarmStore(engine).get(ended[0].alarm_id) is not None, "the alarm and its history stay"
