@@ -2,13 +2,14 @@
 
 import { computed, signal } from "@preact/signals";
 import { Account, WhoGetsIn } from "./access/Account";
-import { account } from "./access/session";
+import { account, seesPatients } from "./access/session";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
-import { PAGES, page } from "./pages";
+import { page, pages } from "./pages";
 import { age } from "./stale";
 import {
   arrange,
+  beds,
   canary,
   connection,
   dataAsOfMs,
@@ -32,7 +33,8 @@ export const trouble = computed<string | null>(() => {
   const link = connection.value.link;
   if (link === "lost") return "Connection lost. The values below are not live. Trying again…";
   if (link === "stale") return "The feed has gone silent. The values below are not live. Trying again…";
-  if (link === "connecting") return null;
+  if (link === "connecting")
+    return beds.value.size > 0 ? "The feed begins anew. The values below are not live yet." : null;
   if (kafka.value === "away") return "The data stream is away. New values and alarms may be missing.";
   if (canary.value === "dead")
     return "Readings no longer come through the data stream. New values and alarms may be missing.";
@@ -74,8 +76,12 @@ export function Header() {
         </div>
       )}
       <span class="space" />
-      <LinkState testId="link" />
-      <AsOf testId="as-of" />
+      {seesPatients.value && (
+        <>
+          <LinkState testId="link" />
+          <AsOf testId="as-of" />
+        </>
+      )}
       {Math.abs(offset) >= CLOCK_OFF_S && (
         <span class="clock-off" data-testid="clock-off">
           this device's clock is {age(Math.abs(offset))} {offset > 0 ? "behind" : "ahead"}
@@ -144,7 +150,7 @@ export function plain(name: string): string {
 function Pages() {
   return (
     <nav class="pages" aria-label="Pages">
-      {PAGES.map(([name, text]) => (
+      {pages.value.map(([name, text]) => (
         <a
           key={name}
           href={`#${name}`}
@@ -211,7 +217,7 @@ export function Footer() {
       <span class="space" />
       {!kiosk.value && (
         <>
-          <span class="hints">
+          <span class="hints" hidden={!seesPatients.value}>
             <kbd>j</kbd>
             <kbd>k</kbd> move <kbd>a</kbd> acknowledge <kbd>s</kbd> snooze <kbd>/</kbd> find
           </span>

@@ -1,5 +1,6 @@
 // The keyboard: everything of the inbox without a mouse. Keys do nothing while somebody types, nor behind an open dialog.
 
+import { may } from "./access/session";
 import { acknowledge, openForm } from "./alarms/actions";
 import { step } from "./alarms/inbox";
 import { helpOpen } from "./Help";
@@ -55,6 +56,11 @@ function press(key: string): boolean {
       return true;
   }
   if (chosen === undefined) return false;
+  if (key === "p") {
+    if (chosen.subject !== "group") openPatient.value = chosen.patient;
+    return true;
+  }
+  if (!may("alarm.act")) return false;
   switch (key) {
     case "a":
       if (chosen.state !== "acknowledged") void acknowledge(chosen);
@@ -64,9 +70,6 @@ function press(key: string): boolean {
       return true;
     case "m":
       openForm.value = { alarm: chosen.id, form: "assign" };
-      return true;
-    case "p":
-      if (chosen.subject !== "group") openPatient.value = chosen.patient;
       return true;
   }
   return false;

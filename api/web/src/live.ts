@@ -2,7 +2,7 @@
 
 import { offer, over } from "./access/session";
 import { tickSound } from "./alarms/sound";
-import { backoffMs, closed, heard, opened, passed } from "./connection";
+import { backoffMs, closed, heard, lostPlace, opened, passed } from "./connection";
 import { arrange, arrangeInbox, connection, fold, nowMs, serverOffsetMs, waiting } from "./store";
 import type { Frame } from "./types";
 
@@ -40,7 +40,7 @@ export async function connect(): Promise<void> {
       ws.close(4000, "sequence gap");
       return;
     }
-    connection.value = next;
+    connection.value = frame.type === "resync" ? lostPlace(next) : next;
     fold(frame);
     if (frame.type === "snapshot") arrange(performance.now(), true);
     if (frame.type === "snapshot" || frame.type === "alarm") {

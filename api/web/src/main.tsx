@@ -28,8 +28,8 @@ import "./access/access.css";
 
 function App() {
   if (needsLogIn.value) return <LogIn onEnter={start} />;
-  const systemOnly = !seesPatients.value && page.value === "system";
-  if ((!seesPatients.value && !systemOnly) || refused.value !== null) return <NoPermission />;
+  if (refused.value !== null) return <NoPermission />;
+  const sees = seesPatients.value;
   return (
     <div
       class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""} page-${page.value}`}
@@ -37,23 +37,33 @@ function App() {
       data-patient-open={openPatient.value !== null}
     >
       <Header />
-      {!systemOnly && <Banner />}
+      {sees && <Banner />}
       <div class="body">
         <Shown />
-        {!kiosk.value && page.value !== "system" && <Inbox />}
+        {sees && !kiosk.value && page.value !== "system" && <Inbox />}
       </div>
-      <PatientView />
+      {sees && <PatientView />}
       <Help />
       <Footer />
+      {sees && <Spoken />}
+    </div>
+  );
+}
+
+// For those who hear the page.
+function Spoken() {
+  const high = alarmList.value.find(
+    (a) => a.priority === "high" && a.state === "active" && a.lane === "physiological",
+  );
+  return (
+    <>
       <div class="visually-hidden" role="status">
         {unacknowledged.value === 0 ? "No alarm waits." : `${unacknowledged.value} alarms wait.`}
       </div>
       <div class="visually-hidden" aria-live="assertive">
-        {alarmList.value.find(
-          (a) => a.priority === "high" && a.state === "active" && a.lane === "physiological",
-        )?.text ?? ""}
+        {high?.text ?? ""}
       </div>
-    </div>
+    </>
   );
 }
 

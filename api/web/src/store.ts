@@ -80,6 +80,7 @@ export class Bed {
 }
 
 const NO_ALARMS: readonly Alarm[] = [];
+const NO_BEDS: ReadonlyMap<string, never> = new Map<string, never>();
 
 // A computed list that stays the same object while its elements do.
 export function steady<T>(make: () => readonly T[]): ReadonlySignal<readonly T[]> {
@@ -251,6 +252,9 @@ export function takeAlarm(alarm: Alarm): void {
   alarms.value = next;
 }
 
+// What was known may be of another feed: the next snapshot starts from nothing, values, traces and times of data included.
+let anew = false;
+
 // Fold one frame of the feed into what is known.
 export function fold(frame: Frame): void {
   batch(() => {
@@ -261,7 +265,7 @@ export function fold(frame: Frame): void {
         setServerTime(frame.server_time);
         break;
       case "snapshot": {
-        const known = beds.peek();
+        const known = anew ? NO_BEDS : beds.peek();
         const next = new Map<string, Bed>();
         for (const patient of frame.patients) {
           const bed = known.get(patient.id) ?? new Bed(patient.id);
@@ -273,9 +277,14 @@ export function fold(frame: Frame): void {
         }
         beds.value = next;
         alarms.value = new Map(frame.alarms.filter(calls).map((a) => [a.id, a]));
+        if (anew) dataAsOfMs.value = null;
+        anew = false;
         setAsOf(frame.data_as_of);
         break;
       }
+      case "resync":
+        anew = true;
+        break;
       case "vitals":
         for (const patient of frame.patients) {
           const bed = bedOf(patient.id);

@@ -157,6 +157,8 @@ export type Frame = Numbered &
         kafka: "ok" | "away";
         canary?: Canary;
       }
+    // The place in the feed that was asked for is not there any more: the snapshot that follows is all there is.
+    | { type: "resync"; asked: number; reason: string }
   );
 
 export interface SeriesPoint {
@@ -305,6 +307,7 @@ export interface ProcessRow {
   batch_p95_ms: number | null;
   behind_seconds: number | null;
   stands_still_seconds: number | null;
+  viewers: number | null; // of an API: screens and programs that follow
   stages: Record<string, number>; // of the canary: seconds by stage
 }
 

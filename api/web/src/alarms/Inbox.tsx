@@ -1,6 +1,7 @@
 // The alarm inbox: everything that calls somebody, most urgent first, held still under the pointer.
 
 import { useRef } from "preact/hooks";
+import { may } from "../access/session";
 import {
   alarmList,
   alarms,
@@ -69,6 +70,7 @@ export function Inbox() {
           <button
             type="button"
             class="small"
+            hidden={!may("alarm.act")}
             disabled={unacknowledged.value < 2}
             onClick={() => (bulkOpen.value = true)}
             data-testid="bulk"
@@ -76,7 +78,7 @@ export function Inbox() {
             Several at once…
           </button>
         </div>
-        {shelf.value === "mine" && policy.value !== null && <HandOver />}
+        {shelf.value === "mine" && may("alarm.act") && policy.value !== null && <HandOver />}
         {outOfPlace.value > 0 && (
           <button
             type="button"

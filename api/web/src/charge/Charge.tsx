@@ -1,5 +1,7 @@
-// The charge nurse's page: who is on the ward, who looks after whom, what the alarms ask of people, and the devices.
+// The charge nurse's page: who is on the ward, who looks after whom, what the alarms ask of people, and the devices. Who sees no
+// patients has the burden alone.
 
+import { seesPatients } from "../access/session";
 import { Assignments } from "./Assignments";
 import { BurdenPanel } from "./Burden";
 import { CensusPanel } from "./Census";
@@ -9,10 +11,14 @@ export function Charge() {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <main class="desk" aria-label="Charge nurse" data-testid="charge" tabIndex={0}>
-      <CensusPanel />
-      <Assignments />
+      {seesPatients.value && (
+        <>
+          <CensusPanel />
+          <Assignments />
+        </>
+      )}
       <BurdenPanel />
-      <Devices />
+      {seesPatients.value && <Devices />}
     </main>
   );
 }

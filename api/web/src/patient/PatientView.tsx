@@ -1,6 +1,7 @@
 // One patient in detail: values now, open alarms, courses, NEWS2 part by part, what people observed, and what every model says.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { may } from "../access/session";
 import { acknowledge, busy, failures } from "../alarms/actions";
 import { where } from "../alarms/Card";
 import { getAlarms } from "../api";
@@ -130,6 +131,7 @@ function OpenAlarms({ bed }: { bed: Bed }) {
           ) : (
             <button
               type="button"
+              hidden={!may("alarm.act")}
               class="main"
               disabled={busy.value.has(alarm.id)}
               onClick={() => void acknowledge(alarm)}
