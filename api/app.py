@@ -16,6 +16,7 @@ from api import (
     alarm_records,
     alarms,
     burden,
+    carers,
     devices,
     episodes,
     limits,
@@ -85,7 +86,8 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(permit)],
     )
-    care = (patients, devices, observations, limits, alarm_records, alarms, episodes, burden)  # "/alarms/policy" is no alarm's id
+    records = (alarm_records, alarms, episodes, burden)  # in this order: "/alarms/policy" is no alarm's id
+    care = (patients, devices, observations, limits, carers, *records)
     for part in (system, sessions, *care, push, reach):
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))

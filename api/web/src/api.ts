@@ -7,6 +7,7 @@ import type {
   AlarmState,
   Bound,
   Burden,
+  Carer,
   DeviceRow,
   FieldError,
   LabelName,
@@ -133,7 +134,7 @@ function send<T>(
   to: string,
   body: object,
   more: Record<string, string>,
-  method: "POST" | "PUT" = "POST",
+  method: "POST" | "PUT" | "DELETE" = "POST",
 ): Promise<T> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
@@ -208,6 +209,20 @@ export async function getBurden(hours: number, toMs: number): Promise<Burden> {
   });
   return call<Burden>(`/burden?${query}`);
 }
+
+export async function getCarers(): Promise<Carer[]> {
+  return (await call<{ items: Carer[] }>("/carers")).items;
+}
+
+// `to` looks after the patient for so many hours: what is open and what begins is theirs.
+export const lookAfter = (
+  patient: string,
+  to: string,
+  hours: number,
+): Promise<{ carer: Carer; alarms: Alarm[] }> => send(ofPatient(patient, "carer"), { to, hours }, {}, "PUT");
+
+export const leavePatient = (patient: string): Promise<void> =>
+  send(ofPatient(patient, "carer"), {}, {}, "DELETE");
 
 export async function getDevices(): Promise<DeviceRow[]> {
   return (await call<{ items: DeviceRow[] }>("/devices")).items;

@@ -3,6 +3,7 @@ import { LogIn, NoPermission } from "./access/LogIn";
 import { arrive, needsLogIn, refused, seesPatients } from "./access/session";
 import { Inbox } from "./alarms/Inbox";
 import { ApiError, getMetrics, getPolicy } from "./api";
+import { followCarers } from "./carers";
 import { Charge } from "./charge/Charge";
 import { Help } from "./Help";
 import { listen } from "./keyboard";
@@ -100,6 +101,7 @@ function start(): void {
   loadPolicy();
   if (!seesPatients.peek()) return;
   followLimits();
+  followCarers();
   connect();
 }
 

@@ -278,6 +278,15 @@ export interface Burden {
   due_for_review: { rule: string; reason: string }[];
 }
 
+// Who looks after a patient, until when: alarms that begin before it are theirs.
+export interface Carer {
+  patient: string;
+  person: string;
+  assigned_by: string;
+  since: string;
+  until: string;
+}
+
 // A device of a patient, as far as anything is known of it.
 export interface DeviceRow {
   patient: string;

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { backoffMs, closed, heard, lostPlace, opened, passed, SILENT_AFTER_MS, start } from "../src/connection";
+import {
+  backoffMs,
+  closed,
+  heard,
+  lostPlace,
+  opened,
+  passed,
+  SILENT_AFTER_MS,
+  start,
+} from "../src/connection";
 
 describe("the connection", () => {
   it("is live only after a snapshot", () => {

@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { waits } from "../alarms/inbox";
+import { carers } from "../carers";
 import { isText, kept, oneOf } from "../kept";
 import { alarmList, type Bed, beds, me, nowMs, shownOrder, steady } from "../store";
 import type { Alarm } from "../types";
@@ -33,11 +34,13 @@ export const units = computed(() => [
   ...new Set([...beds.value.values()].map((b) => b.who.value.unit).filter((u) => u !== null)),
 ]);
 
+// Mine: whom I look after, and who has an alarm that is mine.
 export function fits(bed: Bed, unitName: string, which: Which, name: string, now: number): boolean {
   if (unitName !== "" && bed.who.value.unit !== unitName) return false;
   const list: readonly Alarm[] = bed.alarms.value;
   if (which === "alarms") return list.some((a) => waits(a, now)) || list.length > 0;
-  return which === "all" || list.some((a) => a.assigned_to === name);
+  if (which === "all") return true;
+  return carers.value.get(bed.id)?.person === name || list.some((a) => a.assigned_to === name);
 }
 
 // A unit that is gone must not hide everybody.
