@@ -18,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from alerting.deliver import settle
 from api.app import create_app
 from api.columns import LatestRows, ScoreRows, latest_rows, score_rows
 from api.kafka_feed import Vitals
 from api.node import Node
 from api.processes import Place
 from api.server import Server, configuration
+from api.viewer import GOING_AWAY, Closing
 from cli.limit_desk import limit_desk
 from contracts.alarms import MARKS, AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
 from contracts.frames import Labels, constant, labels
@@ -94,10 +96,10 @@ class Stage:
     """`people`: who lies in which bed. `values`: what is measured next, by patient and metric; a metric that is taken out falls
     silent and grows stale."""
 
-    def __init__(self, folder: Path, beds: int, *, accounts: bool = False) -> None:
+    def __init__(self, folder: Path, beds: int, *, accounts: bool = False, port: int | None = None) -> None:
         self.settings = Settings(
-            state_dir=folder, demo=not accounts, access="accounts" if accounts else "auto", api_port=free_port(), canary_url="",
-            kafka_bootstrap_servers="127.0.0.1:1",
+            state_dir=folder, demo=not accounts, access="accounts" if accounts else "auto", api_port=port or free_port(),
+            canary_url="", kafka_bootstrap_servers="127.0.0.1:1",
         )  # fmt: skip
         self.url = f"http://127.0.0.1:{self.settings.api_port}"
         self.people: tuple[Person, ...] = people(beds, 1)
@@ -178,7 +180,7 @@ class Stage:
         onset = at - seconds_ago * 1000
         identity = alarm_id(patient, condition, onset)
         info = BY_NAME[metric] if metric is not None else None
-        self.alarms.record(
+        self.record(
             [
                 AlarmEvent(
                     event_id=digest("event", identity, 1),
@@ -204,6 +206,21 @@ class Stage:
             ]
         )
         return identity
+
+    def record(self, events: Sequence[AlarmEvent]) -> None:
+        """Alarm changes as the alerting tells them: recorded in SQL, and then sent to those who follow."""
+        told = [event for settled in settle(self.alarms, events) for event in settled.events]
+        if self._nodes:
+            self._call(lambda: self._feed().alarms(told))
+
+    def cut(self) -> None:
+        """End every connection of the live feed, as a network does."""
+
+        def end_all() -> None:
+            for viewer in self._nodes[0].hub.all:
+                viewer.end(Closing(GOING_AWAY, "cut"))
+
+        self._call(end_all)
 
     def history(self, bed: int, course: dict[str, Callable[[Numbers], Numbers]]) -> None:
         """A week of one patient in the series store: every 10 minutes, the last four hours every half minute, the last hour
@@ -337,12 +354,13 @@ def _scores(
 
 
 @contextmanager
-def stage(folder: Path, beds: int, *, accounts: bool = False) -> Iterator[Stage]:
+def stage(folder: Path, beds: int, *, accounts: bool = False, port: int | None = None) -> Iterator[Stage]:
     """A stage whose server is not started yet; it ends with the block. `accounts`: one has to log in."""
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api.node.KafkaFeed", _GivenFeed)
         patch.setattr("api.node.AsyncSender", _NoSender)
-        found = Stage(folder, beds, accounts=accounts)
+        found = Stage(folder, beds, accounts=accounts, port=port)
         try:
             yield found
         finally:

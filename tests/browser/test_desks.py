@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from contracts.alarms import Priority
 from tests.browser.journeys import BREATHING, ILL, SILENT, a_ward, card, post, ready, tile
 from tests.browser.screen import accessible, picture, window
 from tests.browser.stage import Stage
@@ -102,13 +103,38 @@ def test_the_charge_nurse_sees_who_has_what_and_gives_a_patient_to_somebody(brow
         beds = [int(text) for text in census.locator("tbody tr td:nth-child(2)").all_inner_texts()]
         assert sum(beds) == 64
         row = page.locator(f"[data-testid=assignment][data-patient='{ward.patient(BREATHING)}']")
-        expect(row).to_contain_text("nobody")
+        expect(row.get_by_test_id("carer")).to_have_text("nobody")
         row.locator("input").fill("N. Berg")
         page.keyboard.press("Enter")
-        expect(row.get_by_role("status")).to_have_text("1 assigned to N. Berg.")
+        expect(row.get_by_role("status")).to_have_text("With N. Berg for 12 h; 1 open alarm moved.")
+        expect(row.get_by_test_id("carer")).to_contain_text(re.compile(r"N\. Berg until \d\d:\d\d"))
         expect(row.locator("td").nth(3)).to_have_text("N. Berg")
-        expect(page.get_by_test_id("assignments").locator(".loads")).to_contain_text("N. Berg 1 alarm, 1 waiting")
+        loads = page.get_by_test_id("assignments").locator(".loads")
+        expect(loads).to_contain_text("N. Berg 1 patient, 1 alarm, 1 waiting")
         expect(card(page, "respiratory_rate_high").get_by_test_id("said")).to_contain_text("Assigned to N. Berg")
+
+        # What comes later is theirs too, and says who gave them the patient; a patient without an alarm can be given as well.
+        ward.alarm(BREATHING, "spo2_low", Priority.MEDIUM, "SpO2 86 < 90", "SpO2 86 % is below 90 %", metric="spo2")
+        later = card(page, "spo2_low").and_(page.locator(f"[data-patient='{ward.patient(BREATHING)}']"))
+        expect(later.get_by_test_id("said")).to_contain_text("Assigned to N. Berg")
+        expect(loads).to_contain_text("N. Berg 1 patient, 2 alarms, 2 waiting")
+        later.locator(".what").click()
+        expect(later.get_by_test_id("story")).to_contain_text("Assigned to N. Berg by demo nurse: looks after this patient")
+        page.get_by_test_id("assign-all-beds").click()
+        expect(page.get_by_test_id("assignment")).to_have_count(64)
+        quiet = page.locator(f"[data-testid=assignment][data-patient='{ward.patient(40)}']")
+        quiet.get_by_test_id("assign-patient-me").click()
+        expect(quiet.get_by_role("status")).to_contain_text("With demo nurse for 12 h; 0 open alarms moved.")
+        go(page, "ward")
+        expect(tile(page, ward, BREATHING).get_by_test_id("carer-chip")).to_have_text("N. B.")
+        page.get_by_test_id("which-mine").click()
+        expect(page.get_by_test_id("tile")).to_have_count(1)
+        expect(tile(page, ward, 40)).to_be_visible()
+        page.get_by_test_id("which-all").click()
+        go(page, "charge")
+        row.get_by_test_id("release").click()
+        expect(row.get_by_test_id("carer")).to_have_text("nobody")
+        expect(row.locator("td").nth(3)).to_have_text("N. Berg")  # what is open stays
         silent = page.locator("[data-testid=device][data-silent=true]")
         expect(silent).to_have_count(1)
         expect(silent).to_contain_text(re.compile(r"silent since \d\d:\d\d"))

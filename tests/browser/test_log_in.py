@@ -78,10 +78,27 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         expect(page.get_by_test_id("log-in")).to_be_visible()
         assert mine.patient not in page.content()
 
-        # A role that sees no patients is told so.
+        # A role that sees no patients has the system's page alone, asks for nothing else, and is told so.
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url.removeprefix(ward.url)))
         log_in(page, "olga")
-        expect(page.get_by_test_id("no-permission")).to_contain_text("This role sees no patients")
-        accessible(page, "no permission")
+        expect(page.get_by_test_id("no-patients")).to_have_text(
+            "You are logged in as olga (ops). This role sees no patients."
+        )
+        expect(page.get_by_test_id("process")).to_have_count(2)
+        expect(page.get_by_test_id("stream")).to_contain_text("Newest tick")
+        page.goto(f"{ward.url}/#ward")
+        expect(page.get_by_test_id("system")).to_be_visible()
+        for place in ("page-ward", "page-charge", "alarm-list", "link", "wall", "patient"):
+            expect(page.get_by_test_id(place)).to_have_count(0)
+        page.keyboard.press("j")
+        for person in ward.people:
+            assert person.name not in page.content()
+            assert person.patient not in page.content()
+        about_patients = ("/patients", "/alarms?", "/alarms/", "/devices", "/carers", "/limits", "/live", "/burden")
+        assert [url for url in asked if url.startswith(tuple(f"/api/v1{p}" for p in about_patients))] == ["/api/v1/alarms/policy"]
+        accessible(page, "the system for ops")
+        picture(page, "system-ops")
         page.get_by_test_id("account").click()
         page.get_by_test_id("log-off").click()
 
