@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from contracts.alarms import Priority
 from tests.browser.journeys import BREATHING, ILL, SILENT, a_ward, card, post, ready, tile
 from tests.browser.screen import accessible, picture, window
-from tests.browser.stage import Stage
+from tests.browser.stage import Stage, stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.screens]
 SCREENS = pytest.mark.parametrize(
@@ -156,7 +157,6 @@ def test_the_page_for_ops_says_who_is_away_and_names_no_patient(browser: Browser
         expect(page.locator("[data-process=processors]")).to_contain_text("does not answer")
         said = page.get_by_test_id("system").inner_text()
         assert not any(p.name in said or p.patient in said for p in ward.people)
-        picture(page, "system")
 
 
 def test_the_patient_view_says_that_the_stream_is_away_and_who_else_calls(browser: Browser, ward: Stage) -> None:
@@ -220,6 +220,81 @@ def test_every_panel_says_why_it_has_no_answer(browser: Browser, ward: Stage, st
         expect(page.get_by_test_id("device")).to_have_count(0 if status == 403 else 64)
         if status == 503:
             expect(trouble).to_contain_text(re.compile(r"What is shown is of \d\d:\d\d:\d\d"))
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_what_is_asked_for_about_one_alarm_and_one_patient_says_why_too(
+    browser: Browser, ward: Stage, status: int
+) -> None:
+    problem = json.dumps({"type": "x", "title": "x", "status": status, "detail": "Ask the ward sister."})
+    words = "You may not see {}." if status == 403 else "{} cannot be read now"
+
+    def said(what: str) -> re.Pattern[str]:
+        return re.compile(re.escape(words.format(what)), re.IGNORECASE)
+
+    with window(browser, ward.url, 1366, 768, "dark") as page:
+        ready(page)
+        pattern = re.compile(r"/api/v1/(alarms/[^/?]+(/notices)?$|system$|carers|patients/[^/]+/(series|scores))")
+        page.route(
+            pattern,
+            lambda route: route.fulfill(status=status, content_type="application/problem+json", body=problem),
+        )
+        ill = card(page, "spo2_low").filter(has_text="SpO2 78")
+        ill.locator(".what").click()
+        for what in ("the values of this time", "who was told", "what happened before"):
+            expect(ill.get_by_test_id("panel-trouble").filter(has_text=said(what))).to_be_visible()
+        expect(ill.locator("canvas, .story")).to_have_count(0)
+        ill.get_by_test_id("to-patient").click()
+        view = page.get_by_test_id("patient")
+        for what in ("the history", "what the models say"):
+            expect(view.get_by_test_id("panel-trouble").filter(has_text=said(what))).to_be_visible()
+        view.get_by_test_id("handover-open").click()
+        expect(view.get_by_test_id("panel-trouble")).to_have_text(said("the last twelve hours"))
+        expect(view.get_by_test_id("sheet")).to_have_count(0)
+        page.keyboard.press("Escape")
+        go(page, "charge")
+        trouble = page.get_by_test_id("assignments").get_by_test_id("panel-trouble")
+        expect(trouble).to_have_text(said("who looks after whom"), timeout=15_000)
+        go(page, "system")
+        expect(page.get_by_test_id("stream").get_by_test_id("panel-trouble")).to_have_text(said("the state of the stream"))
+
+
+def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, tmp_path: Path) -> None:
+    with stage(tmp_path, 2) as empty:
+        empty.values.clear()
+        empty.start()
+        with window(browser, empty.url, 1366, 768) as page:
+            expect(page.get_by_test_id("tile")).to_have_count(2, timeout=20_000)
+            expect(page.get_by_test_id("tile").first).to_contain_text("No data from this patient yet")
+            expect(page.get_by_test_id("alarm-list")).to_contain_text("No open alarms.")
+            held: list[Route] = []
+            page.route(re.compile(r"/api/v1/(burden|devices|system|patients/)"), held.append)
+            go(page, "charge")
+            for panel in ("burden", "devices"):
+                expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()
+            go(page, "system")
+            for panel in ("stream", "processes"):
+                expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()
+            go(page, "ward")
+            page.get_by_test_id("tile").first.locator(".open").click()
+            view = page.get_by_test_id("patient")
+            expect(view.get_by_test_id("observations").get_by_test_id("panel-loading")).to_be_visible()
+            expect(view.get_by_test_id("trends")).to_contain_text("Loading")
+            page.unroute_all()
+            for route in held:
+                route.continue_()
+            nothing = view.get_by_test_id("observations").get_by_test_id("panel-empty")
+            expect(nothing).to_contain_text("Nothing written down")
+            expect(view.get_by_test_id("trends")).to_contain_text("Nothing was measured in this time.")
+            expect(view.get_by_label("Open alarms")).to_have_text("No open alarms.")
+            page.keyboard.press("Escape")
+            go(page, "charge")
+            for panel, words in (
+                ("burden", "No alarm has called anybody in this time."),
+                ("assignments", "No patient has an open alarm or somebody who looks after them."),
+            ):
+                expect(page.get_by_test_id(panel).get_by_test_id("panel-empty")).to_have_text(words)
+            accessible(page, "a ward of which nothing is known")
 
 
 def test_by_keyboard_alone_and_by_touch(browser: Browser, ward: Stage) -> None:

@@ -54,6 +54,53 @@ def test_axe_finds_nothing_on_any_screen(browser: Browser, ward: Stage, width: i
         accessible(page, "handover")
 
 
+CUT = (
+    "[...document.querySelectorAll('.numeric .number, .tile .bed, .bar:is(.high, .medium):not(.technical) .text')]"
+    ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+)
+BIG = "parseFloat(getComputedStyle(document.querySelector('.numeric.big .number')).fontSize)"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+def test_fewer_beds_are_shown_larger_and_nothing_is_cut_off(
+    browser: Browser, tmp_path: Path, width: int, height: int
+) -> None:
+    with a_ward(tmp_path, 24) as few, window(browser, few.url, width, height, reduced_motion="reduce") as page:
+        ready(page, 24)
+        assert page.get_by_test_id("wall").evaluate("e => e.scrollHeight - e.clientHeight") <= 0, "all on one screen"
+        assert page.evaluate(CUT) == []
+        assert page.evaluate(BIG) >= (48 if width == 1920 else 33), "what fits is as large as it can be"
+        if width == 1920:
+            picture(page, "wall")
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1366, 768, "light"), (390, 844, "dark")])
+def test_the_wall_on_a_desk_and_on_a_phone(
+    browser: Browser, ward: Stage, width: int, height: int, scheme: str
+) -> None:
+    with window(browser, ward.url, width, height, scheme) as page:
+        ready(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
+        assert page.evaluate(CUT) == []
+        picture(page, f"wall-{width}")
+
+
+def test_a_dead_feed_turns_the_wall_grey_and_comes_back_by_itself(browser: Browser, ward: Stage) -> None:
+    with window(browser, ward.url, 1366, 768) as page:
+        ready(page)
+        page.context.set_offline(True)
+        ward.cut()
+        expect(page.get_by_test_id("banner")).to_contain_text("not live", timeout=5_000)
+        assert "grayscale" in page.get_by_test_id("wall").evaluate("e => getComputedStyle(e).filter")
+        picture(page, "feed-lost")
+        stale = page.locator("[data-testid=value][data-metric=heart_rate][data-state=stale]")
+        expect(stale.nth(60)).to_be_attached(timeout=30_000)
+        expect(stale.first.locator(".number")).to_have_text("--")
+        page.context.set_offline(False)
+        expect(page.get_by_test_id("banner")).to_have_count(0, timeout=20_000)
+        ready(page)
+
+
 def test_several_at_once_are_acknowledged_with_care(browser: Browser, ward: Stage) -> None:
     with window(browser, ward.url, 1366, 768, "light") as page:
         ready(page)

@@ -11,9 +11,9 @@ import {
   arrange,
   beds,
   canary,
-  connection,
   dataAsOfMs,
   demo,
+  feed,
   heldBack,
   kafka,
   me,
@@ -30,7 +30,7 @@ const DATA_OLD_S = 15;
 const CLOCK_OFF_S = 5;
 
 export const trouble = computed<string | null>(() => {
-  const link = connection.value.link;
+  const link = feed.value;
   if (link === "lost") return "Connection lost. The values below are not live. Trying again…";
   if (link === "stale") return "The feed has gone silent. The values below are not live. Trying again…";
   if (link === "connecting")
@@ -46,7 +46,7 @@ export const trouble = computed<string | null>(() => {
 
 // What is shown is live, but nobody would say so if it were not.
 export const caution = computed<string | null>(() =>
-  connection.value.link === "live" && canary.value === "unknown"
+  feed.value === "live" && canary.value === "unknown"
     ? "Nothing watches over the data stream any more: if it stops, this screen may not say so."
     : null,
 );
@@ -113,7 +113,7 @@ export function Header() {
 
 // Whether what is shown is live: in the header, and again in what covers it.
 export function LinkState({ testId }: { testId?: string }) {
-  const link = connection.value.link;
+  const link = feed.value;
   return (
     <span
       class={`link ${trouble.value === null ? link : "lost"}`}

@@ -8,7 +8,7 @@ import { Charge } from "./charge/Charge";
 import { Help } from "./Help";
 import { listen } from "./keyboard";
 import { followLinks } from "./link";
-import { connect, tick } from "./live";
+import { connect, startClock } from "./live";
 import { page } from "./pages";
 import { followLimits } from "./patient/own";
 import { PatientView } from "./patient/PatientView";
@@ -19,6 +19,7 @@ import { applyTheme } from "./theme";
 import { showCount } from "./title";
 import { kiosk } from "./wall/view";
 import { Wall } from "./wall/Wall";
+import "./style/fonts.css";
 import "./style/base.css";
 import "./style/wall.css";
 import "./style/inbox.css";
@@ -113,5 +114,5 @@ if (root !== null) {
   listen();
   followLinks();
   showCount();
-  window.setInterval(tick, 1000);
+  startClock();
 }

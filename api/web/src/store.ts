@@ -51,9 +51,9 @@ export class Bed {
   }
 
   take(metric: string, value: Value): void {
-    const timeMs = Date.parse(value.time);
+    const timeMs = parsed(value.time);
     const current = this.value(metric);
-    if (current.peek() !== undefined && (current.peek()?.timeMs ?? 0) > timeMs) return;
+    if ((current.peek()?.timeMs ?? 0) > timeMs) return;
     current.value = { value: value.value, timeMs, quality: value.quality };
     this.measured.value = true;
     if (value.value === null || value.quality === "bad" || value.quality === "not_worn") return;
@@ -79,6 +79,17 @@ export class Bed {
   }
 }
 
+// The values of a frame carry the same few times.
+let parsedText = "";
+let parsedMs = Number.NaN;
+function parsed(text: string): number {
+  if (text !== parsedText) {
+    parsedText = text;
+    parsedMs = Date.parse(text);
+  }
+  return parsedMs;
+}
+
 const NO_ALARMS: readonly Alarm[] = [];
 const NO_BEDS: ReadonlyMap<string, never> = new Map<string, never>();
 
@@ -96,6 +107,7 @@ export const metrics = signal<ReadonlyMap<string, Metric>>(new Map());
 export const beds = signal<ReadonlyMap<string, Bed>>(new Map());
 export const alarms = signal<ReadonlyMap<string, Alarm>>(new Map());
 export const connection = signal<Connection>(start);
+export const feed = computed(() => connection.value.link); // changes seldom, the connection with every frame
 export const demo = signal(false);
 export const notice = signal("");
 export const kafka = signal<"ok" | "away">("ok");

@@ -6,7 +6,7 @@ import {
   alarmList,
   alarms,
   arrangeInbox,
-  connection,
+  feed,
   inboxPointed,
   outOfPlace,
   policy,
@@ -105,7 +105,7 @@ export function Inbox() {
 }
 
 function Nothing() {
-  if (connection.value.link !== "live") return <p class="quiet">Alarms are not known: not connected.</p>;
+  if (feed.value !== "live") return <p class="quiet">Alarms are not known: not connected.</p>;
   if (alarmList.value.length === 0) return <p class="quiet">No open alarms.</p>;
   return <p class="quiet">None of the {alarmList.value.length} open alarms fits.</p>;
 }

@@ -7,7 +7,7 @@ import { ApiError } from "../api";
 import { assignPatient, carers, carersTrouble, releasePatient } from "../carers";
 import { said as troubleSaid } from "../panel";
 import { Scrolls } from "../Scrolls";
-import { alarmList, type Bed, beds, connection, me, nowMs, openPatient, worst } from "../store";
+import { alarmList, type Bed, beds, feed, me, nowMs, openPatient, worst } from "../store";
 import { minute, utc } from "../times";
 import { holders, loads } from "./census";
 
@@ -22,7 +22,7 @@ export function Assignments() {
   const people = loads(alarmList.value, held.values(), nowMs.value);
   const names = people.map((p) => p.name).filter((n) => n !== "");
   return (
-    <section class="panel" aria-labelledby="assign-title" data-testid="assignments">
+    <section class="panel wide" aria-labelledby="assign-title" data-testid="assignments">
       <div class="row">
         <h2 id="assign-title">
           Assignments{" "}
@@ -62,7 +62,7 @@ export function Assignments() {
       )}
       {shown.length === 0 ? (
         <p class="quiet" data-testid="panel-empty">
-          {connection.value.link === "live"
+          {feed.value === "live"
             ? "No patient has an open alarm or somebody who looks after them."
             : "Alarms are not known: not connected."}
         </p>

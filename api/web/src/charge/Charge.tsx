@@ -11,14 +11,14 @@ export function Charge() {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <main class="desk" aria-label="Charge nurse" data-testid="charge" tabIndex={0}>
+      {seesPatients.value && <CensusPanel />}
+      <BurdenPanel />
       {seesPatients.value && (
         <>
-          <CensusPanel />
           <Assignments />
+          <Devices />
         </>
       )}
-      <BurdenPanel />
-      {seesPatients.value && <Devices />}
     </main>
   );
 }

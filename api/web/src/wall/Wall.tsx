@@ -1,7 +1,7 @@
 // The ward wall: beds by risk, held still under the pointer, as dense as the screen needs.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { arrange, beds, connection, mode, pointed } from "../store";
+import { arrange, beds, feed, mode, pointed } from "../store";
 import { Tile } from "./Tile";
 import {
   type Chosen,
@@ -43,7 +43,7 @@ export function Wall() {
       aria-label="Ward"
       data-testid="wall"
       data-density={size}
-      data-feed={connection.value.link}
+      data-feed={feed.value}
       onPointerMove={point}
       onPointerDown={point}
       onFocusCapture={point}
@@ -65,7 +65,7 @@ export function Wall() {
 }
 
 function nobody(): string {
-  if (connection.value.link === "connecting") return "Connecting to the ward…";
+  if (feed.value === "connecting") return "Connecting to the ward…";
   if (beds.value.size > 0) return "No bed fits what is asked for.";
   return "No patients yet. Send readings to the gateway and they appear here.";
 }
