@@ -26,6 +26,7 @@ from api import (
     reach,
     sessions,
     system,
+    teams,
 )
 from api.access import Access
 from api.auditing import Audited
@@ -88,7 +89,7 @@ def create_app(
     )
     records = (alarm_records, alarms, episodes, burden)  # in this order: "/alarms/policy" is no alarm's id
     care = (patients, devices, observations, limits, carers, *records)
-    for part in (system, sessions, *care, push, reach):
+    for part in (system, sessions, teams, *care, push, reach):
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

@@ -36,6 +36,7 @@ OPERATIONS: Final[Mapping[str, Action]] = {
     "GET /api/v1/limits": Action.PATIENT_SEE,
     "GET /api/v1/devices": Action.PATIENT_SEE,
     "GET /api/v1/carers": Action.ALARM_SEE,
+    "GET /api/v1/teams": Action.ALARM_SEE,
     "PUT /api/v1/patients/{patient}/carer": Action.ALARM_ACT,
     "DELETE /api/v1/patients/{patient}/carer": Action.ALARM_ACT,
     "GET /api/v1/alarms": Action.ALARM_SEE,

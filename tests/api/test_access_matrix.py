@@ -21,6 +21,7 @@ from contracts.alarms import Change
 from contracts.policy import ACCOUNT_ROLES, Role
 from infra.runtime.metrics import Metrics
 from infra.runtime.sql.alarms import AlarmStore
+from infra.runtime.sql.carers import Carer
 from infra.runtime.sql.sessions import LIFETIME_MS, Kind, digest_of
 from tests.api.conftest import now_ms, until
 from tests.api.people import HOUR_MS, MINE, OTHERS, Guarded, Wire, guarded_api, guarded_settings
@@ -68,6 +69,7 @@ MATRIX: Final[dict[str, Row]] = {
     "GET /api/v1/limits": Row(SEE, "list"),
     "GET /api/v1/devices": Row(SEE, "list"),
     "GET /api/v1/carers": Row(SEE, "list"),
+    "GET /api/v1/teams": Row(SEE, "list"),
     "PUT /api/v1/patients/{patient}/carer": Row(CARE, "patient", changes=True, body={"to": "bo"}),
     "DELETE /api/v1/patients/{patient}/carer": Row(CARE, "patient", changes=True),
     "GET /api/v1/system/processes": Row(ANY),
@@ -212,6 +214,10 @@ async def test_lists_hold_the_patients_of_the_team_and_no_others(tmp_path: Path,
     async with guarded_api(guarded_settings(tmp_path, free_port), tmp_path / "dist") as api:
         alarm, others = api.raise_alarm(MINE), api.raise_alarm(OTHERS)
         token = api.person("cara", Role.CHARGE)
+        api.person("otto", Role.NURSE, team="b")
+        api.person("dora", Role.NURSE)
+        api.accounts.disable("dora", at_ms=now_ms(), by="test")
+        api.person("late", Role.NURSE, until_ms=now_ms() - 1)
         await api.current()
 
         async def found(path: str) -> Any:
@@ -222,6 +228,12 @@ async def test_lists_hold_the_patients_of_the_team_and_no_others(tmp_path: Path,
         assert [p["id"] for p in (await found("/api/v1/patients"))["items"]] == [MINE]
         page = await found("/api/v1/patients?limit=1")
         assert page["next"] is None, "a foreign patient is not counted either"
+        for patient in (MINE, OTHERS):
+            given = Carer(patient=patient, person="bo", assigned_by="x", since_ms=now_ms(), until_ms=now_ms() + HOUR_MS)
+            AlarmStore(api.engine).look_after(given)
+        assert [c["patient"] for c in (await found("/api/v1/carers"))["items"]] == [MINE]
+        (team,) = (await found("/api/v1/teams"))["items"]
+        assert [m["name"] for m in team["members"]] == ["cara"], "nobody of another team, nor anybody disabled"
         assert [a["id"] for a in (await found("/api/v1/alarms"))["items"]] == [alarm]
         assert (await found("/api/v1/alarms?limit=1"))["next"] is None
         assert (await found(f"/api/v1/alarms?patient={OTHERS}")) == (await found("/api/v1/alarms?patient=p-none"))

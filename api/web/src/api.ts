@@ -8,6 +8,7 @@ import type {
   Bound,
   Burden,
   Carer,
+  CareTeam,
   DeviceRow,
   FieldError,
   LabelName,
@@ -208,6 +209,10 @@ export async function getBurden(hours: number, toMs: number): Promise<Burden> {
     to: new Date(toMs).toISOString(),
   });
   return call<Burden>(`/burden?${query}`);
+}
+
+export async function getTeams(): Promise<CareTeam[]> {
+  return (await call<{ items: CareTeam[] }>("/teams")).items;
 }
 
 export async function getCarers(): Promise<Carer[]> {

@@ -278,6 +278,15 @@ export interface Burden {
   due_for_review: { rule: string; reason: string }[];
 }
 
+// A care team of whoever is logged in, and who is in it now.
+export interface CareTeam {
+  name: string;
+  everybody: boolean;
+  units: string[];
+  patients: number; // named one by one
+  members: { name: string; full_name: string | null; role: string; until: string | null }[];
+}
+
 // Who looks after a patient, until when: alarms that begin before it are theirs.
 export interface Carer {
   patient: string;

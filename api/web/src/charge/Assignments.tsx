@@ -3,15 +3,16 @@
 import { useState } from "preact/hooks";
 import { may } from "../access/session";
 import { waits } from "../alarms/inbox";
-import { ApiError } from "../api";
+import { ApiError, getTeams } from "../api";
 import { assignPatient, carers, carersTrouble, releasePatient } from "../carers";
-import { said as troubleSaid } from "../panel";
+import { said as troubleSaid, useAsked } from "../panel";
 import { Scrolls } from "../Scrolls";
 import { alarmList, type Bed, beds, feed, me, nowMs, openPatient, worst } from "../store";
 import { minute, utc } from "../times";
 import { holders, loads } from "./census";
 
 const SHIFTS = [12, 8, 4] as const;
+const COLLEAGUES_MS = 60_000;
 
 export function Assignments() {
   const [all, setAll] = useState(false);
@@ -20,7 +21,13 @@ export function Assignments() {
     .filter((bed) => all || bed.alarms.value.length > 0 || held.has(bed.id))
     .sort((a, b) => (a.who.value.bed ?? "").localeCompare(b.who.value.bed ?? "", "en", { numeric: true }));
   const people = loads(alarmList.value, held.values(), nowMs.value);
-  const names = people.map((p) => p.name).filter((n) => n !== "");
+  const colleagues = useAsked("colleagues", getTeams, COLLEAGUES_MS).data ?? [];
+  const names = [
+    ...new Set([
+      ...colleagues.flatMap((team) => team.members.map((m) => m.name)),
+      ...people.map((p) => p.name).filter((n) => n !== ""),
+    ]),
+  ];
   return (
     <section class="panel wide" aria-labelledby="assign-title" data-testid="assignments">
       <div class="row">

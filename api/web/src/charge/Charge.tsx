@@ -6,6 +6,7 @@ import { Assignments } from "./Assignments";
 import { BurdenPanel } from "./Burden";
 import { CensusPanel } from "./Census";
 import { Devices } from "./Devices";
+import { Teams } from "./Teams";
 
 export function Charge() {
   return (
@@ -16,6 +17,7 @@ export function Charge() {
       {seesPatients.value && (
         <>
           <Assignments />
+          <Teams />
           <Devices />
         </>
       )}
