@@ -14,6 +14,7 @@ from contracts.alarms import Lane, Priority
 from tests.browser.stage import Stage, stage
 
 ILL, BREATHING, SILENT, OFF, UNUSUAL = 11, 3, 7, 9, 5
+WIDE = 12  # three digits and arrows: what needs most room
 
 
 @contextmanager
@@ -28,6 +29,7 @@ def a_ward(folder: Path, beds: int = 64) -> Iterator[Stage]:
             "temperature": 38.2,
         }
         found.values[found.patient(BREATHING)] |= {"respiratory_rate": 33.0}
+        found.values[found.patient(WIDE)] |= {"spo2": 100.0, "heart_rate": 118.0, "pulse_rate": 118.0}
         found.not_worn.add((found.patient(OFF), "spo2"))
         found.history(
             ILL,

@@ -69,20 +69,23 @@ def test_fewer_beds_are_shown_larger_and_nothing_is_cut_off(
         ready(page, 24)
         assert page.get_by_test_id("wall").evaluate("e => e.scrollHeight - e.clientHeight") <= 0, "all on one screen"
         assert page.evaluate(CUT) == []
-        assert page.evaluate(BIG) >= (48 if width == 1920 else 33), "what fits is as large as it can be"
+        assert page.evaluate(BIG) >= (44 if width == 1920 else 30), "what fits is as large as it can be"
         if width == 1920:
             picture(page, "wall")
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1366, 768, "light"), (390, 844, "dark")])
-def test_the_wall_on_a_desk_and_on_a_phone(
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(1366, 768, "light"), (390, 844, "dark"), (960, 540, "dark"), (683, 384, "light")]
+)
+def test_the_wall_on_a_desk_on_a_phone_and_at_twice_the_size(
     browser: Browser, ward: Stage, width: int, height: int, scheme: str
 ) -> None:
     with window(browser, ward.url, width, height, scheme) as page:
         ready(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
         assert page.evaluate(CUT) == []
-        picture(page, f"wall-{width}")
+        if width in (1366, 390):  # the others are a wall and a desk at 200 %
+            picture(page, f"wall-{width}")
 
 
 def test_a_dead_feed_turns_the_wall_grey_and_comes_back_by_itself(browser: Browser, ward: Stage) -> None:
