@@ -66,6 +66,12 @@ class Assign(_Request):
     reason: Note | None = None
 
 
+class Escalate(_Request):
+    """Why help is needed, where there is time to say so."""
+
+    reason: Note | None = None
+
+
 class Label(_Request):
     """What the alarm was worth, for the people who tune the rules."""
 

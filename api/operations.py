@@ -49,6 +49,7 @@ OPERATIONS: Final[Mapping[str, Action]] = {
     "POST /api/v1/alarms/{alarm_id}/resolve": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/snooze": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/assign": Action.ALARM_ACT,
+    "POST /api/v1/alarms/{alarm_id}/escalate": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/label": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/note": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/close": Action.ALARM_ACT,

@@ -59,7 +59,7 @@ MEANING: Final[Mapping[Action, str]] = {
     Action.PATIENT_SEE: "names, beds, devices, newest values, trends, windows, scores, observations and limits of patients",
     Action.ALARM_SEE: "alarms, their reasons and their history, and who looks after whom",
     Action.LIVE_FOLLOW: "the live feed of values, scores and alarms",
-    Action.ALARM_ACT: "acknowledge, snooze, assign, hand over, label, note, resolve and close alarms; give a patient to somebody",
+    Action.ALARM_ACT: "acknowledge, snooze, assign, escalate, label, note, resolve, close alarms; hand over, give a patient",
     Action.OBSERVATION_WRITE: "write down what was observed at the bedside",
     Action.LIMITS_CHANGE: "give a patient alarm limits of their own",
     Action.NOTICE_READ: "say that a notice to oneself was read",

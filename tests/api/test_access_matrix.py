@@ -87,6 +87,7 @@ MATRIX: Final[dict[str, Row]] = {
     "POST /api/v1/alarms/{alarm_id}/resolve": Row(CARE, **ACT, body={}),
     "POST /api/v1/alarms/{alarm_id}/snooze": Row(CARE, **ACT, body={"minutes": 1, "reason": "washing"}),
     "POST /api/v1/alarms/{alarm_id}/assign": Row(CARE, **ACT, body={"to": "bo"}),
+    "POST /api/v1/alarms/{alarm_id}/escalate": Row(CARE, **ACT, body={}),
     "POST /api/v1/alarms/{alarm_id}/label": Row(CARE, **ACT, body={"label": "artefact"}),
     "POST /api/v1/alarms/{alarm_id}/note": Row(CARE, **ACT, body={"note": "seen"}),
     "POST /api/v1/alarms/{alarm_id}/close": Row(CARE, **ACT, body={}),

@@ -65,6 +65,23 @@ async def test_a_shift_that_is_over_is_not_listed_and_a_handover_takes_the_patie
     assert [(c.patient, c.person) for c in listed.items] == [("p-001", "Ben")]
 
 
+async def test_whoever_escalates_ends_what_was_quiet_and_is_named(rest: Rest) -> None:
+    alarm = f"{ALARMS}/{rest.raise_alarm()}"
+    await rest.client.post(f"{alarm}/acknowledge", headers=CARA)
+    await rest.client.post(f"{alarm}/snooze", json={"minutes": 5, "reason": "suction"}, headers=CARA)
+    answer = await rest.client.post(f"{alarm}/escalate", json={"reason": "needs a doctor"}, headers=CARA)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["state"], found["acknowledged_by"], found["snoozed_until"]) == ("active", None, None)
+    last = (await rest.get(f"{alarm}/history"))["items"][-1]
+    assert (last["change"], last["actor"], last["reason"]) == ("escalated", "Cara", "needs a doctor")
+    shown = rest.node.board.get(found["id"])
+    assert shown is not None
+    assert (shown.state, shown.acknowledged_by, shown.snoozed_until) == ("active", None, None), "as viewers see it"
+    await rest.client.post(f"{alarm}/resolve")
+    check_problem(await rest.client.post(f"{alarm}/escalate"), 409, "not-possible-now")
+
+
 async def test_what_is_wrong_is_named(rest: Rest) -> None:
     await known(rest, "p-001")
     for body, field in (({}, "to"), ({"to": "x" * 65}, "to"), ({"to": "Ann", "hours": 25}, "hours")):

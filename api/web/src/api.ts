@@ -150,6 +150,7 @@ export const acknowledge = (alarm: Alarm, seen: boolean = false): Promise<Alarm>
   change(alarm, "acknowledge", {}, seen);
 export const snooze = (alarm: Alarm, minutes: number, reason: string): Promise<Alarm> =>
   change(alarm, "snooze", { minutes, reason });
+export const escalate = (alarm: Alarm): Promise<Alarm> => change(alarm, "escalate", {});
 export const assign = (alarm: Alarm, to: string): Promise<Alarm> => change(alarm, "assign", { to });
 export const label = (alarm: Alarm, name: LabelName): Promise<Alarm> =>
   change(alarm, "label", { label: name });

@@ -6,7 +6,7 @@ import { age } from "../stale";
 import { beds, me, nowMs, openPatient, policy, selectedAlarm } from "../store";
 import { left, moment, utc } from "../times";
 import type { Alarm, LabelName } from "../types";
-import { acknowledge, busy, type Form, failures, label, openForm } from "./actions";
+import { acknowledge, busy, escalate, type Form, failures, label, openForm } from "./actions";
 import { FormOf } from "./Forms";
 import { snoozed } from "./inbox";
 import { Story } from "./Story";
@@ -144,6 +144,17 @@ function Actions({ alarm, chosen }: { alarm: Alarm; chosen: boolean }) {
           {policy.value !== null && (
             <button type="button" onClick={open("note")} disabled={working} data-testid="note">
               Note
+            </button>
+          )}
+          {alarm.state !== "latched" && (
+            <button
+              type="button"
+              title="Whoever is next is told at once"
+              onClick={() => void escalate(alarm)}
+              disabled={working}
+              data-testid="escalate"
+            >
+              Escalate
             </button>
           )}
           <button type="button" onClick={open("resolve")} disabled={working} data-testid="resolve">

@@ -50,9 +50,9 @@ def drawn(chance: Random, patient: int) -> Any:
             change = chance.choices(
                 [
                     Change.ACKNOWLEDGED, Change.SNOOZED, Change.ASSIGNED, Change.RESOLVED, Change.CLOSED, Change.LABELLED,
-                    Change.NOTED,
+                    Change.NOTED, Change.ESCALATED,
                 ],
-                [6, 3, 3, 1, 2, 1, 1],
+                [6, 3, 3, 1, 2, 1, 1, 2],
             )[0]  # fmt: skip
             version = chance.randint(1, 6) if chance.random() < 0.2 else None  # the one that the person saw
             # Minutes asked for; the last is too long for every priority.
