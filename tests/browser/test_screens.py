@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from contracts.alarms import Priority
+from contracts.errors import Retryable
 from tests.browser.journeys import ILL, a_ward, card, post, ready, tile
 from tests.browser.screen import accessible, picture, window
 from tests.browser.stage import Stage
@@ -89,17 +90,20 @@ def test_the_wall_on_a_desk_on_a_phone_and_at_twice_the_size(
 
 
 def test_a_dead_feed_turns_the_wall_grey_and_comes_back_by_itself(browser: Browser, ward: Stage) -> None:
+    async def nobody(*_: object) -> None:
+        raise Retryable("The feed is away.", after_s=1.0)
+
     with window(browser, ward.url, 1366, 768) as page:
         ready(page)
-        page.context.set_offline(True)
-        ward.cut()
-        expect(page.get_by_test_id("banner")).to_contain_text("not live", timeout=5_000)
-        assert "grayscale" in page.get_by_test_id("wall").evaluate("e => getComputedStyle(e).filter")
-        picture(page, "feed-lost")
-        stale = page.locator("[data-testid=value][data-metric=heart_rate][data-state=stale]")
-        expect(stale.nth(60)).to_be_attached(timeout=30_000)
-        expect(stale.first.locator(".number")).to_have_text("--")
-        page.context.set_offline(False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("api.gate.Gate.admit", nobody)
+            ward.cut()
+            expect(page.get_by_test_id("banner")).to_contain_text("not live", timeout=5_000)
+            assert "grayscale" in page.get_by_test_id("wall").evaluate("e => getComputedStyle(e).filter")
+            stale = page.locator("[data-testid=value][data-metric=heart_rate][data-state=stale]")
+            expect(stale.nth(60)).to_be_attached(timeout=30_000)
+            expect(stale.first.locator(".number")).to_have_text("--")
+            picture(page, "feed-lost")
         expect(page.get_by_test_id("banner")).to_have_count(0, timeout=20_000)
         ready(page)
 
