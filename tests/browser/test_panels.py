@@ -120,7 +120,7 @@ def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, 
             expect(page.get_by_test_id("tile").first).to_contain_text("No data from this patient yet")
             expect(page.get_by_test_id("alarm-list")).to_contain_text("No open alarms.")
             held: list[Route] = []
-            page.route(re.compile(r"/api/v1/(burden|devices|system|patients/)"), held.append)
+            page.route(re.compile(r"/api/v1/(burden|devices|system|patients/)"), lambda route: held.append(route))
             go(page, "charge")
             for panel in ("burden", "devices"):
                 expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()

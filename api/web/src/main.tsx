@@ -39,7 +39,7 @@ function App() {
       data-patient-open={openPatient.value !== null}
     >
       <Header />
-      {sees && <Banner />}
+      <Banner />
       <div class="body">
         <Shown />
         {sees && !kiosk.value && page.value !== "system" && <Inbox />}
