@@ -49,6 +49,7 @@ Numbers = npt.NDArray[Any]
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 NOT_WORN = 3
+KEPT_EVERY_S = 5
 # The eight metrics of a monitor: usual value, how far it wanders, in the metric's unit.
 USUAL = {
     "heart_rate": (76.0, 5.0), "pulse_rate": (76.0, 5.0), "spo2": (96.6, 0.9), "respiratory_rate": (16.0, 1.6),
@@ -294,8 +295,21 @@ class Stage:
         ]
 
     def _tick_on(self) -> None:
+        store = SqliteSeries(self.settings.state_dir / "series.db")
         while not self._stop.wait(1.0):
             self.tick()
+            if self.second % KEPT_EVERY_S == 0:
+                self._keep(store)
+        store.close()
+
+    def _keep(self, store: SqliteSeries) -> None:
+        """What is measured now, in the series store, as the sink would have it."""
+        time_ms = np.array([time.time_ns() // 1_000_000])
+        who = {person.patient: person for person in self.people}
+        for k, (patient, values) in enumerate(list(self.values.items())):
+            worn = {m: v for m, v in values.items() if (patient, m) not in self.not_worn}
+            now = np.array([self.second])
+            store.write(_readings(who[patient], time_ms, {m: self._wander(m, v, k, now) for m, v in worn.items()}))
 
     def _feed(self) -> _GivenFeed:
         feed: Any = self._nodes[0].kafka

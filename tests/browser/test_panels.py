@@ -120,7 +120,11 @@ def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, 
             expect(page.get_by_test_id("tile").first).to_contain_text("No data from this patient yet")
             expect(page.get_by_test_id("alarm-list")).to_contain_text("No open alarms.")
             held: list[Route] = []
-            page.route(re.compile(r"/api/v1/(burden|devices|system|patients/)"), lambda route: held.append(route))
+            holding = [True]
+            page.route(
+                re.compile(r"/api/v1/(burden|devices|system|patients/)"),
+                lambda route: held.append(route) if holding[0] else route.continue_(),
+            )
             go(page, "charge")
             for panel in ("burden", "devices"):
                 expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()
@@ -132,7 +136,7 @@ def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, 
             view = page.get_by_test_id("patient")
             expect(view.get_by_test_id("observations").get_by_test_id("panel-loading")).to_be_visible()
             expect(view.get_by_test_id("trends")).to_contain_text("Loading")
-            page.unroute_all()
+            holding[0] = False
             for route in held:
                 route.continue_()
             nothing = view.get_by_test_id("observations").get_by_test_id("panel-empty")
