@@ -116,7 +116,7 @@ class Stage:
         self._loop = asyncio.new_event_loop()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._ticker: threading.Thread | None = None
+        self._tickers: list[threading.Thread] = []
         self._server: Server | None = None
         self._written: set[str] = set()  # whose history is in the series store
         self.second = 0
@@ -272,14 +272,18 @@ class Stage:
             time.sleep(0.02)
         if ticking:
             self.tick()
-            self._ticker = threading.Thread(target=self._tick_on, name="stage-ticks")
-            self._ticker.start()
+            self._tickers = [
+                threading.Thread(target=self._tick_on, name="stage-ticks"),
+                threading.Thread(target=self._keep_on, name="stage-sink"),
+            ]
+            for ticker in self._tickers:
+                ticker.start()
 
     def stop(self) -> None:
         """End the ticks and the server."""
         self._stop.set()
-        if self._ticker is not None:
-            self._ticker.join()
+        for ticker in self._tickers:
+            ticker.join()
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -295,11 +299,13 @@ class Stage:
         ]
 
     def _tick_on(self) -> None:
-        store = SqliteSeries(self.settings.state_dir / "series.db")
         while not self._stop.wait(1.0):
             self.tick()
-            if self.second % KEPT_EVERY_S == 0:
-                self._keep(store)
+
+    def _keep_on(self) -> None:
+        store = SqliteSeries(self.settings.state_dir / "series.db")
+        while not self._stop.wait(KEPT_EVERY_S):
+            self._keep(store)
         store.close()
 
     def _keep(self, store: SqliteSeries) -> None:
