@@ -9,6 +9,7 @@ from contracts.topics import WINDOWS
 from inference.bundles import Bundle
 from inference.detectors.news2 import News2, documented
 from inference.detectors.personal_baseline import PersonalBaseline
+from inference.features.live import phase_ms
 from inference.room import InferenceRoom
 from inference.serving.backend import Backend
 from inference.serving.choice import Moved
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
         name="inference",
         topics=(WINDOWS,),
         make_room=lambda partition: InferenceRoom(
-            partition, (PersonalBaseline(), News2()), TrainedModels(partition, shelf.lineup)
+            partition, (PersonalBaseline(), News2()), TrainedModels(partition, shelf.lineup, phase_ms=phase_ms(partition))
         ),
         recovery=Snapshots(SNAPSHOT_EVERY_S),
         fault_notices=True,

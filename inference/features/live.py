@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from contracts.windows import SHORT_MS, Windows
+from contracts.windows import HOP_MS, SHORT_MS, Windows
 from inference.features.layout import METRICS
 
 COVERAGE: Final = 0.5  # of the values a minute should hold; below it the minute says nothing about this metric
@@ -28,15 +28,23 @@ class Rows:
     value: npt.NDArray[np.float32]
 
 
-def whole_minutes(windows: Windows) -> npt.NDArray[np.bool_]:
-    """Which windows are short and end on a whole minute."""
-    return np.asarray((windows.span_ms == SHORT_MS) & (windows.window_end_ms % SHORT_MS == 0))
+def phase_ms(partition: int) -> int:
+    """How long after the clock's a partition's minutes end: each of the six hops of a minute has a share of the partitions.
+
+    With everybody scored at the whole minute, two cores were full for seconds, and alarms waited.
+    """
+    return partition % (SHORT_MS // HOP_MS) * HOP_MS
 
 
-def rows_of(windows: Windows) -> Rows:
-    """The usable values of `windows` that end on a whole minute, oldest window first. A value belongs to the last
+def whole_minutes(windows: Windows, phase_ms: int = 0) -> npt.NDArray[np.bool_]:
+    """Which windows are short and end a whole minute, `phase_ms` later than those of the clock."""
+    return np.asarray((windows.span_ms == SHORT_MS) & (windows.window_end_ms % SHORT_MS == phase_ms))
+
+
+def rows_of(windows: Windows, phase_ms: int = 0) -> Rows:
+    """The usable values of `windows` that end a whole minute, oldest window first. A value belongs to the last
     millisecond of its window, which is half-open: the window that ends at 10:00 tells of the hour before."""
-    wanted = whole_minutes(windows)
+    wanted = whole_minutes(windows, phase_ms)
     row, metric, value = [], [], []
     for index, name in enumerate(METRICS):
         column, usable = _usable(windows, name)

@@ -1,8 +1,9 @@
 """The trained models of one partition: windows in, scores of every model out, once a patient and minute. Pure, but for the
 failures of the models themselves.
 
-Only short windows that end on a whole minute count, so that each second counts once. Windows that late data revised go into
-the hours they belong to, and are not scored again: what a model said at ten o'clock was said with what was known then.
+Only short windows that end a whole minute count, so that each second counts once. When a minute ends, differs by partition
+(`inference.features.live.phase_ms`). Windows that late data revised go into the hours they belong to, and are not scored
+again: what a model said at ten o'clock was said with what was known then.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class TrainedModels:
     then the one before stays. It is asked with every frame and must not take long.
     """
 
-    def __init__(self, partition: int, lineup: Callable[[int], Lineup | None]) -> None:
-        self._partition, self._ask = partition, lineup
+    def __init__(self, partition: int, lineup: Callable[[int], Lineup | None], *, phase_ms: int = 0) -> None:
+        self._partition, self._ask, self._phase_ms = partition, lineup, phase_ms
         self._version = 0
         self._lineup = _NOTHING
         self._forecasters: dict[str, Forecaster] = {}
@@ -73,7 +74,7 @@ class TrainedModels:
         self._version = max(version, self._version)
         self._follow()
         found: list[Scores] = []
-        minute = whole_minutes(windows)
+        minute = whole_minutes(windows, self._phase_ms)
         for end_ms in np.unique(windows.window_end_ms[minute]).tolist():
             rows = minute & (windows.window_end_ms == end_ms)
             found += self._end(end_ms, rows_where(windows, rows))
@@ -106,7 +107,7 @@ class TrainedModels:
     def _end(self, end_ms: int, windows: Windows) -> Iterator[Scores]:
         slots = self._patients.slots_of(windows.patient)
         self._fit(len(self._patients))
-        rows = rows_of(windows)
+        rows = rows_of(windows, self._phase_ms)
         self._hours.update(slots[rows.row], rows.metric, rows.time_ms, rows.value)
         new = self._seen_ms[slots] < end_ms
         if not new.any():

@@ -1,17 +1,10 @@
 """The conveyor: Faust carries raw messages to a room, and this file makes it a carrier that loses nothing.
 
-THE ONLY FILE THAT IMPORTS FAUST. What is relied on, and what is not, each found with kill -9 on a real broker:
-
-* Faust never commits (`acks=False`): it counts failed and skipped events as done. The ledger (`offsets.py`) is ours.
 * A record is taken only when it follows the one before it; whatever is missing is read from the log. That one rule is
   warm-up, repair and re-assignment (`processing.py`).
-* Outputs durable, then commit; one awaited delivery for a batch of up to `BATCH` messages.
+* Outputs durable, then commit; one awaited delivery for a batch of up to `BATCH` messages (`faust_app.py`).
 * Nothing is raised out of the agent: Faust would drop the event. What must not pass ends the process at once
   (`os._exit`), and the supervisor starts it again under the same static member id.
-* Topics are co-partitioned, so partitions are assigned by range: Faust's choice, round robin, tears partition 3 of one
-  topic from partition 3 of another as soon as three workers share eight partitions.
-* The private surface that is used is in `_Thread`, `_drain` and `_start`; tests/infra/runtime/test_faust_surface.py
-  fails when it changes.
 """
 
 from __future__ import annotations
@@ -23,22 +16,13 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Final, NoReturn
 
-import faust
-from aiokafka import AIOKafkaConsumer
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
-from faust.tables import TableManager
-from faust.transport.drivers import aiokafka as driver
-from faust.types import TP
-
 from contracts.errors import Fatal, VigilError
-from infra.runtime.aiokafka_options import security_options
 from infra.runtime.clock import SystemClock
 from infra.runtime.faults import PerMinute, TooManyLetters, where
+from infra.runtime.faust_app import TP, App, commit, drain, make_app
 from infra.runtime.health import Health, HealthServer
 from infra.runtime.log_reader import KafkaLog
 from infra.runtime.logs import get_logger
@@ -54,16 +38,9 @@ from infra.runtime.watchdog import Limits, Vitals, Watchdog
 
 __all__ = ["Lookback", "Plan", "Snapshots", "run"]
 
-BATCH: Final = 64
-BATCH_BYTES: Final = 8 * 1024 * 1024
 HOUSEKEEPING_S: Final = 1.0
 # A room stays for a while when its partition goes: an eager rebalance takes everything away and mostly gives it back.
 KEEP_ROOM_S: Final = 60.0
-SESSION_S: Final = 6.0
-HEARTBEAT_S: Final = 1.5
-# aiokafka sends one fetch at a time to a broker. A partition whose records were just taken is asked for again only when
-# the request under way returns, so this is the longest that a record may wait there.
-FETCH_WAIT_MS: Final = 150
 STOP_LIMIT_S: Final = 1.2
 # A process whose work has waited so long without a step is not ready; the watchdog gives it twice as long.
 STILL_S: Final = 10.0
@@ -84,57 +61,6 @@ def _exit(status: int) -> NoReturn:
         sys.stderr.flush()
         sys.stdout.flush()
     os._exit(status)
-
-
-class _Thread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with a consumer of ours in it, and a commit that cannot end the process."""
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(**transport.consumer_options)
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """False when the broker did not take them: the partitions moved, or it is away. They stay owed."""
-        consumer = self._ensure_consumer()
-        ours = self.assignment()
-        owed = {TopicPartition(tp.topic, tp.partition): OffsetAndMetadata(at, "") for tp, at in offsets.items() if tp in ours}
-        if len(owed) != len(offsets):
-            return False
-        try:
-            await consumer.commit(owed)
-        except (CommitFailedError, IllegalStateError):
-            return False
-        except KafkaError as error:
-            _log.warning("commit refused", error=type(error).__name__)
-            return False
-        return True
-
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's own livelock detector goes by acks. Ours is the watchdog."""
-
-
-class _Consumer(driver.Consumer):
-    def _new_consumer_thread(self) -> _Thread:
-        return _Thread(self, loop=self.loop, beacon=self.beacon)
-
-    def on_buffer_full(self, tp: TP) -> None:
-        """Faust would stop asking for this partition, and sleeps for a whole second when none is left to ask for. A full
-        queue makes its fetcher wait anyway."""
-
-    def on_buffer_drop(self, tp: TP) -> None:
-        """See `on_buffer_full`."""
-
-
-class _Tables(TableManager):
-    """There are no tables here; Faust's own manager rests for a second before each start, in case some come."""
-
-    async def on_start(self) -> None:
-        await self._update_channels()
-        await self.recovery.start()
-
-
-class _Transport(driver.Transport):
-    Consumer = _Consumer
-    consumer_options: Mapping[str, Any] = {}
 
 
 class Conveyor:
@@ -176,68 +102,19 @@ class Conveyor:
         self._assigned_now = asyncio.Event()
         self._committing = asyncio.Lock()
         self._stopping = False
-        # Faust wants a folder, and keeps nothing in it. One name a worker, so that a killed one leaves no second.
+        # One name a worker, so that a killed one leaves no second folder.
         self._scratch = settings.state_dir / "faust" / f"{self._group}-{instance}"
         self._scratch.mkdir(parents=True, exist_ok=True)
-        self._app = self._make_app(instance)
-
-    def _make_app(self, instance: str) -> faust.App:
-        app = faust.App(
+        self._app = make_app(
+            settings,
             self._group,
-            broker=[f"kafka://{server.strip()}" for server in self._settings.bootstrap.split(",")],
-            datadir=self._scratch,
-            store="memory://",
-            TableManager=_Tables,
-            autodiscover=False,
-            key_serializer="raw",
-            value_serializer="raw",
-            consumer_auto_offset_reset="earliest",
-            broker_session_timeout=SESSION_S,
-            broker_heartbeat_interval=HEARTBEAT_S,
-            broker_request_timeout=30.0,
-            broker_commit_interval=3600.0,  # its timer would only look for acks that never come
-            stream_buffer_maxsize=256,
-            stream_wait_empty=False,
-            topic_disable_leader=True,
-            topic_allow_declare=False,
-            reply_create_topic=False,
-            table_standby_replicas=0,
-            producer_threaded=False,
-            web_enabled=False,
+            instance,
+            self._topics,
+            self._scratch,
+            carry=self._carry,
+            revoked=self._on_revoked,
+            assigned=self._on_assigned,
         )
-        transport = _Transport(app.conf.broker_consumer, app)
-        transport.consumer_options = self._consumer_options(instance)
-        app.transport = transport
-        app.boot_strategy.enable_kafka_producer = False
-        app.boot_strategy.enable_web = False
-        source = app.topic(*self._topics, key_type=bytes, value_type=bytes, acks=False)
-        app.agent(source, name=f"{self._group}-carry", concurrency=1)(self._carry)
-        app.on_partitions_revoked.connect(self._on_revoked)  # type: ignore[arg-type]  # the stub misses set[TP]
-        app.on_partitions_assigned.connect(self._on_assigned)  # type: ignore[arg-type]
-        return app
-
-    def _consumer_options(self, instance: str) -> dict[str, Any]:
-        return {
-            "bootstrap_servers": [server.strip() for server in self._settings.bootstrap.split(",")],
-            "client_id": "vigil",
-            "group_id": self._group,
-            "group_instance_id": f"{self._group}-{instance}",
-            "partition_assignment_strategy": [RangePartitionAssignor],
-            "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",
-            "max_poll_records": 200,
-            "max_poll_interval_ms": 3_600_000,  # a long replay is no death; the watchdog sees a real one
-            "max_partition_fetch_bytes": 512 * 1024,  # a larger message still comes, alone
-            "fetch_max_bytes": 4 * 1024 * 1024,
-            "fetch_max_wait_ms": FETCH_WAIT_MS,
-            "check_crcs": False,
-            "request_timeout_ms": 30_000,
-            "session_timeout_ms": int(SESSION_S * 1000),
-            "heartbeat_interval_ms": int(HEARTBEAT_S * 1000),
-            "rebalance_timeout_ms": 20_000,
-            "isolation_level": "read_uncommitted",
-            **security_options(self._settings.kafka_options),
-        }
 
     # The agent: one try around everything, since an exception here would mean a lost event.
 
@@ -245,7 +122,7 @@ class Conveyor:
         queue = stream.channel.queue
         async for event in stream.events():
             messages = [event.message]
-            _drain(queue, messages)
+            drain(queue, messages)
             async with self._processor.busy:
                 if self._stopping:
                     return
@@ -282,7 +159,7 @@ class Conveyor:
 
     # Assignment. The handlers only note what happened: events may flow before a slow one ends.
 
-    async def _on_revoked(self, _: faust.App, revoked: set[TP], **__: Any) -> None:
+    async def _on_revoked(self, _: App, revoked: set[TP], **__: Any) -> None:
         self._vitals.assigned = None
         with contextlib.suppress(TimeoutError):  # a long replay need not end first: see Ledger.epoch
             async with asyncio.timeout(1.0), self._processor.busy:
@@ -291,7 +168,7 @@ class Conveyor:
         self._processor.ledger.revoked()
         _log.info("partitions revoked", count=len(revoked))
 
-    async def _on_assigned(self, _: faust.App, assigned: set[TP], **__: Any) -> None:
+    async def _on_assigned(self, _: App, assigned: set[TP], **__: Any) -> None:
         places = frozenset(Place(self._topics[tp.topic], tp.partition) for tp in assigned if tp.topic in self._topics)
         self._assigned = frozenset(place.partition for place in places)
         self._vitals.assigned = places
@@ -345,13 +222,13 @@ class Conveyor:
             offsets = {TP(self._settings.topic(place.topic), place.partition): at for place, at in owed.items()}
             try:
                 async with asyncio.timeout(5.0):
-                    taken = await self._app.consumer._commit(offsets)  # type: ignore[attr-defined]  # noqa: SLF001
+                    taken = await commit(self._app, offsets)
             except TimeoutError:
                 taken = False
             self._metrics.count("vigil_commits_total", outcome="taken" if taken else "refused")
             if taken:
                 self._processor.ledger.committed(owed)
-            return bool(taken)
+            return taken
 
     async def _snapshot(self, *, at_once: bool = False) -> None:
         if not isinstance(self._plan.recovery, Snapshots) or (self._processor.busy.locked() and not at_once):
@@ -444,15 +321,6 @@ class Conveyor:
             _log.info("state", state=state)
             self._health.say(state, ready=state == "running")
             self._metrics.set("vigil_ready", float(self._health.ready))
-
-
-def _drain(queue: Any, messages: list[Any]) -> None:
-    """Take what has arrived already. Synchronous, so nothing can be stuck half-way; safe because acks are ours."""
-    size = len(messages[0].value or b"")
-    while len(messages) < BATCH and size < BATCH_BYTES and not queue.empty():
-        message = queue.get_nowait().message
-        size += len(message.value or b"")
-        messages.append(message)
 
 
 def run(plan: Plan, settings: Settings, *, instance: str = "0", health_port: int | None) -> NoReturn:

@@ -1,12 +1,14 @@
-"""The rivals of the series stores: one row per value in SQLite, and influxdb-client's own `Point` objects."""
+"""The rivals of the series stores: one row per value or window in SQLite, and influxdb-client's own `Point` objects."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write.point import Point
 from influxdb_client.client.write_api import SYNCHRONOUS
@@ -14,6 +16,7 @@ from influxdb_client.domain.write_precision import WritePrecision
 
 from contracts.readings import Readings
 from contracts.vitals import CATALOGUE, INDEX
+from contracts.windows import Windows
 
 _POINTS_AT_ONCE: Final = 10_000
 _new_point: Final[Any] = Point  # its module has no types
@@ -53,6 +56,35 @@ class RowStore:
             "GROUP BY stretch",
             (from_ms, -(-(to_ms - from_ms) // points), self._patients[patient], INDEX[metric], to_ms),
         ).fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+class WindowRows:
+    """A row per window with its numbers as one blob, keyed for the question after one patient's windows. As synced as ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        for pragma in ("page_size = 8192", "journal_mode = WAL", "synchronous = FULL", "cache_size = -64000"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute(
+            "CREATE TABLE windows (patient TEXT, span_ms INTEGER, end_ms INTEGER, late INTEGER, numbers BLOB, "
+            "PRIMARY KEY (patient, span_ms, end_ms)) WITHOUT ROWID"
+        )
+
+    def write_windows(self, windows: Sequence[Windows]) -> None:
+        """One batch."""
+        self._connection.execute("BEGIN")
+        for each in windows:
+            table = np.stack([each.features[name] for name in sorted(each.features)], axis=1)
+            rows = zip(
+                each.patient.tolist(), each.span_ms.tolist(), each.window_end_ms.tolist(), each.late.tolist(),
+                (row.tobytes() for row in table), strict=True,
+            )  # fmt: skip
+            self._connection.executemany("INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?)", rows)
+        self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""

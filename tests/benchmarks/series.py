@@ -9,6 +9,8 @@ server are `influx_server_points_per_second`. `*_wall_per_second`: by the clock.
 `query_24h_ms`, `influx_query_24h_ms`: one patient's page, 24 hours of eight metrics at 1 Hz, each downsampled to 1,000
 points, all eight by the clock, while days of other patients lie in the same store and the newest 150 seconds are not
 sorted yet. `query_24h_cpu_ms`: the CPU time in it, on a machine that does other things too.
+
+`sqlite_windows_per_second`, `sqlite_window_bytes_written`: see `tests.benchmarks.series_windows`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -28,8 +31,9 @@ from contracts.readings import Readings
 from contracts.vitals import BY_NAME, INDEX
 from infra.runtime.series_influx import InfluxSeries
 from infra.runtime.series_sqlite import SqliteSeries
+from tests.benchmarks import series_windows
 from tests.benchmarks.result import Result, figure
-from tests.benchmarks.rivals_series import PointStore, RowStore
+from tests.benchmarks.rivals_series import PointStore, RowStore, WindowRows
 from tests.benchmarks.synthetic_log import METRICS, T0
 from tests.infra.runtime.series.influxd import TOKEN, Influxd, find_influxd
 
@@ -77,13 +81,19 @@ def run(given: argparse.Namespace, say: Say) -> Result:
     rivals: dict[str, Figures] = {}
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="vigil-bench-") as name:
+        windows = partial(
+            series_windows.writing, folder=Path(name), patients=3 * given.patients, seconds=max(660, given.seconds),
+            repeats=given.repeats, say=say,
+        )  # fmt: skip
         files = (Path(name) / f"{number}.db" for number in range(100_000))
         figures = writing("sqlite", lambda: SqliteSeries(next(files)), given.seconds, given, say)
         figures |= charts("", SqliteSeries(next(files)), given.neighbours, given.charts, say)
+        figures |= windows(SqliteSeries)
         if not given.no_rivals:
             rows = writing("sqlite", lambda: RowStore(next(files)), few_s, given, say)
             rows |= charts("", RowStore(next(files)), given.rival_neighbours, given.charts, say)
             rivals["sqlite_row_per_value"] = rows
+            rivals["sqlite_row_per_window"] = windows(WindowRows)
         program = find_influxd()
         if program is None:
             notes.append("InfluxDB was left out: no influxd in VIGIL_TEST_INFLUXD, on the PATH or in the cache folder")

@@ -4,8 +4,9 @@ All rooms as processes under `--load` values a second in real time for `--minute
 of each process is noted every five seconds, and a straight line is laid through it: `slope_mb_per_hour_ROOM`, with two standard
 errors of the slope below and above. Samples of one process depend on each other, so the error is rather too small than too large.
 
-`cores_ROOM`: what each process used. `kafka_bytes_per_value`, `series_bytes_per_value`: growth of the broker's folder, all topics
-together, and of the series store's file after the warm-up, by the value that was written.
+`cores_ROOM`: what each process used. `written_mb_per_second_ROOM`: what it gave the disk to write. `kafka_bytes_per_value`,
+`series_bytes_per_value`: growth of the broker's folder, all topics together, and of the series store's file after the
+warm-up, by the value that was written.
 """
 
 from __future__ import annotations
@@ -60,12 +61,15 @@ def run(given: argparse.Namespace, say: Say) -> Result:
         with background(deployment, patients):
             _until(time.monotonic() + given.warm_up * 60, deployment, say)
             disk_before, used, began = _disk(Path(folder)), _used(pids), time.monotonic()
+            written = _written(pids)
             seen, lags = _watch(pids, deployment, (given.minutes - given.warm_up) * 60, say)
             grown = {name: size - disk_before[name] for name, size in _disk(Path(folder)).items()}
             seconds = time.monotonic() - began
             cores = {name: (after - used[name]) / seconds for name, after in _used(pids).items()}
+            disk = {name: (after - written[name]) / _MB / seconds for name, after in _written(pids).items()}
     figures = {f"rss_mb_{name}": figure([mb for _, mb in samples], 1) for name, samples in seen.items()}
     figures |= {f"cores_{name}": figure([share], 3) for name, share in cores.items()}
+    figures |= {f"written_mb_per_second_{name}": figure([mb], 2) for name, mb in disk.items()}
     figures |= {f"slope_mb_per_hour_{name}": slope(samples) for name, samples in seen.items()}
     figures |= {f"lag_records_{room}": figure(found) for room, found in lags.items()}
     figures |= {f"{name}_bytes_per_value": figure([size / (load * seconds)], 2) for name, size in grown.items()}
@@ -114,6 +118,10 @@ def _until(end_s: float, deployment: Rooms, say: Say) -> None:
 
 def _used(pids: dict[str, int]) -> dict[str, float]:
     return {name: cpu_seconds(pid) for name, pid in pids.items()}
+
+
+def _written(pids: dict[str, int]) -> dict[str, int]:
+    return {name: psutil.Process(pid).io_counters().write_bytes for name, pid in pids.items()}
 
 
 def _disk(folder: Path) -> dict[str, int]:

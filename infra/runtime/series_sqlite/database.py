@@ -12,7 +12,7 @@ from typing import Any, Final
 from contracts.errors import Fatal, Retryable, VigilError
 
 BUSY_S: Final = 10.0
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE patients (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE streams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -26,9 +26,15 @@ CREATE TABLE damaged_chunks (key INTEGER NOT NULL, rows INTEGER NOT NULL, body B
 CREATE TABLE newest (
   patient INTEGER NOT NULL, metric INTEGER NOT NULL, time_ms INTEGER NOT NULL, tie_order INTEGER NOT NULL,
   value REAL NOT NULL, quality INTEGER NOT NULL, PRIMARY KEY (patient, metric)) WITHOUT ROWID;
-CREATE TABLE vectors (
-  patient INTEGER NOT NULL, stream INTEGER NOT NULL, end_ms INTEGER NOT NULL, revision INTEGER NOT NULL,
-  layout INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (patient, stream, end_ms)) WITHOUT ROWID;
+"""
+_VECTORS: Final = """
+CREATE TABLE vector_segments (
+  id INTEGER PRIMARY KEY, patient_group INTEGER NOT NULL, stream INTEGER NOT NULL, layout INTEGER NOT NULL,
+  words INTEGER NOT NULL, first_ms INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX vector_segments_by_group ON vector_segments (patient_group, stream, first_ms);
+CREATE TABLE vector_chunks (
+  span INTEGER NOT NULL, patient INTEGER NOT NULL, stream INTEGER NOT NULL, layout INTEGER NOT NULL, rows INTEGER NOT NULL,
+  words INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (span, patient, stream, layout)) WITHOUT ROWID;
 """
 _PASSING: Final = frozenset(
     {
@@ -72,12 +78,13 @@ class Database:
         run("PRAGMA cache_size = -16000")
         run("PRAGMA wal_autocheckpoint = 2000")
         run(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
-        if run("PRAGMA user_version").fetchone()[0] == 0:
+        if run("PRAGMA user_version").fetchone()[0] < _VERSION:
             with self.writing():
-                if run("PRAGMA user_version").fetchone()[0] == 0:  # nobody else was faster
-                    for statement in _SCHEMA.split(";"):
-                        run(statement)
-                    run(f"PRAGMA user_version = {_VERSION}")
+                have = run("PRAGMA user_version").fetchone()[0]  # somebody else may have been faster
+                wanted = {0: _SCHEMA + _VECTORS, 1: _VECTORS}.get(have, "")
+                for statement in wanted.split(";"):
+                    run(statement)
+                run(f"PRAGMA user_version = {max(have, _VERSION)}")
         if run("PRAGMA user_version").fetchone()[0] > _VERSION:
             raise VigilError(
                 f"The series store {self._path} was written by a newer Vigil.",

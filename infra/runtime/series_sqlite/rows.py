@@ -6,7 +6,7 @@ import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ _PATIENT_BITS: Final = 32
 SPAN_SHIFT: Final = _PATIENT_BITS + METRIC_BITS
 
 Rows = np.ndarray[Any, np.dtype[np.void]]
+Number = TypeVar("Number", int, npt.NDArray[np.int64])
 # A row of a segment. `series` is the place of the patient in the group and the metric; 24 bytes, three machine words.
 ROW: Final = np.dtype(
     [("time", "<i8"), ("order", "<i8"), ("value", "<f4"), ("series", "<u2"), ("quality", "u1"), ("spare", "u1")]
@@ -50,8 +51,8 @@ def chunk_key(span: int, patient: int, metric: int) -> int:
     return span << SPAN_SHIFT | patient << METRIC_BITS | metric
 
 
-def group_of(patient: int) -> int:
-    """The group that a patient number belongs to."""
+def group_of(patient: Number) -> Number:
+    """The group that a patient number, or each of many, belongs to."""
     return patient >> GROUP_BITS
 
 
@@ -119,23 +120,29 @@ def pack(rows: Rows, group: int) -> list[Chunk]:
     table = steps.view(np.uint8).reshape(-1, _STEP.itemsize)
     edges = np.append(np.flatnonzero(first), len(rows))
     return [
-        Chunk(key=key, rows=b - a, body=_sealed(_CODEC.compress(table[a:b].T.tobytes(), asbytes=True)))
+        Chunk(key=key, rows=b - a, body=sealed(_CODEC.compress(table[a:b].T.tobytes(), asbytes=True)))
         for (a, b), key in zip(itertools.pairwise(edges.tolist()), keys[edges[:-1]].tolist(), strict=True)
     ]
 
 
-def _sealed(body: bytes) -> bytes:
+def sealed(body: bytes) -> bytes:
+    """The body of a chunk with its check sum behind it."""
     # Neither SQLite nor LZ4 notices a changed byte: it would be shown as a measurement.
     return body + zlib.crc32(body).to_bytes(_SEAL_BYTES, "little")
+
+
+def unsealed(body: bytes) -> bytes:
+    """What was sealed. Raises `InvalidInput` when it is no longer what it was."""
+    found, seal = body[:-_SEAL_BYTES], body[-_SEAL_BYTES:]
+    if int.from_bytes(seal, "little") != zlib.crc32(found):
+        raise InvalidInput("chunk", "is damaged")
+    return found
 
 
 def plain(chunk: Chunk) -> bytes:
     """The columns of a chunk, byte by byte: first bytes of all rows, then second bytes. Raises `InvalidInput` for a body
     that is none."""
-    body, seal = chunk.body[:-_SEAL_BYTES], chunk.body[-_SEAL_BYTES:]
-    if int.from_bytes(seal, "little") != zlib.crc32(body):
-        raise InvalidInput("chunk", "is damaged")
-    found: bytes = _CODEC.decompress(body, chunk.rows * _STEP.itemsize, asbytes=True)
+    found: bytes = _CODEC.decompress(unsealed(chunk.body), chunk.rows * _STEP.itemsize, asbytes=True)
     return found
 
 

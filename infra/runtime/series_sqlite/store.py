@@ -24,6 +24,8 @@ class SqliteSeries:
         self._database = Database(path, read_only=read_only)
         self._readings = ReadingTables(self._database)
         self._vectors = VectorTables(self._database)
+        if not read_only:
+            self._vectors.adopt()
 
     def write(self, readings: Readings) -> None:
         """See `SeriesStore`."""
@@ -32,6 +34,7 @@ class SqliteSeries:
     def compact(self) -> None:
         """Sort everything that has gathered into chunks, at once instead of bit by bit as `write` does."""
         self._readings.compact_all()
+        self._vectors.compact_all()
 
     def write_windows(self, windows: Sequence[Windows]) -> None:
         """See `SeriesStore`."""

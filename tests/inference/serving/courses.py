@@ -28,9 +28,9 @@ def served(*chain: Loaded, name: str = "", wanted: str = "", trouble: str = "") 
     )
 
 
-def at_work(*models: Served) -> TrainedModels:
+def at_work(*models: Served, phase_ms: int = 0) -> TrainedModels:
     lineup = Lineup(version=0, models=models)
-    return TrainedModels(0, lambda version: lineup)
+    return TrainedModels(0, lambda version: lineup, phase_ms=phase_ms)
 
 
 def course(seed: int, minutes: int = 9) -> list[Windows]:

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.scores import STATUSES, Scores, Status
-from contracts.windows import Windows
+from contracts.topics import PARTITIONS
+from contracts.windows import HOP_MS, Windows
+from inference.features.live import phase_ms
 from inference.serving.lineup import Loaded
 from inference.windows import rows_where
 from tests.inference.serving.courses import MINUTE, START, at_work, bits, by_status, course, play, served
@@ -28,6 +30,15 @@ def test_whole_minutes_are_scored_once_each_by_every_model(models: Callable[[], 
     assert {m for m, _, _ in rows} == {"toy", "forecaster"}
     for model in ("toy", "forecaster"):
         assert Status.OK in by_status(found, model)
+
+
+def test_partitions_take_turns_within_the_minute(models: Callable[[], tuple[Loaded, Loaded]]) -> None:
+    phases = [phase_ms(partition) for partition in range(PARTITIONS)]
+    assert sorted(set(phases)) == list(range(0, MINUTE, HOP_MS))
+    found = play(at_work(served(models()[0]), phase_ms=phases[2]), course(1))
+    ends = np.concatenate([s.window_end_ms for s in found])
+    assert len(ends)
+    assert set((ends % MINUTE).tolist()) == {phases[2]}
 
 
 @settings(max_examples=5, deadline=None)
