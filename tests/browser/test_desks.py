@@ -37,6 +37,16 @@ def go(page: Page, name: str) -> None:
         expect(page.get_by_test_id(name)).to_be_visible()
 
 
+def give(page: Page, patient: str, to: str) -> None:
+    """Somebody elsewhere gives this patient to `to`."""
+    status = page.evaluate(
+        """async ([path, to]) => (await fetch(path, {method: 'PUT', headers: {'content-type': 'application/json'},
+           body: JSON.stringify({to})})).status""",
+        [f"/api/v1/patients/{patient}/carer", to],
+    )
+    assert status == 200
+
+
 def patient(page: Page, ward: Stage) -> Any:
     tile(page, ward, ILL).locator(".open").click()
     view = page.get_by_test_id("patient")
@@ -59,6 +69,10 @@ def test_axe_finds_nothing_on_the_desks_and_in_the_forms(
         if width == 390:
             assert min(desk["width"], alarms["width"]) >= 370, "one below the other"
         expect(page.get_by_test_id("device").first).to_be_attached()
+        for bed, name in ((ILL, "N. Sato"), (SILENT, "A. Ruiz")):
+            give(page, ward.patient(bed), name)
+            row = page.locator(f"[data-testid=assignment][data-patient='{ward.patient(bed)}']")
+            expect(row.get_by_test_id("carer")).to_contain_text(name, timeout=15_000)
         accessible(page, "charge")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
         if scheme == "dark" and width in (1920, 390):
