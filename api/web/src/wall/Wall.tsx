@@ -8,6 +8,7 @@ import {
   type Density,
   density,
   enterKiosk,
+  figures,
   fitting,
   hiddenCalling,
   kiosk,
@@ -28,8 +29,14 @@ export function Wall() {
   useEffect(() => {
     const wall = element.current;
     if (wall === null) return;
-    const measure = () =>
-      setSize(chosen === "auto" ? fitting(wall.clientWidth, wall.clientHeight, count) : chosen);
+    const measure = () => {
+      const { clientWidth: width, clientHeight: height } = wall;
+      const next = chosen === "auto" ? fitting(width, height, count) : chosen;
+      const { big, small } = figures(width, height, count, next);
+      setSize(next);
+      wall.style.setProperty("--big", `${big}px`);
+      wall.style.setProperty("--small", `${small}px`);
+    };
     const observer = new ResizeObserver(measure);
     observer.observe(wall);
     measure();
