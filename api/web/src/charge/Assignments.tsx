@@ -165,7 +165,7 @@ function Row({ bed, names }: { bed: Bed; names: readonly string[] }) {
                 type="button"
                 class="small"
                 disabled={working}
-                aria-label={`${carer.person} no longer looks after ${name}`}
+                aria-label={`End: ${carer.person} no longer looks after ${name}`}
                 onClick={() =>
                   void doing(async () => {
                     await releasePatient(bed.id);
