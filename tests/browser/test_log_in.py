@@ -108,7 +108,7 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         about_patients = ("/patients", "/alarms?", "/alarms/", "/devices", "/carers", "/limits", "/live", "/burden")
         assert [url for url in asked if url.startswith(tuple(f"/api/v1{p}" for p in about_patients))] == ["/api/v1/alarms/policy"]
         accessible(page, "the system for ops")
-        picture(page, "system-ops")
+        picture(page, "system")
         page.get_by_test_id("account").click()
         page.get_by_test_id("log-off").click()
 
