@@ -73,7 +73,7 @@ def settle(store: AlarmStore, events: Sequence[AlarmEvent]) -> list[Settled]:
 
 def _settle(store: AlarmStore, event: AlarmEvent, result: Recorded | Dropped) -> Settled:
     if isinstance(result, Recorded):
-        return Settled(events=(result.event, *result.broke))
+        return Settled(events=result.told)
     if event.change in BEGINNINGS:
         return Settled()
     alarm = store.get(event.alarm_id)
@@ -92,7 +92,7 @@ def _settle(store: AlarmStore, event: AlarmEvent, result: Recorded | Dropped) ->
             for other in later
             if other.condition == event.condition and event.onset_ms < other.onset_ms < event.at_ms
         ]
-    told = [(r.event, *r.broke) for r in store.record(follow_up) if isinstance(r, Recorded)]
+    told = [r.told for r in store.record(follow_up) if isinstance(r, Recorded)]
     return Settled(events=tuple(event for events in told for event in events))
 
 

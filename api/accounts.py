@@ -7,7 +7,7 @@ once whether there are accounts, nobody gets in at all.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -92,6 +92,14 @@ class Accounts:
     def user(self, name: str) -> User | None:
         """What is known of an account."""
         return None if self._directory is None else self._directory.users.get(name)
+
+    def people(self) -> Iterator[tuple[User, Sequence[Membership]]]:
+        """Every account that may be used, with the care teams that it was, is and will be in."""
+        known = self._directory
+        if known is not None:
+            for name, user in known.users.items():
+                if user.disabled_ms is None:
+                    yield user, known.memberships.get(name, ())
 
     async def identify(self, token: str | None) -> Identity | None:
         """Who shows this token; None: nobody who may come in."""

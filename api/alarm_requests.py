@@ -62,6 +62,12 @@ class Assign(Body):
     reason: Note | None = None
 
 
+class Escalate(Body):
+    """Why help is needed, where there is time to say so."""
+
+    reason: Note | None = None
+
+
 class Label(Body):
     """What the alarm was worth, for the people who tune the rules."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from api.alarm_records import as_it_was, etag
-from api.alarm_requests import Acknowledge, AddNote, Assign, Close, Handover, Label, Resolve, Snooze
+from api.alarm_requests import Acknowledge, AddNote, Assign, Close, Escalate, Handover, Label, Resolve, Snooze
 from api.asking import (
     JSON_ONLY,
     UNCHANGED,
@@ -147,6 +147,16 @@ async def assign(
 ) -> Alarm:  # fmt: skip
     """Say who looks after it."""
     ask = Asked(Change.ASSIGNED, note=body.reason or body.to, to=body.to)
+    return await _act(node, response, alarm_id, ask, actor, if_match, key)
+
+
+@router.post("/{alarm_id}/escalate", responses=_CHANGES)
+async def escalate(
+    node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response,
+    body: Escalate | None = None, if_match: IfMatch = None, key: Key = None,
+) -> Alarm:  # fmt: skip
+    """Ask for help: whoever is next is told at once, and an acknowledgement or snooze is over."""
+    ask = Asked(Change.ESCALATED, note=body.reason if body else None)
     return await _act(node, response, alarm_id, ask, actor, if_match, key)
 
 

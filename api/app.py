@@ -17,6 +17,7 @@ from api import (
     alarms,
     audit_pages,
     burden,
+    carers,
     devices,
     episodes,
     limits,
@@ -26,6 +27,7 @@ from api import (
     reach,
     sessions,
     system,
+    teams,
 )
 from api.access import Access
 from api.auditing import Audited
@@ -86,8 +88,9 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(permit)],
     )
-    care = (patients, devices, observations, limits, alarm_records, alarms, episodes, burden)  # "/alarms/policy" is no alarm's id
-    for part in (system, sessions, audit_pages, *care, push, reach):
+    records = (alarm_records, alarms, episodes, burden)  # in this order: "/alarms/policy" is no alarm's id
+    care = (patients, devices, observations, limits, carers, *records)
+    for part in (system, sessions, teams, audit_pages, *care, push, reach):
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

@@ -260,6 +260,8 @@ def folded(known: Alarm | None, event: AlarmEvent) -> Alarm:
             )
         case Change.LAPSED:
             facts.update(_UNACKNOWLEDGED)
+        case Change.ESCALATED:
+            facts.update(_UNACKNOWLEDGED | _NOT_SNOOZED)
         case Change.RESUMED:
             facts.update(_NOT_SNOOZED)
         case Change.BROKEN:

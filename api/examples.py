@@ -96,6 +96,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "due_for_review": [{"rule": "spo2_low", "reason": "it makes 50% of all alarms"}],
     },
     "Close": {"reason": "reviewed"},
+    "Escalate": {"reason": "needs a doctor"},
     "Handover": {"from": "Nurse Joy", "to": "Nurse Kim", "reason": "night shift"},
     "HandedOver": {"from": "Nurse Joy", "to": "Nurse Kim", "items": [{**ALARM, "assigned_to": "Nurse Kim"}]},
     "Label": {"label": "actionable"},

@@ -31,7 +31,7 @@ class State(StrEnum):
 
         pending --condition holds for its onset delay--> active
         active --acknowledge--> acknowledged --condition clears--> resolved
-        acknowledged --its time is over, worse, or the other direction--> active
+        acknowledged --its time is over, worse, escalated, or the other direction--> active
         active --condition clears--> latched (high priority) --acknowledge--> resolved
         active --condition clears--> resolved (medium, low)
         any of the three --resolve by a person--> resolved
@@ -65,6 +65,7 @@ class Change(StrEnum):
     SNOOZED = "snoozed"
     ASSIGNED = "assigned"
     HANDED_OVER = "handed_over"  # assigned to who takes over, with all the others of who leaves
+    ESCALATED = "escalated"  # a person asks for help: ends an acknowledgement and a snooze, and calls whoever is next
     LABELLED = "labelled"
     NOTED = "noted"
     CLOSED = "closed"  # reviewed by a person
@@ -83,7 +84,7 @@ STREAM_CHANGES: Final = BEGINNINGS | {Change.WORSENED, Change.CLEARED, Change.RE
 PEOPLE_CHANGES: Final = frozenset(
     {
         Change.ACKNOWLEDGED, Change.RESOLVED, Change.SNOOZED, Change.ASSIGNED, Change.HANDED_OVER, Change.LABELLED,
-        Change.NOTED, Change.CLOSED,
+        Change.NOTED, Change.CLOSED, Change.ESCALATED,
     }
 )  # fmt: skip
 # The changes with which an alarm begins to call somebody, or calls them anew.

@@ -75,6 +75,10 @@ def transition(
             return Moved(state=State.RESOLVED)
         case Change.ACKNOWLEDGED:
             return Refused(reason="the alarm is acknowledged already")
+        case Change.ESCALATED if state is State.LATCHED:
+            return Refused(reason="the condition has ended; acknowledge it")
+        case Change.ESCALATED:
+            return Moved(state=State.ACTIVE)
         case Change.LAPSED if state is not State.ACKNOWLEDGED:
             return Refused(reason="the alarm is not acknowledged")
         case Change.LAPSED:

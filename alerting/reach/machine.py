@@ -79,7 +79,7 @@ def _taken(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_m
     match event.change:
         case Change.SNOOZED:
             call = replace(call, snoozed=True)
-        case Change.RESUMED | Change.BROKEN:
+        case Change.RESUMED | Change.BROKEN | Change.ESCALATED:
             call = replace(call, snoozed=False)
         case Change.ASSIGNED | Change.HANDED_OVER:
             call = _assigned(call, event.to or event.note)
@@ -88,6 +88,8 @@ def _taken(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_m
             call = replace(call, step_ms=None)
     if call.snoozed or call.state is State.ACKNOWLEDGED:
         return replace(call, phase=Phase.QUIET, **_NO_TIMES)
+    if event.change is Change.ESCALATED:
+        return _pressed(call)
     return _resumed(call) if call.phase is Phase.QUIET else call
 
 
@@ -281,6 +283,14 @@ def _resumed(call: Call) -> Call:
     """Nobody takes care of it any more, or nobody speaks for it. What was told is told again at once, at the step that it had."""
     wait_ms = 0 if call.step >= 0 or call.priority is Priority.HIGH else GROUPING.wait_ms
     return replace(call, phase=Phase.WAITING, **(_NO_TIMES | {"wait_ms": wait_ms}))
+
+
+def _pressed(call: Call) -> Call:
+    """Somebody asks for help: the next step comes at once, and where there is none the newest again; a call that
+    was not told yet begins."""
+    if call.step < 0:
+        return replace(call, phase=Phase.WAITING, **(_NO_TIMES | {"wait_ms": 0}))
+    return replace(call, phase=Phase.CALLING, wait_ms=None, step_ms=0, remind_ms=0)
 
 
 def _assigned(call: Call, to: str | None) -> Call:

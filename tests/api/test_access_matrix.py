@@ -11,10 +11,11 @@ import pytest
 from contracts.alarms import Change
 from contracts.policy import Role
 from infra.runtime.sql.alarms import AlarmStore
+from infra.runtime.sql.carers import Carer
 from tests.api import access_cells
 from tests.api.access_cells import rows_and_routes, wrong_cells, wrong_feeds
 from tests.api.conftest import now_ms, until
-from tests.api.people import MINE, OTHERS, guarded_api, guarded_settings
+from tests.api.people import HOUR_MS, MINE, OTHERS, guarded_api, guarded_settings
 from tests.api.wires import Wire
 
 
@@ -30,6 +31,10 @@ async def test_lists_hold_the_patients_of_the_team_and_no_others(tmp_path: Path,
     async with guarded_api(guarded_settings(tmp_path, free_port), tmp_path / "dist") as api:
         alarm, others = api.raise_alarm(MINE), api.raise_alarm(OTHERS)
         token = api.person("cara", Role.CHARGE)
+        api.person("otto", Role.NURSE, team="b")
+        api.person("dora", Role.NURSE)
+        api.accounts.disable("dora", at_ms=now_ms(), by="test")
+        api.person("late", Role.NURSE, until_ms=now_ms() - 1)
         await api.current()
 
         async def found(path: str) -> Any:
@@ -40,6 +45,12 @@ async def test_lists_hold_the_patients_of_the_team_and_no_others(tmp_path: Path,
         assert [p["id"] for p in (await found("/api/v1/patients"))["items"]] == [MINE]
         page = await found("/api/v1/patients?limit=1")
         assert page["next"] is None, "a foreign patient is not counted either"
+        for patient in (MINE, OTHERS):
+            given = Carer(patient=patient, person="bo", assigned_by="x", since_ms=now_ms(), until_ms=now_ms() + HOUR_MS)
+            AlarmStore(api.engine).look_after(given)
+        assert [c["patient"] for c in (await found("/api/v1/carers"))["items"]] == [MINE]
+        (team,) = (await found("/api/v1/teams"))["items"]
+        assert [m["name"] for m in team["members"]] == ["cara"], "nobody of another team, nor anybody disabled"
         assert [a["id"] for a in (await found("/api/v1/alarms"))["items"]] == [alarm]
         assert (await found("/api/v1/alarms?limit=1"))["next"] is None
         assert (await found(f"/api/v1/alarms?patient={OTHERS}")) == (await found("/api/v1/alarms?patient=p-none"))

@@ -14,12 +14,13 @@ from contracts.alarms import Lane, Priority
 from tests.browser.stage import Stage, stage
 
 ILL, BREATHING, SILENT, OFF, UNUSUAL = 11, 3, 7, 9, 5
+WIDE = 12  # three digits and arrows: what needs most room
 
 
 @contextmanager
-def a_ward(folder: Path) -> Iterator[Stage]:
-    """Sixty-four beds: one very ill, one that breathes fast, one whose device is silent, one whose sensor is off."""
-    with stage(folder, 64) as found:
+def a_ward(folder: Path, beds: int = 64) -> Iterator[Stage]:
+    """Sixty-four beds, or fewer: one very ill, one that breathes fast, one whose device is silent, one whose sensor is off."""
+    with stage(folder, beds) as found:
         found.values[found.patient(ILL)] |= {
             "spo2": 78.0,
             "heart_rate": 118.0,
@@ -28,6 +29,7 @@ def a_ward(folder: Path) -> Iterator[Stage]:
             "temperature": 38.2,
         }
         found.values[found.patient(BREATHING)] |= {"respiratory_rate": 33.0}
+        found.values[found.patient(WIDE)] |= {"spo2": 100.0, "heart_rate": 118.0, "pulse_rate": 118.0}
         found.not_worn.add((found.patient(OFF), "spo2"))
         found.history(
             ILL,
@@ -46,7 +48,7 @@ def a_ward(folder: Path) -> Iterator[Stage]:
         found.measured(SILENT, silent, seconds_ago=180)
         found.score(ILL, 9.4, {"spo2": 0.6, "respiratory_rate": 0.3, "heart_rate": 0.1},
                     {"spo2": -18.0, "respiratory_rate": 12.0, "heart_rate": 38.0})  # fmt: skip
-        for bed in range(1, 65):
+        for bed in range(1, beds + 1):
             if bed != ILL:
                 found.score(bed, 0.4 + (bed * 7 % 30) / 10, {"heart_rate": 1.0}, {"heart_rate": 2.0})
         raise_all(found)
@@ -86,11 +88,11 @@ def choose(page: Page, condition: str) -> None:
     raise AssertionError(f"the keyboard does not reach {condition}")
 
 
-def ready(page: Page) -> None:
+def ready(page: Page, beds: int = 64) -> None:
     """Every bed is there and alive."""
-    expect(page.get_by_test_id("tile")).to_have_count(64, timeout=20_000)
+    expect(page.get_by_test_id("tile")).to_have_count(beds, timeout=20_000)
     expect(page.get_by_test_id("link")).to_have_text("Live", timeout=20_000)
-    expect(page.locator("[data-testid=value][data-metric=heart_rate][data-state=value]").nth(62)).to_be_attached(
+    expect(page.locator("[data-testid=value][data-metric=heart_rate][data-state=value]").nth(beds - 2)).to_be_attached(
         timeout=10_000
     )
     expect(page.get_by_test_id("alarm").first).to_be_attached(timeout=10_000)

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.rooms import ROOT
 
-SETTLES_MS = 5_000  # until the pasts of sixty-four sparklines have come
+SETTLES_MS = 12_000  # until the pasts of sixty-four sparklines have come
 PICTURES = ROOT / "docs" / "pictures"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 FLAGS = [

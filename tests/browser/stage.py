@@ -18,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from alerting.deliver import settle
 from api.app import create_app
 from api.columns import LatestRows, ScoreRows, latest_rows, score_rows
 from api.kafka_feed import Vitals
 from api.node import Node
 from api.processes import Place
 from api.server import Server, configuration
+from api.viewer import GOING_AWAY, Closing
 from cli.limit_desk import limit_desk
 from contracts.alarms import MARKS, AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
 from contracts.frames import Labels, constant, labels
@@ -47,6 +49,7 @@ Numbers = npt.NDArray[Any]
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 NOT_WORN = 3
+KEPT_EVERY_S = 5
 # The eight metrics of a monitor: usual value, how far it wanders, in the metric's unit.
 USUAL = {
     "heart_rate": (76.0, 5.0), "pulse_rate": (76.0, 5.0), "spo2": (96.6, 0.9), "respiratory_rate": (16.0, 1.6),
@@ -94,10 +97,10 @@ class Stage:
     """`people`: who lies in which bed. `values`: what is measured next, by patient and metric; a metric that is taken out falls
     silent and grows stale."""
 
-    def __init__(self, folder: Path, beds: int, *, accounts: bool = False) -> None:
+    def __init__(self, folder: Path, beds: int, *, accounts: bool = False, port: int | None = None) -> None:
         self.settings = Settings(
-            state_dir=folder, demo=not accounts, access="accounts" if accounts else "auto", api_port=free_port(), canary_url="",
-            kafka_bootstrap_servers="127.0.0.1:1",
+            state_dir=folder, demo=not accounts, access="accounts" if accounts else "auto", api_port=port or free_port(),
+            canary_url="", kafka_bootstrap_servers="127.0.0.1:1",
         )  # fmt: skip
         self.url = f"http://127.0.0.1:{self.settings.api_port}"
         self.people: tuple[Person, ...] = people(beds, 1)
@@ -113,7 +116,7 @@ class Stage:
         self._loop = asyncio.new_event_loop()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._ticker: threading.Thread | None = None
+        self._tickers: list[threading.Thread] = []
         self._server: Server | None = None
         self._written: set[str] = set()  # whose history is in the series store
         self.second = 0
@@ -178,7 +181,7 @@ class Stage:
         onset = at - seconds_ago * 1000
         identity = alarm_id(patient, condition, onset)
         info = BY_NAME[metric] if metric is not None else None
-        self.alarms.record(
+        self.record(
             [
                 AlarmEvent(
                     event_id=digest("event", identity, 1),
@@ -204,6 +207,21 @@ class Stage:
             ]
         )
         return identity
+
+    def record(self, events: Sequence[AlarmEvent]) -> None:
+        """Alarm changes as the alerting tells them: recorded in SQL, and then sent to those who follow."""
+        told = [event for settled in settle(self.alarms, events) for event in settled.events]
+        if self._nodes:
+            self._call(lambda: self._feed().alarms(told))
+
+    def cut(self) -> None:
+        """End every connection of the live feed, as a network does."""
+
+        def end_all() -> None:
+            for viewer in self._nodes[0].hub.all:
+                viewer.end(Closing(GOING_AWAY, "cut"))
+
+        self._call(end_all)
 
     def history(self, bed: int, course: dict[str, Callable[[Numbers], Numbers]]) -> None:
         """A week of one patient in the series store: every 10 minutes, the last four hours every half minute, the last hour
@@ -254,14 +272,18 @@ class Stage:
             time.sleep(0.02)
         if ticking:
             self.tick()
-            self._ticker = threading.Thread(target=self._tick_on, name="stage-ticks")
-            self._ticker.start()
+            self._tickers = [
+                threading.Thread(target=self._tick_on, name="stage-ticks"),
+                threading.Thread(target=self._keep_on, name="stage-sink"),
+            ]
+            for ticker in self._tickers:
+                ticker.start()
 
     def stop(self) -> None:
         """End the ticks and the server."""
         self._stop.set()
-        if self._ticker is not None:
-            self._ticker.join()
+        for ticker in self._tickers:
+            ticker.join()
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -279,6 +301,21 @@ class Stage:
     def _tick_on(self) -> None:
         while not self._stop.wait(1.0):
             self.tick()
+
+    def _keep_on(self) -> None:
+        store = SqliteSeries(self.settings.state_dir / "series.db")
+        while not self._stop.wait(KEPT_EVERY_S):
+            self._keep(store)
+        store.close()
+
+    def _keep(self, store: SqliteSeries) -> None:
+        """What is measured now, in the series store, as the sink would have it."""
+        time_ms = np.array([time.time_ns() // 1_000_000])
+        who = {person.patient: person for person in self.people}
+        for k, (patient, values) in enumerate(list(self.values.items())):
+            worn = {m: v for m, v in values.items() if (patient, m) not in self.not_worn}
+            now = np.array([self.second])
+            store.write(_readings(who[patient], time_ms, {m: self._wander(m, v, k, now) for m, v in worn.items()}))
 
     def _feed(self) -> _GivenFeed:
         feed: Any = self._nodes[0].kafka
@@ -337,12 +374,13 @@ def _scores(
 
 
 @contextmanager
-def stage(folder: Path, beds: int, *, accounts: bool = False) -> Iterator[Stage]:
+def stage(folder: Path, beds: int, *, accounts: bool = False, port: int | None = None) -> Iterator[Stage]:
     """A stage whose server is not started yet; it ends with the block. `accounts`: one has to log in."""
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api.node.KafkaFeed", _GivenFeed)
         patch.setattr("api.node.AsyncSender", _NoSender)
-        found = Stage(folder, beds, accounts=accounts)
+        found = Stage(folder, beds, accounts=accounts, port=port)
         try:
             yield found
         finally:

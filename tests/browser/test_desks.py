@@ -1,15 +1,15 @@
-"""The charge nurse's desk, the page for ops, and what a panel says without an answer; on every screen. `make screens`."""
+"""The charge nurse's desk and the page for ops; on every screen. `make screens`."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
+from contracts.alarms import Priority
 from tests.browser.journeys import BREATHING, ILL, SILENT, a_ward, card, post, ready, tile
 from tests.browser.screen import accessible, picture, window
 from tests.browser.stage import Stage
@@ -19,15 +19,6 @@ SCREENS = pytest.mark.parametrize(
     ("width", "height", "scheme"),
     [(w, h, scheme) for w, h in ((1920, 1080), (1366, 768), (390, 844)) for scheme in ("dark", "light")],
 )
-# What each panel asks for, where it stands, and how to get there.
-PANELS = {
-    "**/api/v1/burden*": ("charge", "burden"),
-    "**/api/v1/devices*": ("charge", "devices"),
-    "**/api/v1/system/processes": ("system", "processes"),
-    "**/observations*": ("patient", "observations"),
-    "**/limits": ("limits", "limits"),
-    "**/series*": ("patient", "trends"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +35,16 @@ def go(page: Page, name: str) -> None:
     link.click()
     if name != "ward":
         expect(page.get_by_test_id(name)).to_be_visible()
+
+
+def give(page: Page, patient: str, to: str) -> None:
+    """Somebody elsewhere gives this patient to `to`."""
+    status = page.evaluate(
+        """async ([path, to]) => (await fetch(path, {method: 'PUT', headers: {'content-type': 'application/json'},
+           body: JSON.stringify({to})})).status""",
+        [f"/api/v1/patients/{patient}/carer", to],
+    )
+    assert status == 200
 
 
 def patient(page: Page, ward: Stage) -> Any:
@@ -68,6 +69,10 @@ def test_axe_finds_nothing_on_the_desks_and_in_the_forms(
         if width == 390:
             assert min(desk["width"], alarms["width"]) >= 370, "one below the other"
         expect(page.get_by_test_id("device").first).to_be_attached()
+        for bed, name in ((ILL, "N. Sato"), (SILENT, "A. Ruiz")):
+            give(page, ward.patient(bed), name)
+            row = page.locator(f"[data-testid=assignment][data-patient='{ward.patient(bed)}']")
+            expect(row.get_by_test_id("carer")).to_contain_text(name, timeout=15_000)
         accessible(page, "charge")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
         if scheme == "dark" and width in (1920, 390):
@@ -102,13 +107,38 @@ def test_the_charge_nurse_sees_who_has_what_and_gives_a_patient_to_somebody(brow
         beds = [int(text) for text in census.locator("tbody tr td:nth-child(2)").all_inner_texts()]
         assert sum(beds) == 64
         row = page.locator(f"[data-testid=assignment][data-patient='{ward.patient(BREATHING)}']")
-        expect(row).to_contain_text("nobody")
+        expect(row.get_by_test_id("carer")).to_have_text("nobody")
         row.locator("input").fill("N. Berg")
         page.keyboard.press("Enter")
-        expect(row.get_by_role("status")).to_have_text("1 assigned to N. Berg.")
+        expect(row.get_by_role("status")).to_have_text("With N. Berg for 12 h; 1 open alarm moved.")
+        expect(row.get_by_test_id("carer")).to_contain_text(re.compile(r"N\. Berg until \d\d:\d\d"))
         expect(row.locator("td").nth(3)).to_have_text("N. Berg")
-        expect(page.get_by_test_id("assignments").locator(".loads")).to_contain_text("N. Berg 1 alarm, 1 waiting")
+        loads = page.get_by_test_id("assignments").locator(".loads")
+        expect(loads).to_contain_text("N. Berg 1 patient, 1 alarm, 1 waiting")
         expect(card(page, "respiratory_rate_high").get_by_test_id("said")).to_contain_text("Assigned to N. Berg")
+
+        # What comes later is theirs too, and says who gave them the patient; a patient without an alarm can be given as well.
+        ward.alarm(BREATHING, "spo2_low", Priority.MEDIUM, "SpO2 86 < 90", "SpO2 86 % is below 90 %", metric="spo2")
+        later = card(page, "spo2_low").and_(page.locator(f"[data-patient='{ward.patient(BREATHING)}']"))
+        expect(later.get_by_test_id("said")).to_contain_text("Assigned to N. Berg")
+        expect(loads).to_contain_text("N. Berg 1 patient, 2 alarms, 2 waiting")
+        later.locator(".what").click()
+        expect(later.get_by_test_id("story")).to_contain_text("Assigned to N. Berg by demo nurse: looks after this patient")
+        page.get_by_test_id("assign-all-beds").click()
+        expect(page.get_by_test_id("assignment")).to_have_count(64)
+        quiet = page.locator(f"[data-testid=assignment][data-patient='{ward.patient(40)}']")
+        quiet.get_by_test_id("assign-patient-me").click()
+        expect(quiet.get_by_role("status")).to_contain_text("With demo nurse for 12 h; 0 open alarms moved.")
+        go(page, "ward")
+        expect(tile(page, ward, BREATHING).get_by_test_id("carer-chip")).to_have_text("N. B.")
+        page.get_by_test_id("which-mine").click()
+        expect(page.get_by_test_id("tile")).to_have_count(1)
+        expect(tile(page, ward, 40)).to_be_visible()
+        page.get_by_test_id("which-all").click()
+        go(page, "charge")
+        row.get_by_test_id("release").click()
+        expect(row.get_by_test_id("carer")).to_have_text("nobody")
+        expect(row.locator("td").nth(3)).to_have_text("N. Berg")  # what is open stays
         silent = page.locator("[data-testid=device][data-silent=true]")
         expect(silent).to_have_count(1)
         expect(silent).to_contain_text(re.compile(r"silent since \d\d:\d\d"))
@@ -130,7 +160,6 @@ def test_the_page_for_ops_says_who_is_away_and_names_no_patient(browser: Browser
         expect(page.locator("[data-process=processors]")).to_contain_text("does not answer")
         said = page.get_by_test_id("system").inner_text()
         assert not any(p.name in said or p.patient in said for p in ward.people)
-        picture(page, "system")
 
 
 def test_the_patient_view_says_that_the_stream_is_away_and_who_else_calls(browser: Browser, ward: Stage) -> None:
@@ -153,47 +182,6 @@ def test_the_patient_view_says_that_the_stream_is_away_and_who_else_calls(browse
         others.click()
         expect(view.locator("h2")).to_have_text(re.compile(r"\w+ \w+"))
         assert view.locator("h2").inner_text() in name
-
-
-@pytest.mark.parametrize("status", [403, 404, 503])
-def test_every_panel_says_why_it_has_no_answer(browser: Browser, ward: Stage, status: int) -> None:
-    problem = json.dumps({"type": "x", "title": "x", "status": status, "detail": "Ask the ward sister."})
-
-    def refuse(route: Route) -> None:
-        route.fulfill(status=status, content_type="application/problem+json", body=problem)
-
-    kind = {403: "denied", 404: "absent", 503: "away"}[status]
-    with window(browser, ward.url, 1366, 768, "dark") as page:
-        ready(page)
-        for pattern in PANELS:
-            page.route(pattern, refuse)
-        for place, panel in PANELS.values():
-            if place in ("charge", "system"):
-                go(page, place)
-                inside = page.get_by_test_id(panel)
-            else:
-                go(page, "ward")
-                tile(page, ward, ILL).locator(".open").click()
-                view = page.get_by_test_id("patient")
-                if place == "limits":
-                    view.get_by_test_id("limits-open").click()
-                inside = view.get_by_test_id(panel)
-            expect(inside.get_by_test_id("panel-trouble")).to_have_attribute("data-trouble", kind)
-            if status == 403:
-                expect(inside).to_contain_text("You may not see")
-                expect(inside.locator("table, canvas, .observed")).to_have_count(0)
-            page.keyboard.press("Escape")
-        # What is known stays while a store is away, and says of when it is; what may no longer be seen goes.
-        for pattern in PANELS:
-            page.unroute(pattern)
-        go(page, "charge")
-        expect(page.get_by_test_id("device").first).to_be_attached()
-        page.route("**/api/v1/devices*", refuse)
-        trouble = page.get_by_test_id("devices").get_by_test_id("panel-trouble")
-        expect(trouble).to_be_visible(timeout=15_000)
-        expect(page.get_by_test_id("device")).to_have_count(0 if status == 403 else 64)
-        if status == 503:
-            expect(trouble).to_contain_text(re.compile(r"What is shown is of \d\d:\d\d:\d\d"))
 
 
 def test_by_keyboard_alone_and_by_touch(browser: Browser, ward: Stage) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from contracts.alarms import Priority
 from contracts.policy import Role
 from infra.runtime.clock import SystemClock
 from infra.runtime.passwords import hashed
@@ -65,6 +67,14 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         for person in ward.people[1:]:
             assert person.name not in page.content()
 
+        # The charge nurse's page shows a nurse her team, and says why she may not see the burden.
+        page.get_by_test_id("page-charge").click()
+        expect(page.get_by_test_id("teams").get_by_test_id("member")).to_have_text([re.compile("Anna Berg anna.*nurse")])
+        denied = page.get_by_test_id("burden").get_by_test_id("panel-trouble")
+        expect(denied).to_have_attribute("data-trouble", "denied")
+        expect(denied).to_contain_text("You may not see the alarm burden. Your role does not have this.")
+        page.get_by_test_id("page-ward").click()
+
         # Who I am, and a session elsewhere that is ended from here.
         sessions.begin("anna", Kind.PROGRAM, at_ms=now_ms)
         page.get_by_test_id("account").click()
@@ -78,10 +88,39 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         expect(page.get_by_test_id("log-in")).to_be_visible()
         assert mine.patient not in page.content()
 
-        # A role that sees no patients is told so.
+        # A role that sees no patients has the system's page alone, asks for nothing else, and is told so.
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url.removeprefix(ward.url)))
         log_in(page, "olga")
-        expect(page.get_by_test_id("no-permission")).to_contain_text("This role sees no patients")
-        accessible(page, "no permission")
+        expect(page.get_by_test_id("no-patients")).to_have_text(
+            "You are logged in as olga (ops). This role sees no patients."
+        )
+        expect(page.get_by_test_id("process")).to_have_count(2)
+        expect(page.get_by_test_id("stream")).to_contain_text("Newest tick")
+        page.goto(f"{ward.url}/#ward")
+        expect(page.get_by_test_id("system")).to_be_visible()
+        for place in ("page-ward", "page-charge", "alarm-list", "link", "wall", "patient"):
+            expect(page.get_by_test_id(place)).to_have_count(0)
+        page.keyboard.press("j")
+        for person in ward.people:
+            assert person.name not in page.content()
+            assert person.patient not in page.content()
+        about_patients = ("/patients", "/alarms?", "/alarms/", "/devices", "/carers", "/limits", "/live", "/burden")
+        assert [url for url in asked if url.startswith(tuple(f"/api/v1{p}" for p in about_patients))] == ["/api/v1/alarms/policy"]
+        accessible(page, "the system for ops")
+        picture(page, "system")
+        page.get_by_test_id("account").click()
+        page.get_by_test_id("log-off").click()
+
+        # A wall display only shows: no button that would be refused.
+        ward.alarm(1, "spo2_low", Priority.HIGH, "SpO2 78 < 80", "SpO2 78 % is below 80 %", metric="spo2")
+        page.get_by_label("This is a wall display").check()
+        log_in(page, "anna")
+        alarm = page.get_by_test_id("alarm")
+        alarm.locator(".what").click()
+        expect(alarm.get_by_test_id("story")).to_be_visible()
+        for button in ("acknowledge", "snooze", "assign", "note", "resolve", "label-actionable"):
+            expect(alarm.get_by_test_id(button)).to_have_count(0)
         page.get_by_test_id("account").click()
         page.get_by_test_id("log-off").click()
 

@@ -136,6 +136,12 @@ def test_an_alarm_from_first_sight_to_label_by_keyboard_alone(browser: Browser, 
         expect(breathing.get_by_test_id("label-actionable")).to_have_attribute("aria-pressed", "true")
         expect(breathing.get_by_test_id("story")).to_contain_text("Labelled by demo nurse: was right")
 
+        # Help is needed after all: it calls again, and who called for help stands in its story.
+        press("e")
+        expect(breathing.get_by_test_id("story")).to_contain_text("Help called for by demo nurse")
+        expect(said).not_to_contain_text("Snoozed")
+        expect(page.get_by_test_id("unread")).to_have_text(str(before - 1))
+
         press("/")
         expect(page.get_by_test_id("find")).to_be_focused()
         page.keyboard.type("sensor off")

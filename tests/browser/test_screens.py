@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from contracts.alarms import Priority
+from contracts.errors import Retryable
 from tests.browser.journeys import ILL, a_ward, card, post, ready, tile
 from tests.browser.screen import accessible, picture, window
 from tests.browser.stage import Stage
@@ -35,6 +36,7 @@ def test_axe_finds_nothing_on_any_screen(browser: Browser, ward: Stage, width: i
         chosen.locator(".what").click()
         chosen.get_by_test_id("snooze").click()
         expect(chosen.get_by_test_id("story")).to_be_visible()
+        page.evaluate("window.scrollTo(0, 0)")  # on a phone the head of the page covers a part of what is scrolled under it
         accessible(page, "a chosen alarm with a form")
         page.get_by_test_id("bulk").click()
         accessible(page, "acknowledging several")
@@ -52,6 +54,60 @@ def test_axe_finds_nothing_on_any_screen(browser: Browser, ward: Stage, width: i
         view.get_by_test_id("handover-open").click()
         expect(view.get_by_test_id("sheet")).to_be_visible()
         accessible(page, "handover")
+
+
+CUT = (
+    "[...document.querySelectorAll('.numeric .number, .tile .bed, .bar:is(.high, .medium):not(.technical) .text')]"
+    ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+)
+BIG = "parseFloat(getComputedStyle(document.querySelector('.numeric.big .number')).fontSize)"
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(1920, 1080, "dark"), (1366, 768, "light"), (390, 844, "dark")]
+)
+def test_fewer_beds_are_shown_larger_and_nothing_is_cut_off(
+    browser: Browser, tmp_path: Path, width: int, height: int, scheme: str
+) -> None:
+    with a_ward(tmp_path, 24) as few, window(browser, few.url, width, height, scheme, reduced_motion="reduce") as page:
+        ready(page, 24)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
+        if width > 390:
+            assert page.get_by_test_id("wall").evaluate("e => e.scrollHeight - e.clientHeight") <= 0, "all on one screen"
+        assert page.evaluate(CUT) == []
+        assert page.evaluate(BIG) >= {1920: 48, 1366: 30, 390: 30}[width], "what fits is as large as it can be"
+        picture(page, "wall" if width == 1920 else f"wall-{width}")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(1366, 768, "light"), (390, 844, "dark"), (960, 540, "dark"), (683, 384, "light")]
+)
+def test_sixty_four_beds_on_a_desk_on_a_phone_and_at_twice_the_size(
+    browser: Browser, ward: Stage, width: int, height: int, scheme: str
+) -> None:
+    with window(browser, ward.url, width, height, scheme) as page:
+        ready(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
+        assert page.evaluate(CUT) == []
+
+
+def test_a_dead_feed_turns_the_wall_grey_and_comes_back_by_itself(browser: Browser, ward: Stage) -> None:
+    async def nobody(*_: object) -> None:
+        raise Retryable("The feed is away.", after_s=1.0)
+
+    with window(browser, ward.url, 1366, 768) as page:
+        ready(page)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("api.gate.Gate.admit", nobody)
+            ward.cut()
+            expect(page.get_by_test_id("banner")).to_contain_text("not live", timeout=5_000)
+            assert "grayscale" in page.get_by_test_id("wall").evaluate("e => getComputedStyle(e).filter")
+            stale = page.locator("[data-testid=value][data-metric=heart_rate][data-state=stale]")
+            expect(stale.nth(60)).to_be_attached(timeout=30_000)
+            expect(stale.first.locator(".number")).to_have_text("--")
+            picture(page, "feed-lost")
+        expect(page.get_by_test_id("banner")).to_have_count(0, timeout=20_000)
+        ready(page)
 
 
 def test_several_at_once_are_acknowledged_with_care(browser: Browser, ward: Stage) -> None:

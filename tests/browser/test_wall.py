@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.patients import PatientStore
 from producers.sources.ward import Ward
-from tests.browser.screen import picture, window
+from tests.browser.screen import window
 from tests.end_to_end.test_chain import answers, api, gateway
 from tests.rooms import ALL_ROOMS, Rooms, rooms
 
@@ -67,7 +67,6 @@ def test_a_nurse_sees_a_deterioration_reads_why_and_acknowledges(browser: Browse
         expect(tile).to_have_attribute("data-priority", "high")
         expect(tile.get_by_test_id("alarm-bar")).to_contain_text("***")
         expect(page).to_have_title("(1) Vigil")
-        picture(page, "wall")
 
         tile.locator(".open").click()
         expect(page.get_by_test_id("patient")).to_be_visible()
@@ -96,7 +95,6 @@ def test_every_screen_shows_every_bed_and_nothing_is_cut_off(
             "[...document.querySelectorAll('.numeric .number')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
         )
         assert cut == 0, "no number may be cut off"
-        picture(page, f"wall-{width}")
 
 
 def test_a_dead_feed_is_said_at_once_and_comes_back_by_itself(browser: Browser, ward: Rooms) -> None:
@@ -109,7 +107,6 @@ def test_a_dead_feed_is_said_at_once_and_comes_back_by_itself(browser: Browser, 
         ward.kill("api")
         expect(page.get_by_test_id("banner")).to_contain_text("not live", timeout=5_000)
         expect(page.get_by_test_id("link")).to_have_text("Not live")
-        picture(page, "feed-lost")
         expect(page.locator("[data-testid=value][data-metric=heart_rate][data-state=stale]").first).to_be_visible(
             timeout=90_000
         )

@@ -48,6 +48,8 @@ def test_parts_of_an_id_do_not_run_together() -> None:
         (State.ACTIVE, Priority.LOW, Change.BROKEN, State.ACTIVE),  # a snooze ends, the state is the same
         (State.LATCHED, Priority.HIGH, Change.RESUMED, State.LATCHED),
         (State.ACKNOWLEDGED, Priority.HIGH, Change.HANDED_OVER, State.ACKNOWLEDGED),
+        (State.ACTIVE, Priority.LOW, Change.ESCALATED, State.ACTIVE),
+        (State.ACKNOWLEDGED, Priority.LOW, Change.ESCALATED, State.ACTIVE),  # seen, and help is needed
         (State.RESOLVED, Priority.HIGH, Change.CLOSED, State.CLOSED),
         (State.RETROSPECTIVE, Priority.HIGH, Change.CLOSED, State.CLOSED),
         (State.CLOSED, Priority.HIGH, Change.LABELLED, State.CLOSED),
@@ -80,6 +82,8 @@ def test_legal(state: State | None, priority: Priority, change: Change, expected
         (State.PENDING, Change.ACKNOWLEDGED),
         (State.ACTIVE, Change.LAPSED),
         (State.LATCHED, Change.LAPSED),
+        (State.LATCHED, Change.ESCALATED),
+        (State.INHIBITED, Change.ESCALATED),
         (State.ACTIVE, Change.CLOSED),
         (State.INHIBITED, Change.CLOSED),
         (State.RESOLVED, Change.RESUMED),

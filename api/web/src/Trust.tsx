@@ -2,17 +2,18 @@
 
 import { computed, signal } from "@preact/signals";
 import { Account, WhoGetsIn } from "./access/Account";
-import { account } from "./access/session";
+import { account, seesPatients } from "./access/session";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
-import { PAGES, page } from "./pages";
+import { page, pages } from "./pages";
 import { age } from "./stale";
 import {
   arrange,
+  beds,
   canary,
-  connection,
   dataAsOfMs,
   demo,
+  feed,
   heldBack,
   kafka,
   me,
@@ -29,10 +30,11 @@ const DATA_OLD_S = 15;
 const CLOCK_OFF_S = 5;
 
 export const trouble = computed<string | null>(() => {
-  const link = connection.value.link;
+  const link = feed.value;
   if (link === "lost") return "Connection lost. The values below are not live. Trying again…";
   if (link === "stale") return "The feed has gone silent. The values below are not live. Trying again…";
-  if (link === "connecting") return null;
+  if (link === "connecting")
+    return beds.value.size > 0 ? "The feed begins anew. The values below are not live yet." : null;
   if (kafka.value === "away") return "The data stream is away. New values and alarms may be missing.";
   if (canary.value === "dead")
     return "Readings no longer come through the data stream. New values and alarms may be missing.";
@@ -44,7 +46,7 @@ export const trouble = computed<string | null>(() => {
 
 // What is shown is live, but nobody would say so if it were not.
 export const caution = computed<string | null>(() =>
-  connection.value.link === "live" && canary.value === "unknown"
+  feed.value === "live" && canary.value === "unknown"
     ? "Nothing watches over the data stream any more: if it stops, this screen may not say so."
     : null,
 );
@@ -74,8 +76,12 @@ export function Header() {
         </div>
       )}
       <span class="space" />
-      <LinkState testId="link" />
-      <AsOf testId="as-of" />
+      {seesPatients.value && (
+        <>
+          <LinkState testId="link" />
+          <AsOf testId="as-of" />
+        </>
+      )}
       {Math.abs(offset) >= CLOCK_OFF_S && (
         <span class="clock-off" data-testid="clock-off">
           this device's clock is {age(Math.abs(offset))} {offset > 0 ? "behind" : "ahead"}
@@ -107,7 +113,7 @@ export function Header() {
 
 // Whether what is shown is live: in the header, and again in what covers it.
 export function LinkState({ testId }: { testId?: string }) {
-  const link = connection.value.link;
+  const link = feed.value;
   return (
     <span
       class={`link ${trouble.value === null ? link : "lost"}`}
@@ -144,7 +150,7 @@ export function plain(name: string): string {
 function Pages() {
   return (
     <nav class="pages" aria-label="Pages">
-      {PAGES.map(([name, text]) => (
+      {pages.value.map(([name, text]) => (
         <a
           key={name}
           href={`#${name}`}
@@ -211,7 +217,7 @@ export function Footer() {
       <span class="space" />
       {!kiosk.value && (
         <>
-          <span class="hints">
+          <span class="hints" hidden={!seesPatients.value}>
             <kbd>j</kbd>
             <kbd>k</kbd> move <kbd>a</kbd> acknowledge <kbd>s</kbd> snooze <kbd>/</kbd> find
           </span>

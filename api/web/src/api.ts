@@ -7,6 +7,8 @@ import type {
   AlarmState,
   Bound,
   Burden,
+  Carer,
+  CareTeam,
   DeviceRow,
   FieldError,
   LabelName,
@@ -133,7 +135,7 @@ function send<T>(
   to: string,
   body: object,
   more: Record<string, string>,
-  method: "POST" | "PUT" = "POST",
+  method: "POST" | "PUT" | "DELETE" = "POST",
 ): Promise<T> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
@@ -148,6 +150,7 @@ export const acknowledge = (alarm: Alarm, seen: boolean = false): Promise<Alarm>
   change(alarm, "acknowledge", {}, seen);
 export const snooze = (alarm: Alarm, minutes: number, reason: string): Promise<Alarm> =>
   change(alarm, "snooze", { minutes, reason });
+export const escalate = (alarm: Alarm): Promise<Alarm> => change(alarm, "escalate", {});
 export const assign = (alarm: Alarm, to: string): Promise<Alarm> => change(alarm, "assign", { to });
 export const label = (alarm: Alarm, name: LabelName): Promise<Alarm> =>
   change(alarm, "label", { label: name });
@@ -208,6 +211,24 @@ export async function getBurden(hours: number, toMs: number): Promise<Burden> {
   });
   return call<Burden>(`/burden?${query}`);
 }
+
+export async function getTeams(): Promise<CareTeam[]> {
+  return (await call<{ items: CareTeam[] }>("/teams")).items;
+}
+
+export async function getCarers(): Promise<Carer[]> {
+  return (await call<{ items: Carer[] }>("/carers")).items;
+}
+
+// `to` looks after the patient for so many hours: what is open and what begins is theirs.
+export const lookAfter = (
+  patient: string,
+  to: string,
+  hours: number,
+): Promise<{ carer: Carer; alarms: Alarm[] }> => send(ofPatient(patient, "carer"), { to, hours }, {}, "PUT");
+
+export const leavePatient = (patient: string): Promise<void> =>
+  send(ofPatient(patient, "carer"), {}, {}, "DELETE");
 
 export async function getDevices(): Promise<DeviceRow[]> {
   return (await call<{ items: DeviceRow[] }>("/devices")).items;

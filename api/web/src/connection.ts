@@ -47,6 +47,11 @@ export function heard(
   };
 }
 
+// The server does not have the place in its feed where this page was: forget it. Nothing is live until the snapshot that follows.
+export function lostPlace(c: Connection): Connection {
+  return { ...c, link: "connecting", feedSeq: null };
+}
+
 export function closed(c: Connection): Connection {
   return { ...c, link: "lost", attempts: c.attempts + 1 };
 }

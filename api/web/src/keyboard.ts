@@ -1,6 +1,7 @@
 // The keyboard: everything of the inbox without a mouse. Keys do nothing while somebody types, nor behind an open dialog.
 
-import { acknowledge, openForm } from "./alarms/actions";
+import { may } from "./access/session";
+import { acknowledge, escalate, openForm } from "./alarms/actions";
 import { step } from "./alarms/inbox";
 import { helpOpen } from "./Help";
 import { alarms, arrangeInbox, openPatient, selectedAlarm, shownAlarms, words } from "./store";
@@ -11,6 +12,7 @@ export const KEYS: readonly [string, string][] = [
   ["k", "alarm before"],
   ["a", "acknowledge the chosen alarm"],
   ["s", "snooze it"],
+  ["e", "escalate it: whoever is next is told at once"],
   ["m", "assign it"],
   ["p", "open its patient"],
   ["/", "find an alarm"],
@@ -55,6 +57,11 @@ function press(key: string): boolean {
       return true;
   }
   if (chosen === undefined) return false;
+  if (key === "p") {
+    if (chosen.subject !== "group") openPatient.value = chosen.patient;
+    return true;
+  }
+  if (!may("alarm.act")) return false;
   switch (key) {
     case "a":
       if (chosen.state !== "acknowledged") void acknowledge(chosen);
@@ -62,11 +69,11 @@ function press(key: string): boolean {
     case "s":
       openForm.value = { alarm: chosen.id, form: "snooze" };
       return true;
+    case "e":
+      if (chosen.state !== "latched") void escalate(chosen);
+      return true;
     case "m":
       openForm.value = { alarm: chosen.id, form: "assign" };
-      return true;
-    case "p":
-      if (chosen.subject !== "group") openPatient.value = chosen.patient;
       return true;
   }
   return false;

@@ -1,8 +1,9 @@
 // The socket: one connection for the whole page, opened again by itself, never trusted when it is silent.
 
+import { batch } from "@preact/signals";
 import { offer, over } from "./access/session";
 import { tickSound } from "./alarms/sound";
-import { backoffMs, closed, heard, opened, passed } from "./connection";
+import { backoffMs, closed, heard, lostPlace, opened, passed } from "./connection";
 import { arrange, arrangeInbox, connection, fold, nowMs, serverOffsetMs, waiting } from "./store";
 import type { Frame } from "./types";
 
@@ -40,8 +41,13 @@ export async function connect(): Promise<void> {
       ws.close(4000, "sequence gap");
       return;
     }
-    connection.value = next;
-    fold(frame);
+    connection.value = frame.type === "resync" ? lostPlace(next) : next;
+    if (frame.type === "vitals" && due(OFTEN_MS))
+      batch(() => {
+        fold(frame);
+        tick();
+      });
+    else fold(frame);
     if (frame.type === "snapshot") arrange(performance.now(), true);
     if (frame.type === "snapshot" || frame.type === "alarm") {
       arrangeInbox(performance.now(), frame.type === "snapshot");
@@ -57,8 +63,24 @@ export async function connect(): Promise<void> {
   };
 }
 
-// Once a second: the clock moves on, values age, and a silent feed is called silent.
-export function tick(): void {
+// Once a second, values and clock in one step where values come: what depends on both is looked at once. Without values the clock
+// goes on alone.
+const SECOND_MS = 1_000;
+const OFTEN_MS = 900;
+const LOOK_MS = 100;
+let tickedMs = Number.NEGATIVE_INFINITY;
+
+const due = (afterMs: number): boolean => performance.now() - tickedMs >= afterMs;
+
+export function startClock(): void {
+  window.setInterval(() => {
+    if (due(SECOND_MS + LOOK_MS)) tick();
+  }, LOOK_MS);
+}
+
+// The clock moves on, values age, and a silent feed is called silent.
+function tick(): void {
+  tickedMs = performance.now();
   nowMs.value = Date.now() + serverOffsetMs.peek();
   const before = connection.peek();
   const after = passed(before, performance.now());

@@ -3,11 +3,12 @@ import { LogIn, NoPermission } from "./access/LogIn";
 import { arrive, needsLogIn, refused, seesPatients } from "./access/session";
 import { Inbox } from "./alarms/Inbox";
 import { ApiError, getMetrics, getPolicy } from "./api";
+import { followCarers } from "./carers";
 import { Charge } from "./charge/Charge";
 import { Help } from "./Help";
 import { listen } from "./keyboard";
 import { followLinks } from "./link";
-import { connect, tick } from "./live";
+import { connect, startClock } from "./live";
 import { page } from "./pages";
 import { followLimits } from "./patient/own";
 import { PatientView } from "./patient/PatientView";
@@ -18,6 +19,7 @@ import { applyTheme } from "./theme";
 import { showCount } from "./title";
 import { kiosk } from "./wall/view";
 import { Wall } from "./wall/Wall";
+import "./style/fonts.css";
 import "./style/base.css";
 import "./style/wall.css";
 import "./style/inbox.css";
@@ -28,8 +30,8 @@ import "./access/access.css";
 
 function App() {
   if (needsLogIn.value) return <LogIn onEnter={start} />;
-  const systemOnly = !seesPatients.value && page.value === "system";
-  if ((!seesPatients.value && !systemOnly) || refused.value !== null) return <NoPermission />;
+  if (refused.value !== null) return <NoPermission />;
+  const sees = seesPatients.value;
   return (
     <div
       class={`app ${trouble.value === null ? "" : "untrusted"} ${kiosk.value ? "kiosk" : ""} page-${page.value}`}
@@ -37,23 +39,33 @@ function App() {
       data-patient-open={openPatient.value !== null}
     >
       <Header />
-      {!systemOnly && <Banner />}
+      <Banner />
       <div class="body">
         <Shown />
-        {!kiosk.value && page.value !== "system" && <Inbox />}
+        {sees && !kiosk.value && page.value !== "system" && <Inbox />}
       </div>
-      <PatientView />
+      {sees && <PatientView />}
       <Help />
       <Footer />
+      {sees && <Spoken />}
+    </div>
+  );
+}
+
+// For those who hear the page.
+function Spoken() {
+  const high = alarmList.value.find(
+    (a) => a.priority === "high" && a.state === "active" && a.lane === "physiological",
+  );
+  return (
+    <>
       <div class="visually-hidden" role="status">
         {unacknowledged.value === 0 ? "No alarm waits." : `${unacknowledged.value} alarms wait.`}
       </div>
       <div class="visually-hidden" aria-live="assertive">
-        {alarmList.value.find(
-          (a) => a.priority === "high" && a.state === "active" && a.lane === "physiological",
-        )?.text ?? ""}
+        {high?.text ?? ""}
       </div>
-    </div>
+    </>
   );
 }
 
@@ -90,6 +102,7 @@ function start(): void {
   loadPolicy();
   if (!seesPatients.peek()) return;
   followLimits();
+  followCarers();
   connect();
 }
 
@@ -101,5 +114,5 @@ if (root !== null) {
   listen();
   followLinks();
   showCount();
-  window.setInterval(tick, 1000);
+  startClock();
 }

@@ -1,21 +1,41 @@
 // Which page is shown beside the alarms: the ward, the charge nurse's, or the one for ops. In the address, so that it can be kept
-// and gone back to.
+// and gone back to. A role is offered the pages that it has something on.
 
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import { account } from "./access/session";
 
 export type PageName = "ward" | "charge" | "system";
-export const PAGES: readonly [PageName, string][] = [
+type Page = readonly [PageName, string];
+const PAGES: readonly Page[] = [
   ["ward", "Ward"],
   ["charge", "Charge"],
   ["system", "System"],
 ];
+
+// What each page needs, one of them is enough.
+const NEEDS: Record<PageName, readonly string[]> = {
+  ward: ["live.follow"],
+  charge: ["live.follow", "burden.see"],
+  system: ["system.see"],
+};
+
+// `may`: the actions of a role; null: nobody has to log in, and everything is offered.
+export function offered(may: readonly string[] | null): readonly Page[] {
+  return PAGES.filter(([name]) => may === null || NEEDS[name].some((action) => may.includes(action)));
+}
 
 export function pageOf(hash: string): PageName {
   const name = hash.replace(/^#\/?/, "");
   return PAGES.find(([known]) => known === name)?.[0] ?? "ward";
 }
 
-export const page = signal<PageName>(pageOf(globalThis.location?.hash ?? ""));
+const wanted = signal<PageName>(pageOf(globalThis.location?.hash ?? ""));
 globalThis.addEventListener?.("hashchange", () => {
-  page.value = pageOf(location.hash);
+  wanted.value = pageOf(location.hash);
+});
+
+export const pages = computed(() => offered(account.value?.may ?? null));
+export const page = computed<PageName>(() => {
+  const found = pages.value;
+  return (found.find(([name]) => name === wanted.value) ?? found[0])?.[0] ?? "ward";
 });

@@ -51,9 +51,9 @@ export class Bed {
   }
 
   take(metric: string, value: Value): void {
-    const timeMs = Date.parse(value.time);
+    const timeMs = parsed(value.time);
     const current = this.value(metric);
-    if (current.peek() !== undefined && (current.peek()?.timeMs ?? 0) > timeMs) return;
+    if ((current.peek()?.timeMs ?? 0) > timeMs) return;
     current.value = { value: value.value, timeMs, quality: value.quality };
     this.measured.value = true;
     if (value.value === null || value.quality === "bad" || value.quality === "not_worn") return;
@@ -79,7 +79,19 @@ export class Bed {
   }
 }
 
+// The values of a frame carry the same few times.
+let parsedText = "";
+let parsedMs = Number.NaN;
+function parsed(text: string): number {
+  if (text !== parsedText) {
+    parsedText = text;
+    parsedMs = Date.parse(text);
+  }
+  return parsedMs;
+}
+
 const NO_ALARMS: readonly Alarm[] = [];
+const NO_BEDS: ReadonlyMap<string, never> = new Map<string, never>();
 
 // A computed list that stays the same object while its elements do.
 export function steady<T>(make: () => readonly T[]): ReadonlySignal<readonly T[]> {
@@ -95,6 +107,7 @@ export const metrics = signal<ReadonlyMap<string, Metric>>(new Map());
 export const beds = signal<ReadonlyMap<string, Bed>>(new Map());
 export const alarms = signal<ReadonlyMap<string, Alarm>>(new Map());
 export const connection = signal<Connection>(start);
+export const feed = computed(() => connection.value.link); // changes seldom, the connection with every frame
 export const demo = signal(false);
 export const notice = signal("");
 export const kafka = signal<"ok" | "away">("ok");
@@ -251,6 +264,9 @@ export function takeAlarm(alarm: Alarm): void {
   alarms.value = next;
 }
 
+// What was known may be of another feed: the next snapshot starts from nothing, values, traces and times of data included.
+let anew = false;
+
 // Fold one frame of the feed into what is known.
 export function fold(frame: Frame): void {
   batch(() => {
@@ -261,7 +277,7 @@ export function fold(frame: Frame): void {
         setServerTime(frame.server_time);
         break;
       case "snapshot": {
-        const known = beds.peek();
+        const known = anew ? NO_BEDS : beds.peek();
         const next = new Map<string, Bed>();
         for (const patient of frame.patients) {
           const bed = known.get(patient.id) ?? new Bed(patient.id);
@@ -273,9 +289,14 @@ export function fold(frame: Frame): void {
         }
         beds.value = next;
         alarms.value = new Map(frame.alarms.filter(calls).map((a) => [a.id, a]));
+        if (anew) dataAsOfMs.value = null;
+        anew = false;
         setAsOf(frame.data_as_of);
         break;
       }
+      case "resync":
+        anew = true;
+        break;
       case "vitals":
         for (const patient of frame.patients) {
           const bed = bedOf(patient.id);

@@ -157,6 +157,8 @@ export type Frame = Numbered &
         kafka: "ok" | "away";
         canary?: Canary;
       }
+    // The place in the feed that was asked for is not there any more: the snapshot that follows is all there is.
+    | { type: "resync"; asked: number; reason: string }
   );
 
 export interface SeriesPoint {
@@ -276,6 +278,24 @@ export interface Burden {
   due_for_review: { rule: string; reason: string }[];
 }
 
+// A care team of whoever is logged in, and who is in it now.
+export interface CareTeam {
+  name: string;
+  everybody: boolean;
+  units: string[];
+  patients: number; // named one by one
+  members: { name: string; full_name: string | null; role: string; until: string | null }[];
+}
+
+// Who looks after a patient, until when: alarms that begin before it are theirs.
+export interface Carer {
+  patient: string;
+  person: string;
+  assigned_by: string;
+  since: string;
+  until: string;
+}
+
 // A device of a patient, as far as anything is known of it.
 export interface DeviceRow {
   patient: string;
@@ -305,6 +325,7 @@ export interface ProcessRow {
   batch_p95_ms: number | null;
   behind_seconds: number | null;
   stands_still_seconds: number | null;
+  viewers: number | null; // of an API: screens and programs that follow
   stages: Record<string, number>; // of the canary: seconds by stage
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { carers, census, loads } from "../src/charge/census";
+import { census, holders, loads } from "../src/charge/census";
 import { pageOf } from "../src/pages";
 import { alarm, NOW } from "./alarm";
 
@@ -11,6 +11,13 @@ const bed = (id: string, unit: string | null, ...alarms: ReturnType<typeof alarm
   unit,
   measured: id !== "b4",
   alarms,
+});
+const carer = (patient: string, person: string) => ({
+  patient,
+  person,
+  assigned_by: "Cara",
+  since: later,
+  until: later,
 });
 
 describe("the census", () => {
@@ -43,13 +50,15 @@ describe("the census", () => {
         alarm({ id: "b", patient: "p1", assigned_to: "Berg", state: "acknowledged" }),
         alarm({ id: "c", patient: "p2" }),
       ],
+      [carer("p1", "Berg"), carer("p3", "Berg"), carer("p4", "Ito")],
       NOW,
     );
     expect(found).toEqual([
-      { name: "", patients: 1, waiting: 1, open: 1 },
-      { name: "Berg", patients: 1, waiting: 1, open: 2 },
+      { name: "", patients: 0, waiting: 1, open: 1 },
+      { name: "Berg", patients: 2, waiting: 1, open: 2 },
+      { name: "Ito", patients: 1, waiting: 0, open: 0 },
     ]);
-    expect(carers([alarm({ assigned_to: "Berg" }), alarm({})])).toEqual(["", "Berg"]);
+    expect(holders([alarm({ assigned_to: "Berg" }), alarm({})])).toEqual(["", "Berg"]);
   });
   it("is one of the pages; an address that is none is the ward", () => {
     expect(["#charge", "#/system", "", "#elsewhere"].map(pageOf)).toEqual([

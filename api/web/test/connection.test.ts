@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { backoffMs, closed, heard, opened, passed, SILENT_AFTER_MS, start } from "../src/connection";
+import {
+  backoffMs,
+  closed,
+  heard,
+  lostPlace,
+  opened,
+  passed,
+  SILENT_AFTER_MS,
+  start,
+} from "../src/connection";
 
 describe("the connection", () => {
   it("is live only after a snapshot", () => {
@@ -22,6 +31,12 @@ describe("the connection", () => {
   it("is lost at once when it closes, and remembers where to resume", () => {
     const c = heard(opened(start, 0), 1, 12, true, 0).connection;
     expect(closed(c)).toMatchObject({ link: "lost", feedSeq: 12, attempts: 1 });
+  });
+  it("forgets its place when the server says that it is gone, and is live only after the snapshot that follows", () => {
+    const c = lostPlace(heard(opened(start, 0), 1, 900, true, 0).connection);
+    expect(c).toMatchObject({ link: "connecting", feedSeq: null });
+    const after = heard(c, 2, 4, true, 1).connection;
+    expect(after).toMatchObject({ link: "live", feedSeq: 4 });
   });
   it("comes back within bounds, spread out", () => {
     expect(backoffMs(1, 0)).toBe(250);

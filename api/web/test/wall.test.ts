@@ -16,7 +16,7 @@ import {
   unacknowledged,
   words,
 } from "../src/store";
-import { fitting, hiddenCalling, showAll, unit, visible, which } from "../src/wall/view";
+import { figures, fitting, hiddenCalling, showAll, unit, visible, which } from "../src/wall/view";
 import { alarm, NOW } from "./alarm";
 
 beforeEach(() => {
@@ -88,5 +88,21 @@ describe("the size of tiles", () => {
     [1548, 1000, 64, "s"],
   ] as const)("on %s by %s for %s beds is %s", (width, height, count, size) => {
     expect(fitting(width, height, count)).toBe(size);
+  });
+  it("leaves figures as much room as there is, three digits beside each other at least", () => {
+    const sixty = figures(1548, 1000, 64, "s");
+    const few = figures(1548, 1000, 24, "l");
+    expect(sixty.big).toBe(30);
+    expect(few.big).toBeGreaterThan(48);
+    const four = figures(1548, 1000, 4, "l");
+    expect([four.big, four.small].map(Math.round)).toEqual([61, 28]);
+    // A digit is 0.64 of its size wide; half a tile less its margins must hold three.
+    for (const [width, count, size] of [
+      [1548, 24, "l"],
+      [1036, 12, "m"],
+    ] as const) {
+      const tile = figures(width, 900, count, size);
+      expect(tile.big * 0.64 * 3).toBeLessThan(tile.big / 0.205 / 2 - 10);
+    }
   });
 });

@@ -21,6 +21,8 @@ from contracts.lifecycle import Refused
 from contracts.policy import Team
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarm_reads import AlarmPage, AlarmReader
+from infra.runtime.sql.carers import Carer, leave, pass_on, take
+from infra.runtime.sql.carers import page as carers_page
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.episodes import Alarm, advance
 from infra.runtime.sql.feed import (
@@ -145,8 +147,8 @@ class AlarmStore(AlarmReader):
         idempotency_key: str | None = None,
         team: Team | None = None,
     ) -> list[AlarmEvent] | Conflict:
-        """Assign every alarm that calls somebody and is assigned to `leaving` to `coming`: all of them, or none. `team`: those of
-        its patients.
+        """Assign every alarm that calls somebody and is assigned to `leaving` to `coming`: all of them, or none; and give
+        them whom `leaving` looks after. `team`: those of its patients.
 
         The changes, in the order of the feed; none when there was nothing to hand over. Raises `InvalidInput`.
         """
@@ -168,23 +170,59 @@ class AlarmStore(AlarmReader):
                     return handed_over(connection, known)
             theirs = select(ALARMS).where(ALARMS.c.state.in_(OPEN), ALARMS.c.assigned_to == leaving)
             theirs = theirs.where(of_team(team, ALARMS.c.patient))
-            before = {alarm.alarm_id: alarm for alarm in found_alarms(connection, theirs.order_by(ALARMS.c.alarm_id))}
-            after: dict[str, Alarm] = {}
-            events: list[AlarmEvent] = []
-            for alarm in before.values():
-                event = personal(alarm, act, self._quiet)
-                moved = advance(alarm, event, seq + 1)
-                assert isinstance(moved, Alarm), "an open alarm can be assigned"
-                seq += 1
-                after[alarm.alarm_id] = moved
-                events.append(as_stored(event, moved))
-            if events:
-                events = write_changes(connection, before, after, events)
-                if idempotency_key is not None:
-                    remember(connection, actor, idempotency_key, request, events[-1])
+            found = found_alarms(connection, theirs.order_by(ALARMS.c.alarm_id))
+            events = self._assign(connection, seq, act, found)
+            pass_on(connection, leaving, coming, by=actor, at_ms=at_ms, team=team)
+            if events and idempotency_key is not None:
+                remember(connection, actor, idempotency_key, request, events[-1])
             return events
 
         return self._decided(decide)
+
+    def look_after(self, carer: Carer) -> list[AlarmEvent]:
+        """From now on `carer.person` looks after the patient: every alarm that calls somebody is theirs, and each that begins
+        before `until_ms`. The changes that came of it. The same call again changes nothing more."""
+        act = Act(change=Change.ASSIGNED, actor=carer.assigned_by, at_ms=carer.since_ms, to=carer.person)
+        check_request(act)
+        if not carer.since_ms < carer.until_ms:
+            raise InvalidInput("hours", "must end later than it begins")
+
+        def decide(connection: Connection) -> list[AlarmEvent]:
+            seq = lock_feed(connection)
+            take(connection, carer)
+            theirs = select(ALARMS).where(ALARMS.c.state.in_(OPEN), ALARMS.c.patient == carer.patient)
+            found = found_alarms(connection, theirs.order_by(ALARMS.c.alarm_id))
+            return self._assign(connection, seq, act, [a for a in found if a.assigned_to != carer.person])
+
+        return self._decided(decide)
+
+    def leave(self, patient: str) -> bool:
+        """Nobody in particular looks after the patient any more; alarms that are open stay whose they are. False: nobody did."""
+
+        def decide(connection: Connection) -> bool:
+            lock_feed(connection)
+            return leave(connection, patient)
+
+        return self._decided(decide)
+
+    def carers(self, at_ms: int, *, after: str | None, limit: int, team: Team | None = None) -> list[Carer]:
+        """Who looks after whom at `at_ms`, by patient."""
+        with reading(self._engine) as connection:
+            return carers_page(connection, at_ms, after=after, limit=limit, team=team)
+
+    def _assign(self, connection: Connection, seq: int, act: Act, alarms: Sequence[Alarm]) -> list[AlarmEvent]:
+        """Open `alarms` change hands, with numbers after `seq`."""
+        before = {alarm.alarm_id: alarm for alarm in alarms}
+        after: dict[str, Alarm] = {}
+        events: list[AlarmEvent] = []
+        for alarm in alarms:
+            event = personal(alarm, act, self._quiet)
+            moved = advance(alarm, event, seq + 1)
+            assert isinstance(moved, Alarm), "an open alarm can be assigned"
+            seq += 1
+            after[alarm.alarm_id] = moved
+            events.append(as_stored(event, moved))
+        return write_changes(connection, before, after, events) if events else []
 
     def end_quiet(self, ends: Collection[QuietEnd], *, at_ms: int) -> list[AlarmEvent]:
         """Bring back alarms whose acknowledgement or snooze is over; the changes that came of it.

@@ -195,6 +195,8 @@ def _facts(alarm: Alarm, event: AlarmEvent) -> dict[str, Any]:
             return {"snoozed_until_ms": event.until_ms, "snoozed_by": event.actor, "snoozed_reason": event.note}
         case Change.LAPSED:
             return _UNACKNOWLEDGED
+        case Change.ESCALATED:
+            return _UNACKNOWLEDGED | _NOT_SNOOZED
         case Change.RESUMED:
             return _NOT_SNOOZED
         case Change.BROKEN:

@@ -129,6 +129,15 @@ def broken_by(alarm: Alarm, cause: AlarmEvent) -> AlarmEvent:
     )
 
 
+def given_to(alarm: Alarm, person: str, by: str, cause: AlarmEvent) -> AlarmEvent:
+    """`alarm` has begun to call with `cause`, and `person` looks after its patient, as `by` has said before. The same beginning
+    has the same id, whichever group records it."""
+    return _event(
+        alarm, Change.ASSIGNED, cause.at_ms, digest("carer", alarm.alarm_id, cause.event_id), actor=by, to=person,
+        note="looks after this patient",
+    )  # fmt: skip
+
+
 def quiet_opposites(connection: Connection, events: Iterable[AlarmEvent]) -> dict[tuple[str, str], list[Alarm]]:
     """The alarms that somebody has made quiet and that one of these calls from the opposite direction, by patient and the
     condition that calls."""

@@ -124,7 +124,7 @@ class Ward:
         if change is Change.WORSENED:
             alarm.began_ms = self.now_ms
         alarm.snoozed = (alarm.snoozed or change is Change.SNOOZED) and change not in (
-            Change.RESUMED, Change.WORSENED, Change.BROKEN
+            Change.RESUMED, Change.WORSENED, Change.BROKEN, Change.ESCALATED
         )  # fmt: skip
         self.hear(alarm, alarm.event(change, to))
         return True
@@ -198,7 +198,7 @@ class Escalation(RuleBasedStateMachine):
 
     @rule(name=alarms, change=st.sampled_from([
         Change.CLEARED, Change.ACKNOWLEDGED, Change.RESOLVED, Change.SNOOZED, Change.LAPSED, Change.RESUMED, Change.BROKEN,
-        Change.NOTED, Change.ACKNOWLEDGED, Change.LAPSED,
+        Change.NOTED, Change.ACKNOWLEDGED, Change.LAPSED, Change.ESCALATED,
     ]))  # fmt: skip
     def change(self, name: str, change: Change) -> None:
         if (alarm := self.ward.alarms.get(name)) is not None:
@@ -306,6 +306,27 @@ def test_steps_and_reminders_come_at_their_times() -> None:
         (0, 0, "ann", NoticeKind.ALARM), (90, 0, "ann", again), (120, 1, "ben", NoticeKind.ESCALATED), (210, 1, "ben", again),
         (300, 2, "cid", NoticeKind.ESCALATED), (390, 2, "cid", again),
     ]  # fmt: skip
+
+
+def test_whoever_escalates_has_the_next_step_told_at_once_and_at_the_end_of_the_plan_the_newest_again() -> None:
+    ward = Ward(NOON_MS)
+    alarm = ward.raise_("spo2_low", Priority.HIGH)
+    ward.pass_(10_000)
+    ward.change(alarm, Change.ACKNOWLEDGED)
+    ward.change(alarm, Change.ESCALATED)  # seen, and help is needed
+    assert alarm.state is State.ACTIVE
+    ward.change(alarm, Change.ESCALATED)
+    ward.change(alarm, Change.SNOOZED)
+    ward.change(alarm, Change.ESCALATED)
+    assert [(s.step, s.person, s.kind) for _, s in alarm.sends] == [
+        (0, "ann", NoticeKind.ALARM), (1, "ben", NoticeKind.ESCALATED), (2, "cid", NoticeKind.ESCALATED),
+        (2, "cid", NoticeKind.REMINDER),
+    ]  # fmt: skip
+    waiting = ward.raise_("heart_rate_high", Priority.LOW)
+    assert not waiting.sends
+    ward.change(alarm, Change.RESOLVED)
+    ward.change(waiting, Change.ESCALATED)
+    assert [s.step for _, s in waiting.sends] == [0], "what was to wait is told now"
 
 
 def test_a_lapsed_acknowledgement_resumes_at_the_step_it_had_and_worse_begins_anew() -> None:

@@ -1,10 +1,10 @@
-// The log-in, and what is shown to somebody who is in and may see no patient.
+// The log-in, and what is shown to somebody who is in, and whose patients are nobody at the moment.
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { Account } from "./Account";
-import { account, here, logIn, refused, wasOver } from "./session";
+import { here, logIn, refused, wasOver } from "./session";
 
 export function LogIn({ onEnter }: { onEnter: () => void }) {
   const name = useSignal("");
@@ -103,11 +103,7 @@ export function NoPermission() {
     <main class="door" data-testid="no-permission">
       <div class="door-form">
         <h1>No patients are shown to you</h1>
-        <p class="door-say">
-          {refused.value ??
-            `You are logged in as ${account.value?.name} (${account.value?.role}). This role sees no patients.`}
-        </p>
-        {refused.value === null && <a href="#system">How the system is</a>}
+        <p class="door-say">{refused.value}</p>
         <Account />
       </div>
     </main>

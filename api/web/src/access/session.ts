@@ -51,6 +51,10 @@ export const seesPatients = computed(
   () => account.value === null || account.value.may.includes("live.follow"),
 );
 
+// Whether whoever sits here has an action of the policy; everybody does where nobody has to log in. What one may not do is not
+// offered: a wall display shows no buttons that would be refused.
+export const may = (action: string): boolean => account.value?.may.includes(action) ?? true;
+
 // Ask who sits here, until the server answers; then `start` if somebody is in.
 export function arrive(start: () => void): void {
   wasOver.value = takeOver();

@@ -1,11 +1,12 @@
 // One alarm of the inbox. Closed it says what, who and why; chosen it opens to everything that can be done about it.
 
+import { may } from "../access/session";
 import { PriorityIcon } from "../icons";
 import { age } from "../stale";
 import { beds, me, nowMs, openPatient, policy, selectedAlarm } from "../store";
 import { left, moment, utc } from "../times";
 import type { Alarm, LabelName } from "../types";
-import { acknowledge, busy, type Form, failures, label, openForm } from "./actions";
+import { acknowledge, busy, escalate, type Form, failures, label, openForm } from "./actions";
 import { FormOf } from "./Forms";
 import { snoozed } from "./inbox";
 import { Story } from "./Story";
@@ -64,7 +65,7 @@ export function Card({ alarm, episode }: CardProps) {
           {failure}
         </p>
       )}
-      {chosen && <Labels alarm={alarm} />}
+      {chosen && may("alarm.act") && <Labels alarm={alarm} />}
       {chosen && <Told alarm={alarm} />}
       {chosen && <Story alarm={alarm} />}
     </li>
@@ -111,6 +112,7 @@ function Said({ alarm }: { alarm: Alarm }) {
 
 function Actions({ alarm, chosen }: { alarm: Alarm; chosen: boolean }) {
   const working = busy.value.has(alarm.id);
+  const acts = may("alarm.act");
   const open = (form: Form) => () => {
     selectedAlarm.value = alarm.id;
     openForm.value =
@@ -118,7 +120,7 @@ function Actions({ alarm, chosen }: { alarm: Alarm; chosen: boolean }) {
   };
   return (
     <div class="actions">
-      {alarm.state !== "acknowledged" && (
+      {acts && alarm.state !== "acknowledged" && (
         <button
           type="button"
           class="ack main"
@@ -129,10 +131,12 @@ function Actions({ alarm, chosen }: { alarm: Alarm; chosen: boolean }) {
           {working ? "…" : "Acknowledge"}
         </button>
       )}
-      <button type="button" onClick={open("snooze")} disabled={working} data-testid="snooze">
-        Snooze
-      </button>
-      {chosen && (
+      {acts && (
+        <button type="button" onClick={open("snooze")} disabled={working} data-testid="snooze">
+          Snooze
+        </button>
+      )}
+      {acts && chosen && (
         <>
           <button type="button" onClick={open("assign")} disabled={working} data-testid="assign">
             Assign
@@ -140,6 +144,17 @@ function Actions({ alarm, chosen }: { alarm: Alarm; chosen: boolean }) {
           {policy.value !== null && (
             <button type="button" onClick={open("note")} disabled={working} data-testid="note">
               Note
+            </button>
+          )}
+          {alarm.state !== "latched" && (
+            <button
+              type="button"
+              title="Whoever is next is told at once"
+              onClick={() => void escalate(alarm)}
+              disabled={working}
+              data-testid="escalate"
+            >
+              Escalate
             </button>
           )}
           <button type="button" onClick={open("resolve")} disabled={working} data-testid="resolve">

@@ -1,11 +1,12 @@
 // The alarm inbox: everything that calls somebody, most urgent first, held still under the pointer.
 
 import { useRef } from "preact/hooks";
+import { may } from "../access/session";
 import {
   alarmList,
   alarms,
   arrangeInbox,
-  connection,
+  feed,
   inboxPointed,
   outOfPlace,
   policy,
@@ -69,6 +70,7 @@ export function Inbox() {
           <button
             type="button"
             class="small"
+            hidden={!may("alarm.act")}
             disabled={unacknowledged.value < 2}
             onClick={() => (bulkOpen.value = true)}
             data-testid="bulk"
@@ -76,7 +78,7 @@ export function Inbox() {
             Several at once…
           </button>
         </div>
-        {shelf.value === "mine" && policy.value !== null && <HandOver />}
+        {shelf.value === "mine" && may("alarm.act") && policy.value !== null && <HandOver />}
         {outOfPlace.value > 0 && (
           <button
             type="button"
@@ -103,7 +105,7 @@ export function Inbox() {
 }
 
 function Nothing() {
-  if (connection.value.link !== "live") return <p class="quiet">Alarms are not known: not connected.</p>;
+  if (feed.value !== "live") return <p class="quiet">Alarms are not known: not connected.</p>;
   if (alarmList.value.length === 0) return <p class="quiet">No open alarms.</p>;
   return <p class="quiet">None of the {alarmList.value.length} open alarms fits.</p>;
 }

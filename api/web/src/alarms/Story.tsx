@@ -14,6 +14,7 @@ const CHANGES: Record<string, string> = {
   resolved: "Resolved",
   snoozed: "Snoozed",
   assigned: "Assigned",
+  escalated: "Help called for",
   labelled: "Labelled",
   inhibited: "Held back behind another alarm",
   released: "No longer held back",

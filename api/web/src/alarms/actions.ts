@@ -40,6 +40,7 @@ export const acknowledge = (alarm: Alarm, seen: boolean = false): Promise<boolea
   act(alarm, () => api.acknowledge(alarm, seen));
 export const snooze = (alarm: Alarm, minutes: number, reason: string): Promise<boolean> =>
   act(alarm, () => api.snooze(alarm, minutes, reason));
+export const escalate = (alarm: Alarm): Promise<boolean> => act(alarm, () => api.escalate(alarm));
 export const assign = (alarm: Alarm, to: string): Promise<boolean> => act(alarm, () => api.assign(alarm, to));
 export const label = (alarm: Alarm, name: LabelName): Promise<boolean> =>
   act(alarm, () => api.label(alarm, name));

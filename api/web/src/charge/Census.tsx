@@ -2,7 +2,7 @@
 
 import { computed } from "@preact/signals";
 import { Scrolls } from "../Scrolls";
-import { beds, connection, nowMs } from "../store";
+import { beds, feed, nowMs } from "../store";
 import { census } from "./census";
 
 const units = computed(() =>
@@ -29,7 +29,7 @@ export function CensusPanel() {
       </h2>
       {found.length === 0 ? (
         <p class="quiet" data-testid="panel-empty">
-          {connection.value.link === "connecting" ? "Connecting to the ward…" : "No patients yet."}
+          {feed.value === "connecting" ? "Connecting to the ward…" : "No patients yet."}
         </p>
       ) : (
         <Scrolls label="Beds by unit">

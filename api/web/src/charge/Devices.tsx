@@ -12,7 +12,7 @@ const REFRESH_MS = 10_000;
 export function Devices() {
   const asked = useAsked("devices", getDevices, REFRESH_MS);
   return (
-    <section class="panel" aria-labelledby="devices-title" data-testid="devices">
+    <section class="panel wide" aria-labelledby="devices-title" data-testid="devices">
       <h2 id="devices-title">Devices {asked.data !== null && <small>{summary(asked.data)}</small>}</h2>
       <Panel
         asked={asked}

@@ -1,7 +1,7 @@
 // The ward in numbers, and who looks after whom. Pure.
 
 import { waits } from "../alarms/inbox";
-import type { Alarm, Priority } from "../types";
+import type { Alarm, Carer, Priority } from "../types";
 
 export interface Placed {
   id: string;
@@ -46,31 +46,35 @@ export function census(beds: Iterable<Placed>, nowMs: number): UnitCensus[] {
 
 export interface Load {
   name: string; // "": nobody
-  patients: number;
+  patients: number; // whom they look after
   waiting: number;
   open: number;
 }
 
 // How much each person has in hand, who has most first; what is nobody's stands at the top.
-export function loads(alarms: Iterable<Alarm>, nowMs: number): Load[] {
-  const by = new Map<string, { patients: Set<string>; waiting: number; open: number }>();
+export function loads(alarms: Iterable<Alarm>, carers: Iterable<Carer>, nowMs: number): Load[] {
+  const by = new Map<string, Load>();
+  const of = (name: string): Load => {
+    const found = by.get(name) ?? { name, patients: 0, waiting: 0, open: 0 };
+    by.set(name, found);
+    return found;
+  };
+  for (const carer of carers) of(carer.person).patients += 1;
   for (const alarm of alarms) {
-    const name = alarm.assigned_to ?? "";
-    let found = by.get(name);
-    if (found === undefined) {
-      found = { patients: new Set(), waiting: 0, open: 0 };
-      by.set(name, found);
-    }
-    found.patients.add(alarm.patient);
-    found.open += 1;
-    if (waits(alarm, nowMs)) found.waiting += 1;
+    const load = of(alarm.assigned_to ?? "");
+    load.open += 1;
+    if (waits(alarm, nowMs)) load.waiting += 1;
   }
-  return [...by.entries()]
-    .map(([name, l]) => ({ name, patients: l.patients.size, waiting: l.waiting, open: l.open }))
-    .sort((a, b) => Number(b.name === "") - Number(a.name === "") || b.open - a.open);
+  return [...by.values()].sort(
+    (a, b) =>
+      Number(b.name === "") - Number(a.name === "") ||
+      b.open - a.open ||
+      b.patients - a.patients ||
+      a.name.localeCompare(b.name),
+  );
 }
 
 // Whose alarms a patient's are; "" where some are nobody's.
-export function carers(alarms: readonly Alarm[]): string[] {
+export function holders(alarms: readonly Alarm[]): string[] {
   return [...new Set(alarms.map((a) => a.assigned_to ?? ""))].sort();
 }

@@ -1,6 +1,7 @@
 // The alarm limits of one patient: everybody's, own ones in their place, and how often each would have alarmed in the last day.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { may } from "../access/session";
 import { ApiError, changeLimits, getLimits, tryLimits } from "../api";
 import { Panel, useAsked } from "../panel";
 import { type Bed, me } from "../store";
@@ -194,6 +195,7 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
         <button
           type="submit"
           class="main"
+          hidden={!may("limits.change")}
           disabled={working || !valid || meant.changed.length === 0 || reason.trim() === ""}
           data-testid="limits-put"
         >

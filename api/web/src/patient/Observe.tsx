@@ -1,6 +1,7 @@
 // What people observe at the bedside: the form, and what was written down in the last day, with its author.
 
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { may } from "../access/session";
 import { ApiError, getObservations, observe } from "../api";
 import { Panel, useAsked } from "../panel";
 import { age } from "../stale";
@@ -34,6 +35,7 @@ export function Observations({ bed }: { bed: Bed }) {
         <span class="space" />
         <button
           type="button"
+          hidden={!may("observation.write")}
           class={writing ? "small" : "small main"}
           aria-expanded={writing}
           onClick={() => setWriting(!writing)}

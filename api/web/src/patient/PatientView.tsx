@@ -1,9 +1,11 @@
 // One patient in detail: values now, open alarms, courses, NEWS2 part by part, what people observed, and what every model says.
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { may } from "../access/session";
 import { acknowledge, busy, failures } from "../alarms/actions";
 import { where } from "../alarms/Card";
 import { getAlarms } from "../api";
+import { carers } from "../carers";
 import { Panel, useAsked } from "../panel";
 import { type Bed, beds, nowMs, openPatient, selectedAlarm, waiting } from "../store";
 import { AsOf, Banner, LinkState } from "../Trust";
@@ -48,6 +50,7 @@ type Part = "trends" | "limits" | "handover";
 
 function Detail({ bed }: { bed: Bed }) {
   const who = bed.who.value;
+  const carer = carers.value.get(bed.id);
   const [part, setPart] = useState<Part>("trends");
   const turn = (to: Part) => () => setPart(part === to ? "trends" : to);
   return (
@@ -55,7 +58,11 @@ function Detail({ bed }: { bed: Bed }) {
       <header class="no-print">
         <span class="bed">{who.bed ?? "–"}</span>
         <h2>{who.name ?? who.id}</h2>
-        <span class="person">{[who.age, who.sex, who.unit].filter((x) => x !== null).join(" · ")}</span>
+        <span class="person">
+          {[who.age, who.sex, who.unit, carer === undefined ? null : `with ${carer.person}`]
+            .filter((x) => x !== null)
+            .join(" · ")}
+        </span>
         <span class="space" />
         <LinkState />
         <AsOf />
@@ -130,6 +137,7 @@ function OpenAlarms({ bed }: { bed: Bed }) {
           ) : (
             <button
               type="button"
+              hidden={!may("alarm.act")}
               class="main"
               disabled={busy.value.has(alarm.id)}
               onClick={() => void acknowledge(alarm)}

@@ -29,9 +29,9 @@ export function savePng(box: HTMLElement, title: string, history: History): void
   context.fillStyle = style.getPropertyValue("--tile");
   context.fillRect(0, 0, width, height);
   context.fillStyle = style.getPropertyValue("--ink");
-  context.font = `600 ${15 * ratio}px system-ui, sans-serif`;
+  context.font = `600 ${15 * ratio}px 'Inter Variable', system-ui, sans-serif`;
   context.fillText(title, 8 * ratio, 18 * ratio);
-  context.font = `${12 * ratio}px system-ui, sans-serif`;
+  context.font = `${12 * ratio}px 'Inter Variable', system-ui, sans-serif`;
   context.fillText(
     `${stamp(history.from)} to ${stamp(history.to)}. Vigil, not a certified alarm system.`,
     8 * ratio,

@@ -29,7 +29,7 @@ export function plot(chart: Chart, element: HTMLElement, data: uPlot.AlignedData
   const style = getComputedStyle(element);
   const ink = (name: string): string => style.getPropertyValue(name).trim();
   const grid = { stroke: ink("--line"), width: 1 };
-  const font = "11px system-ui, 'DejaVu Sans', sans-serif";
+  const font = "11px 'Inter Variable', system-ui, 'DejaVu Sans', sans-serif";
   const series: uPlot.Series[] = [{}];
   const bands: uPlot.Band[] = [];
   for (const line of chart.lines) {

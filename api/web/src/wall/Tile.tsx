@@ -4,8 +4,10 @@ import { computed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { sorted, waits } from "../alarms/inbox";
 import { getSeries } from "../api";
+import { carers } from "../carers";
 import { LinkIcon } from "../icons";
-import { type Bed, nowMs, openPatient, TRACE_SECONDS, worst } from "../store";
+import { type Bed, me, nowMs, openPatient, TRACE_SECONDS, worst } from "../store";
+import { minute } from "../times";
 import type { Alarm, Patient } from "../types";
 import { AlarmBar } from "./AlarmBar";
 import { Numeric, Pressure } from "./Numeric";
@@ -29,6 +31,7 @@ export function Tile({ bed }: { bed: Bed }) {
         <span class="person">{person(who)}</span>
       </button>
       <span class="chips">
+        <CarerChip bed={bed} />
         {silent(bed.alarms.value) && <LinkIcon />}
         <RiskChip bed={bed} />
       </span>
@@ -51,6 +54,22 @@ export function Tile({ bed }: { bed: Bed }) {
         <p class="empty">No data from this patient yet. Check the device and its link.</p>
       )}
     </article>
+  );
+}
+
+// Who looks after the patient: a name on a kiosk as everywhere else is initials there.
+function CarerChip({ bed }: { bed: Bed }) {
+  const carer = carers.value.get(bed.id);
+  if (carer === undefined) return null;
+  const mine = carer.person === me.value;
+  return (
+    <span
+      class={`carer-chip ${mine ? "mine" : ""}`}
+      title={`${carer.person} looks after this patient until ${minute(Date.parse(carer.until))}`}
+      data-testid="carer-chip"
+    >
+      {initials(carer.person)}
+    </span>
   );
 }
 

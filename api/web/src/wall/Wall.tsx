@@ -1,13 +1,14 @@
 // The ward wall: beds by risk, held still under the pointer, as dense as the screen needs.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { arrange, beds, connection, mode, pointed } from "../store";
+import { arrange, beds, feed, mode, pointed } from "../store";
 import { Tile } from "./Tile";
 import {
   type Chosen,
   type Density,
   density,
   enterKiosk,
+  figures,
   fitting,
   hiddenCalling,
   kiosk,
@@ -28,8 +29,14 @@ export function Wall() {
   useEffect(() => {
     const wall = element.current;
     if (wall === null) return;
-    const measure = () =>
-      setSize(chosen === "auto" ? fitting(wall.clientWidth, wall.clientHeight, count) : chosen);
+    const measure = () => {
+      const { clientWidth: width, clientHeight: height } = wall;
+      const next = chosen === "auto" ? fitting(width, height, count) : chosen;
+      const { big, small } = figures(width, height, count, next);
+      setSize(next);
+      wall.style.setProperty("--big", `${big}px`);
+      wall.style.setProperty("--small", `${small}px`);
+    };
     const observer = new ResizeObserver(measure);
     observer.observe(wall);
     measure();
@@ -43,7 +50,7 @@ export function Wall() {
       aria-label="Ward"
       data-testid="wall"
       data-density={size}
-      data-feed={connection.value.link}
+      data-feed={feed.value}
       onPointerMove={point}
       onPointerDown={point}
       onFocusCapture={point}
@@ -65,7 +72,7 @@ export function Wall() {
 }
 
 function nobody(): string {
-  if (connection.value.link === "connecting") return "Connecting to the ward…";
+  if (feed.value === "connecting") return "Connecting to the ward…";
   if (beds.value.size > 0) return "No bed fits what is asked for.";
   return "No patients yet. Send readings to the gateway and they appear here.";
 }

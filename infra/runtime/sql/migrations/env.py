@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from infra.runtime.sql import access_tables as access_tables  # each module of tables adds its own
+from infra.runtime.sql import carers as carers
 from infra.runtime.sql import observations as observations
 from infra.runtime.sql import reach_tables as reach_tables
 from infra.runtime.sql.models import METADATA

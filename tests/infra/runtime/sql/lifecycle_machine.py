@@ -20,6 +20,7 @@ from contracts.errors import InvalidInput
 from contracts.lifecycle import Moved, Refused, transition
 from contracts.quiet import QuietTimes
 from infra.runtime.sql.alarms import Alarm, AlarmStore, Conflict, Dropped, Recorded
+from infra.runtime.sql.carers import Carer
 from infra.runtime.sql.episodes import rebuilt
 from infra.runtime.sql.people_time import Deadlines
 from tests.infra.runtime.sql.events import ONSET_MS, event
@@ -52,22 +53,24 @@ class Seen:
 def drawn(chance: Random, patient: int) -> Any:
     """One step, most often about `patient`: many that act on few alarms meet."""
     whose = patient if chance.random() < 0.9 else chance.randrange(len(LIVES)), chance.choice(DIRECTIONS)
-    match chance.choices(["group", "person", "handover", "timers"], [4, 8, 1, 2])[0]:
+    match chance.choices(["group", "person", "handover", "carer", "timers"], [4, 8, 1, 1, 2])[0]:
         case "group":  # tells a life in order, but may start again from any point, as after a crash
             return "group", whose, chance.choices([0, 1, 2], [6, 2, 1])[0], chance.choices([1, 2, 3], [6, 2, 1])[0]
         case "person":
             change = chance.choices(
                 [
                     Change.ACKNOWLEDGED, Change.SNOOZED, Change.ASSIGNED, Change.RESOLVED, Change.CLOSED, Change.LABELLED,
-                    Change.NOTED,
+                    Change.NOTED, Change.ESCALATED,
                 ],
-                [6, 3, 3, 1, 2, 1, 1],
+                [6, 3, 3, 1, 2, 1, 1, 2],
             )[0]  # fmt: skip
             version = chance.randint(1, 6) if chance.random() < 0.2 else None  # the one that the person saw
             # Minutes asked for; the last is too long for every priority.
             return "person", whose, change, version, chance.choice([None, None, 1, 10, 30, 500])
         case "handover":
             return "handover", chance.sample(NURSES, 2)
+        case "carer":  # sometimes of a shift that ends amid the life of the alarm; None: nobody any more
+            return "carer", whose[0], chance.choice([*NURSES, None]), ONSET_MS + chance.choice([15_000, 86_400_000])
         case _:
             return ("timers",)
 
@@ -152,6 +155,12 @@ class Lives(RuleBasedStateMachine):
                 handed = store.hand_over(leaving, coming, actor=leaving, at_ms=self.now_ms)
                 assert isinstance(handed, list)
                 return list(handed)
+            case ("carer", life, None, _):
+                store.leave(f"p-{life}")
+                return []
+            case ("carer", life, person, until_ms):
+                given = Carer(patient=f"p-{life}", person=person, assigned_by="cara", since_ms=ONSET_MS, until_ms=until_ms)
+                return list(store.look_after(given))
             case ("timers",):
                 due = self.deadlines[node].due(store.quiet_alarms(), now_ms=self.now_ms, now_s=self.now_ms / 1000)
                 return list(store.end_quiet(due, at_ms=self.now_ms))
@@ -161,7 +170,7 @@ class Lives(RuleBasedStateMachine):
         for answer in itertools.chain(*answers):
             if isinstance(answer, Recorded):
                 assert self.of_stream.setdefault(answer.event.event_id, answer.event) == answer.event
-                self.yes += answer.broke
+                self.yes += answer.assigned + answer.broke
             else:
                 self.yes.append(answer)
 

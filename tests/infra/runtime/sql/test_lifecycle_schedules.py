@@ -37,7 +37,7 @@ def forget(engine: Engine) -> Callable[[], None]:
 
     def delete() -> None:
         with writing(engine) as connection:
-            for table in ("idempotency_keys", "alarm_events", "episodes", "episode_heads", "alarms"):
+            for table in ("carers", "idempotency_keys", "alarm_events", "episodes", "episode_heads", "alarms"):
                 connection.execute(text(f"DELETE FROM {table}"))
 
     return delete

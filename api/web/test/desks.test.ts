@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { covers } from "../src/charge/Teams";
+import { offered } from "../src/pages";
+import { summed } from "../src/SystemPage";
+import type { ProcessRow } from "../src/types";
+
+const names = (may: readonly string[] | null) => offered(may).map(([name]) => name);
+
+describe("the pages that a role is offered", () => {
+  it.each([
+    ["nobody has to log in", null, ["ward", "charge", "system"]],
+    ["a nurse", ["live.follow", "alarm.act", "system.see"], ["ward", "charge", "system"]],
+    ["an administrator", ["burden.see", "system.see"], ["charge", "system"]],
+    ["ops", ["system.see", "notice.read"], ["system"]],
+  ])("%s", (_, may, found) => {
+    expect(names(may)).toEqual(found);
+  });
+});
+
+const row = (name: string, more: Partial<ProcessRow> = {}): ProcessRow => ({
+  name,
+  room: name,
+  state: "running",
+  ready: true,
+  answers: true,
+  partitions: null,
+  lag_records: null,
+  records_per_second: null,
+  batch_p95_ms: null,
+  behind_seconds: null,
+  stands_still_seconds: null,
+  viewers: null,
+  stages: {},
+  ...more,
+});
+
+describe("the system at a glance", () => {
+  it("adds up what processes say, and leaves open what none says", () => {
+    const found = summed([
+      row("processors", { lag_records: 3, records_per_second: 10.5, batch_p95_ms: 12 }),
+      row("alerting", { lag_records: 0, batch_p95_ms: 40 }),
+      row("api", { viewers: 2, batch_p95_ms: 250 }),
+    ]);
+    expect(found).toEqual({ lag: 3, rate: 10.5, viewers: 2, slowest: { name: "alerting", ms: 40 } });
+    expect(summed([])).toEqual({ lag: null, rate: null, viewers: null, slowest: null });
+  });
+});
+
+describe("a care team", () => {
+  it("says whose it is", () => {
+    const team = { name: "a", everybody: false, units: ["Ward A", "Ward B"], patients: 1, members: [] };
+    expect(covers(team)).toBe("Ward A, Ward B, 1 patient by name");
+    expect(covers({ ...team, units: [], patients: 0 })).toBe("nobody yet");
+    expect(covers({ ...team, everybody: true })).toBe("every patient");
+  });
+});
