@@ -50,16 +50,18 @@ _TEXTURE_MOST: Final = np.array([[s.texture_most] for s in SIGNALS], dtype=np.fl
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnsetDelays:
     """How long a condition must hold before its alarm, in seconds of event time: limits (`by_metric`, else `limit_s`),
-    critical limits, a signal that cannot be used, and a device that sends nothing. Defaults are the shipped rules'."""
+    critical limits, a signal that cannot be used, a device that sends nothing, and a metric that it no longer sends. Defaults
+    are the shipped rules'."""
 
     limit_s: float = 15.0
     by_metric: Mapping[str, float] = field(default_factory=lambda: _SHIPPED_BY_METRIC)
     critical_s: float = 5.0
     signal_s: float = 30.0
     silence_s: float = 30.0
+    missing_s: float = 30.0
 
     def __post_init__(self) -> None:
-        for value in (self.limit_s, self.critical_s, self.signal_s, self.silence_s, *self.by_metric.values()):
+        for value in (self.limit_s, self.critical_s, self.signal_s, self.silence_s, self.missing_s, *self.by_metric.values()):
             if not 0 <= value <= LONGEST_DELAY_S:
                 raise InvalidInput("delays", f"must be 0 to {LONGEST_DELAY_S} seconds, the time that every event holds")
 
@@ -215,8 +217,7 @@ def expected_alarms(
 
 
 def _technical(event: Planned, device: str, begin_ms: int, delays: OnsetDelays) -> tuple[Expected, ...]:
-    """Bursts of movement must bring no alarm. A metric that stops while its device goes on is no condition of its own; its
-    value goes stale on the screen. The last tick heard may be two seconds before the silence that follows it."""
+    """Bursts of movement must bring no alarm. The last tick heard may be two seconds before the silence that follows it."""
     signal = event.course.signal
     if signal is Signal.SILENT:
         delay_ms = int(delays.silence_s * 1000)
@@ -224,6 +225,9 @@ def _technical(event: Planned, device: str, begin_ms: int, delays: OnsetDelays) 
     elif signal is Signal.NOT_WORN:
         delay_ms = int(delays.signal_s * 1000)
         alarms = [(f"{metric}_signal", metric, Priority.LOW, 0) for metric in event.course.metrics]
+    elif signal is Signal.MISSING:
+        delay_ms = int(delays.missing_s * 1000)
+        alarms = [(f"{metric}_missing:{device}", metric, Priority.LOW, -2000) for metric in event.course.metrics]
     else:
         return ()
     latest = begin_ms + 1000 + delay_ms + SLACK_MS

@@ -153,6 +153,7 @@ async def test_the_events_of_the_feed_and_the_store_agree(rest: Rest) -> None:
     act(Change.ACKNOWLEDGED, note="seen")
     act(Change.NOTED, note="with the patient")
     await agree(State.ACKNOWLEDGED)
+    act(Change.ESCALATED, note="help")
     rest.alarms.record([event(change=Change.WORSENED, version=9, priority=Priority.HIGH, at_ms=NOW_MS + 5)])
     assert rest.alarms.hand_over("Dr. A", "Dr. B", actor="Dr. A", at_ms=now)
     await agree(State.ACTIVE)

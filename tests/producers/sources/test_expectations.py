@@ -97,6 +97,8 @@ def test_default_delays_and_priorities_are_those_of_the_shipped() -> None:
     assert (rules.signal.onset_s, rules.signal.priority) == (delays.signal_s, "low")
     assert rules.silence is not None
     assert (rules.silence.after_s, rules.silence.priority) == (delays.silence_s, "medium")
+    assert rules.missing is not None
+    assert (rules.missing.after_s, rules.missing.priority) == (delays.missing_s, "low")
 
 
 def test_every_scenario_names_known_kinds() -> None:
