@@ -17,13 +17,13 @@ from alerting.rules.load import parse, shipped
 from alerting.rules.model import RuleSet
 from contracts.errors import InvalidInput, VigilError
 from contracts.topics import READINGS, SCORES
-from infra.runtime.conveyor import run
 from infra.runtime.logs import configure_logs, get_logger
 from infra.runtime.plan import Plan, Snapshots
 from infra.runtime.settings import load
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.rules import RuleStore
+from infra.runtime.worker import run
 
 HEALTH_PORT_OFFSET: Final = 5
 SNAPSHOT_EVERY_S: Final = 10.0

@@ -22,7 +22,6 @@ from inference.serving.shelf import Registered, Shelf
 from inference.serving.trained import TrainedModels
 from inference.serving.trouble import frames
 from infra.runtime.clock import SystemClock
-from infra.runtime.conveyor import run
 from infra.runtime.logs import configure_logs, get_logger
 from infra.runtime.plan import Plan, Snapshots
 from infra.runtime.sending import AsyncSender
@@ -30,6 +29,7 @@ from infra.runtime.settings import Settings, load
 from infra.runtime.sql.engine import open_engine
 from infra.runtime.sql.model_registry import ModelRegistry
 from infra.runtime.sql.rules import RuleStore
+from infra.runtime.worker import run
 
 HEALTH_PORT_OFFSET = 4
 # A baseline moves slowly: losing nothing means replaying at most this many seconds of windows.

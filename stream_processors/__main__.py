@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from contracts.topics import READINGS
-from infra.runtime.conveyor import run
 from infra.runtime.logs import configure_logs
 from infra.runtime.plan import Lookback, Plan, Snapshots
 from infra.runtime.settings import load
+from infra.runtime.worker import run
 from stream_processors.policy import LOOKBACK_MS
 from stream_processors.room import ProcessorRoom
 

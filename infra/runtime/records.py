@@ -1,7 +1,7 @@
 """What passes between Kafka and a room: records read, outputs to write, and the contract of a room.
 
 A *room* is the state and logic of one partition number over all input topics of its plan. It is pure: it never sees a
-client, a clock or a thread. Everything about delivery, recovery and faults is the conveyor's (`conveyor.py`).
+client, a clock or a thread. Everything about delivery, recovery and faults is the worker's (`worker.py`).
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ ALLOWED = {
 
 # A framework and the only modules that may import it.
 HOMES = {
-    "faust": ("infra.runtime.faust_app",),
-    "mode": ("infra.runtime.faust_app",),
-    "aiokafka": ("infra.runtime.faust_app",),
+    "faust": ("infra.runtime.conveyor",),
+    "mode": ("infra.runtime.conveyor",),
+    "aiokafka": ("infra.runtime.conveyor",),
     "confluent_kafka": ("infra.runtime", "infra.local"),
     "sqlalchemy": ("infra.runtime.sql",),
     "alembic": ("infra.runtime.sql",),
@@ -166,7 +166,7 @@ def test_every_shell_named_here_exists() -> None:
 
 def test_only_one_agent_at_a_time_and_acks_are_ours() -> None:
     """Faust commits past events in flight when an agent runs concurrently, and acks events whose processing failed."""
-    source = MODULES["infra.runtime.faust_app"].read_text()
+    source = MODULES["infra.runtime.conveyor"].read_text()
     calls = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
     keywords = {(c.func.attr, k.arg): k.value for c in calls for k in c.keywords if isinstance(c.func, ast.Attribute)}
     acks = keywords[("topic", "acks")]

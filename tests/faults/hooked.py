@@ -29,7 +29,7 @@ from contracts.topics import ARROW_FRAME, WINDOWS
 from inference.bundles import Bundle
 from inference.serving.backend import Floats
 from inference.serving.onnx_runtime import OnnxBackend
-from infra.runtime import conveyor, processing, sending
+from infra.runtime import processing, sending, worker
 from infra.runtime.records import Output, Record
 from stream_processors.room import ProcessorRoom
 
@@ -41,7 +41,7 @@ def _die() -> None:
 def _die_at(point: str, number: int) -> None:
     left = [number]
     due = [False]
-    send, process, commit = sending.AsyncSender.send_all, processing.Processor.process, conveyor.Conveyor._commit
+    send, process, commit = sending.AsyncSender.send_all, processing.Processor.process, worker.Worker._commit
 
     async def send_all(self: Any, outputs: Sequence[Output], **options: Any) -> None:
         windows = sum(output.topic == WINDOWS.name for output in outputs)
@@ -65,7 +65,7 @@ def _die_at(point: str, number: int) -> None:
 
     sending.AsyncSender.send_all = send_all  # type: ignore[method-assign]
     processing.Processor.process = take  # type: ignore[method-assign, assignment]
-    conveyor.Conveyor._commit = commit_  # type: ignore[method-assign]
+    worker.Worker._commit = commit_  # type: ignore[method-assign]
 
 
 def _on_patient(patient: str, act: Callable[[], None]) -> None:
@@ -86,13 +86,13 @@ def _bug() -> None:
 
 
 def _block_on_signal() -> None:
-    work = conveyor.Conveyor.work
+    work = worker.Worker.work
 
     async def hooked(self: Any) -> Any:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, time.sleep, 60)
         return await work(self)
 
-    conveyor.Conveyor.work = hooked  # type: ignore[method-assign]
+    worker.Worker.work = hooked  # type: ignore[method-assign]
 
 
 def _ill_model(label: str, kind: str) -> None:

@@ -19,7 +19,7 @@ import pytest
 from contracts.topics import ALARMS
 from infra.local.kafka import LocalKafka
 from infra.local.ports import free_port
-from infra.runtime.conveyor import EXIT_STALLED
+from infra.runtime.worker import EXIT_STALLED
 from tests.faults.harness.deployment import Deployment, deployed
 from tests.faults.harness.gaps import spread
 from tests.faults.harness.ledger import Ledger

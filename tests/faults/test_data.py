@@ -19,10 +19,10 @@ import pytest
 from contracts.alarms import AlarmEvent, State
 from contracts.readings import Readings, encode_readings
 from contracts.topics import ALARMS, ARROW_FRAME, READINGS, REJECTED, SCORES, SNAPSHOTS, WINDOWS
-from infra.runtime.conveyor import EXIT_FAULT
 from infra.runtime.kafka import create_topics
 from infra.runtime.records import Record
 from infra.runtime.settings import Settings
+from infra.runtime.worker import EXIT_FAULT
 from producers.split import PartitionCache, split_by_partition
 from tests.alerting import timeline
 from tests.faults.conftest import Hospital

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from contracts.topics import ALARMS, LATEST, READINGS, REJECTED, WINDOWS
-from infra.runtime.conveyor import EXIT_STALLED
+from infra.runtime.worker import EXIT_STALLED
 from tests.faults.conftest import Hospital
 from tests.faults.harness.deployment import Deployment, deployed
 from tests.faults.harness.gaps import gaps_s, spread, tick_delays_s

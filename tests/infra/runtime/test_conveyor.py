@@ -23,13 +23,13 @@ import pytest
 
 from contracts.topics import PARTITIONS, READINGS, REJECTED, SCORES, SNAPSHOTS, WINDOWS, Topic
 from infra.local.kafka import LocalKafka
-from infra.runtime.conveyor import EXIT_FAULT, EXIT_FLOOD, EXIT_STALLED
 from infra.runtime.kafka import admin, create_topics, producer
 from infra.runtime.log_reader import KafkaLog
 from infra.runtime.offsets import Place
 from infra.runtime.records import Record
 from infra.runtime.settings import Settings
 from infra.runtime.snapshots import Snapshot, decode_part, encode_snapshot
+from infra.runtime.worker import EXIT_FAULT, EXIT_FLOOD, EXIT_STALLED
 from tests.infra.runtime.toy_worker import REMEMBERED
 
 ROOT = Path(__file__).parents[3]

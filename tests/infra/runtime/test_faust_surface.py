@@ -18,21 +18,21 @@ from faust.types import TP
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from contracts.topics import READINGS, WINDOWS
-from infra.runtime import faust_app
-from infra.runtime.conveyor import Conveyor
+from infra.runtime import conveyor
 from infra.runtime.health import Health
 from infra.runtime.metrics import Metrics
 from infra.runtime.plan import Lookback, Plan
 from infra.runtime.settings import Settings
+from infra.runtime.worker import Worker
 from tests.infra.runtime.memory_log import LastNumbers
 
 
 @pytest.fixture
-async def made(tmp_path: Path) -> Conveyor:
-    """A conveyor that was built and never started: no broker is there."""
+async def made(tmp_path: Path) -> Worker:
+    """A worker that was built and never started: no broker is there."""
     settings = Settings(kafka_bootstrap_servers="127.0.0.1:1", topic_prefix="t-", state_dir=tmp_path)
     plan = Plan(name="toy", topics=(READINGS, WINDOWS), make_room=LastNumbers, recovery=Lookback(1000), group="left")
-    return Conveyor(plan, settings, instance="7", metrics=Metrics(), health=Health())
+    return Worker(plan, settings, instance="7", metrics=Metrics(), health=Health())
 
 
 def test_pinned_exactly() -> None:
@@ -51,7 +51,7 @@ def test_compressed_batches_can_be_read() -> None:
     assert has_zstd()
 
 
-async def test_one_agent_at_a_time_and_acks_are_not_fausts(made: Conveyor) -> None:
+async def test_one_agent_at_a_time_and_acks_are_not_fausts(made: Worker) -> None:
     (agent,) = made._app.agents.values()
     assert agent.concurrency == 1
     assert agent.channel.acks is False
@@ -59,7 +59,7 @@ async def test_one_agent_at_a_time_and_acks_are_not_fausts(made: Conveyor) -> No
     assert agent.supervisor_strategy is None
 
 
-async def test_faust_starts_neither_web_server_nor_producer_nor_topics(made: Conveyor) -> None:
+async def test_faust_starts_neither_web_server_nor_producer_nor_topics(made: Worker) -> None:
     app = made._app
     boot: Any = app.boot_strategy
     assert list(boot.web_server()) == []
@@ -69,13 +69,13 @@ async def test_faust_starts_neither_web_server_nor_producer_nor_topics(made: Con
     assert app.conf.topic_disable_leader is True
     assert app.in_transaction is False
     assert not app.tables
-    assert isinstance(app.tables, faust_app._Tables)
+    assert isinstance(app.tables, conveyor._Tables)
 
 
-async def test_the_consumer_is_ours(made: Conveyor) -> None:
+async def test_the_consumer_is_ours(made: Worker) -> None:
     consumer = made._app.consumer
-    assert isinstance(consumer, faust_app._Consumer)
-    assert isinstance(consumer._thread, faust_app._Thread)
+    assert isinstance(consumer, conveyor._Consumer)
+    assert isinstance(consumer._thread, conveyor._Thread)
     options: Any = consumer.transport.consumer_options  # type: ignore[attr-defined]
     known = inspect.signature(aiokafka.AIOKafkaConsumer.__init__).parameters
     assert options.keys() <= known.keys()
@@ -127,7 +127,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
             raise seen.error
         seen.offsets.append({(tp.topic, tp.partition): meta.offset for tp, meta in offsets.items()})
 
-    thread = faust_app._Thread.__new__(faust_app._Thread)
+    thread = conveyor._Thread.__new__(conveyor._Thread)
     monkeypatch.setattr(thread, "_ensure_consumer", lambda: SimpleNamespace(commit=commit))
     monkeypatch.setattr(thread, "assignment", lambda: {TP("a", 0), TP("a", 1)})
     seen.thread = thread
@@ -172,23 +172,23 @@ class TestDrain:
     async def test_all_that_is_there(self) -> None:
         queue, messages = self.queue([10] * 6)
         taken = messages[:1]
-        faust_app.drain(queue, taken)
+        conveyor.drain(queue, taken)
         assert taken == messages
 
     async def test_at_most_a_batch(self) -> None:
-        queue, messages = self.queue([1] * (faust_app.BATCH + 10))
+        queue, messages = self.queue([1] * (conveyor.BATCH + 10))
         taken = messages[:1]
-        faust_app.drain(queue, taken)
-        assert taken == messages[:faust_app.BATCH]
+        conveyor.drain(queue, taken)
+        assert taken == messages[:conveyor.BATCH]
         assert queue.qsize() == 10
 
     async def test_large_messages_end_a_batch_early(self) -> None:
-        queue, messages = self.queue([faust_app.BATCH_BYTES // 2 + 1] * 5)
+        queue, messages = self.queue([conveyor.BATCH_BYTES // 2 + 1] * 5)
         taken = messages[:1]
-        faust_app.drain(queue, taken)
+        conveyor.drain(queue, taken)
         assert taken == messages[:2]
 
-    async def test_a_stream_reads_the_queue_that_we_drain(self, made: Conveyor) -> None:
+    async def test_a_stream_reads_the_queue_that_we_drain(self, made: Worker) -> None:
         (agent,) = made._app.agents.values()
         stream = agent.stream()
         assert isinstance(stream.channel.queue, ThrowableQueue)
@@ -197,7 +197,7 @@ class TestDrain:
 def test_faust_still_commits_past_a_message_in_flight() -> None:
     """Why acks are ours (faust-streaming#606): 2585 is being worked on, 2586 to 2589 are done, and 2590 is committed.
 
-    When this fails, the flaw is gone and the reasons in `faust_app.py` want a new look.
+    When this fails, the flaw is gone and the reasons in `conveyor.py` want a new look.
     """
     consumer = Consumer.__new__(driver.Consumer)
     tp = TP("a", 0)

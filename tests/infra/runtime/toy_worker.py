@@ -16,11 +16,11 @@ from collections.abc import Sequence
 
 from contracts.errors import InvalidInput
 from contracts.topics import READINGS, SCORES, WINDOWS
-from infra.runtime.conveyor import Lookback, Plan, Snapshots, run
 from infra.runtime.dead_letters import dead_letter
 from infra.runtime.logs import configure_logs
 from infra.runtime.records import Output, Record
 from infra.runtime.settings import load
+from infra.runtime.worker import Lookback, Plan, Snapshots, run
 
 REMEMBERED = 50
 
