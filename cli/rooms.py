@@ -7,6 +7,7 @@ is what `vigil up` starts: it imports the chosen room and nothing of the other c
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -92,6 +93,9 @@ def run_room(name: str, arguments: Sequence[str] = ()) -> None:
         ) from error
     if room.gives_way and hasattr(os, "nice"):
         os.nice(room.gives_way)
+    # What is loaded by now stays: a full collection that looked through it each time would stop a room for 30 to 100 ms.
+    gc.collect()
+    gc.freeze()
     start: Callable[[list[str]], None] = module.main
     start(list(arguments))
 
