@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from websockets.typing import Subprotocol
 from tests.api.conftest import until
 
 
-class Feed:
+class Feed(ABC):
     """A live connection that keeps what it is told. `status`: that of a refused handshake; `code`: that of the close."""
 
     def __init__(self) -> None:
@@ -27,11 +28,11 @@ class Feed:
         self.code: int | None = None
         self.closed_ms = 0.0
 
-    def say(self, **message: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def say(self, **message: Any) -> None: ...
 
-    async def leave(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def leave(self) -> None: ...
 
     def take(self, text: str) -> None:
         self.texts.append(text)
