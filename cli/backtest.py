@@ -139,7 +139,7 @@ def run(
     """Play all of it. `today`, and its limits alone as `raw`, are always judged; `draft` is what is asked about, or today's rules
     with `model` in the place of the version that scores today."""
     from cli import offline_models
-    from cli.offline_chain import OfflineChain
+    from cli.offline_chain import Chain
     from cli.offline_outcome import Told, difference, outcome
     from cli.offline_sources import as_far_as_known, raw
     from cli.offline_surface import Values, surface
@@ -157,12 +157,11 @@ def run(
     if draft is not None:
         judged["draft"] = as_far_as_known(draft, played)
     hourly = played.every == "hour"
-    scored = score and any(one.scores for one in judged.values())
-    chain = OfflineChain(
+    chain = Chain(
         judged,
-        lineup=offline_models.lineup(judged, tried, hourly=hourly) if scored else None,
+        lineup=offline_models.lineup(judged, tried, hourly=hourly) if score else None,
         scorers=lambda: offline_models.of_thumb(hourly=hourly),
-        score=scored,
+        score=score,
     )
     limits = {rule.id: rule for rule in judged.get("draft", judged["today"]).limits}
     if unknown := [name for name in surfaces if name not in limits]:
@@ -173,7 +172,7 @@ def run(
     cpu_began = time.process_time()
     first_ms: int | None = None
     for step in played.steps:
-        for name, events in chain.step(step.readings, step.tick_ms, step.windows).items():
+        for name, events in chain.play(step).items():
             told[name].add(events)
         for values in kept.values():
             values.add(step.readings)

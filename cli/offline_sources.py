@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rules.model import LimitRule, RuleSet, ScoreRule
+from cli.offline_chain import Step
 from cli.offline_models import OF_THUMB
 from contracts.errors import InvalidInput
 from contracts.frames import Labels
@@ -46,15 +47,6 @@ class Happened:
     from_ms: int
     to_ms: int
     at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What `OfflineChain.step` takes. `windows` None: processors make them."""
-
-    readings: Readings
-    tick_ms: int
-    windows: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

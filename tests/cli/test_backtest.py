@@ -12,12 +12,12 @@ import pytest
 from alerting.rules.load import parse, shipped
 from alerting.rules.model import LimitRule, RuleSet
 from cli.backtest import run
-from cli.in_process import PARTITION, keys
 from cli.main import main
-from cli.offline_chain import OfflineChain
+from cli.offline_chain import Chain, Step
 from cli.offline_outcome import Alarm, Told, difference, outcome
-from cli.offline_sources import Happened, Played, Step, of_ward
+from cli.offline_sources import Happened, Played, of_ward
 from cli.offline_surface import Values, surface
+from cli.one_partition import PARTITION, keys, named
 from contracts.alarms import Priority
 from contracts.readings import EARLIEST_MS, Readings, encode_readings
 from contracts.ticks import Tick, encode_tick
@@ -54,9 +54,9 @@ def played(steps: Iterator[Step] | list[Step], happened: tuple[Happened, ...] = 
 def test_ten_seconds_at_once_bring_the_alarms_of_ten_ticks(ward: list[Readings]) -> None:
     """The identity of an event is that of its cause, so equal ids are equal alarms at equal times."""
     rules = shipped().model_copy(update={"scores": shipped().scores[:1]})  # the personal baseline, and every limit
-    single, chain = [], OfflineChain({"today": rules})
+    single, chain = [], Chain({"today": rules})
     for second, readings in enumerate(ward):
-        single += chain.step(readings, EARLIEST_MS + 1000 * (second + 1))["today"]
+        single += chain.play(Step(readings=readings, tick_ms=EARLIEST_MS + 1000 * (second + 1)))["today"]
     several = run(of_ward(12, len(ward) / 3600, 3, "storm", EARLIEST_MS), rules)
     told = Told()
     told.add(single)
@@ -90,9 +90,9 @@ def test_a_point_of_the_surface_is_what_the_live_rule_would_have_done(
 ) -> None:
     document = {"metric": "spo2", "direction": "low", "limit": threshold, "onset_s": delay_s, "critical": None}
     rules = parse({"limits": [document]}, version=0)
-    rule, chain, told, values = rules.limits[0], OfflineChain({"r": rules}, score=False), Told(), Values(rules.limits[0])
+    rule, chain, told, values = rules.limits[0], Chain({"r": rules}, score=False), Told(), Values(rules.limits[0])
     for second, readings in enumerate(ward):
-        told.add(chain.step(readings, EARLIEST_MS + 1000 * (second + 1))["r"])
+        told.add(chain.play(Step(readings=readings, tick_ms=EARLIEST_MS + 1000 * (second + 1)))["r"])
         values.add(readings)
     expected = sorted((a.patient, a.at_ms) for a in told.alarms)
     whole = of_ward(12, 120 / 3600, 3, "storm", EARLIEST_MS)
@@ -216,8 +216,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for _ in range(90):
         log: list[Record] = []
         for _ in range(10):
-            readings = ward.step()
-            readings = replace(readings, patient=replace(readings.patient, names=names))
+            readings = named(ward.step(), names)
             tick = Tick(tick_ms=ward.next_ms, config_version=0)
             for value, kind in ((encode_readings(readings), ARROW_FRAME), (encode_tick(tick), TICK)):
                 headers = ((CONTENT_TYPE, kind.encode()),)
