@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from alerting.room import AlertRoom
 from alerting.rules.load import shipped
 from api.columns import latest_rows
-from cli.one_partition import PARTITION, keys, named
+from cli.backtesting.one_partition import PARTITION, keys, named
 from contracts.alarms import AlarmEvent, Change, Priority
 from contracts.latest import decode_latest
 from contracts.readings import encode_readings

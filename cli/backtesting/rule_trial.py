@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from alerting.rules.model import RuleSet
-from cli.offline_chain import Chain, Step
-from cli.one_partition import keys, named
-from cli.ward_evaluation import START_MS, STEP_S
+from cli.backtesting.chain import Chain, Step
+from cli.backtesting.one_partition import keys, named
+from cli.backtesting.ward_evaluation import START_MS, STEP_S
 from contracts.alarms import AlarmEvent, Change
 from contracts.episodes import Episodes
 from contracts.errors import InvalidInput

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rules.model import LimitRule, RuleSet, ScoreRule
-from cli.offline_chain import Step
-from cli.offline_models import OF_THUMB
+from cli.backtesting.chain import Step
+from cli.backtesting.models import OF_THUMB
 from contracts.errors import InvalidInput
 from contracts.frames import Labels
 from contracts.readings import EARLIEST_MS, Readings, concat

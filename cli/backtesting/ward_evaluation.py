@@ -23,9 +23,9 @@ import typer
 
 from alerting.rules.load import dump_json, parse_json, shipped
 from alerting.rules.model import RuleSet
-from cli.offline_chain import Chain, Step
-from cli.one_partition import keys, named
-from cli.plain_thresholds import PlainThresholds
+from cli.backtesting.chain import Chain, Step
+from cli.backtesting.one_partition import keys, named
+from cli.backtesting.plain_thresholds import PlainThresholds
 from contracts.alarms import Lane, Priority
 from contracts.episodes import Episodes, Grouping, Notice
 from contracts.errors import InvalidInput

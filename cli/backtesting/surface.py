@@ -18,8 +18,8 @@ from alerting.conditions import Cells, Kind, Level, Samples, Terms
 from alerting.rules.model import Direction, LimitRule
 from alerting.sequence import passes, sequence
 from alerting.thresholds import no_terms
-from cli.offline_outcome import Alarm, outcome
-from cli.offline_sources import Played
+from cli.backtesting.outcome import Alarm, outcome
+from cli.backtesting.sources import Played
 from contracts.alarms import Priority
 from contracts.readings import Quality, Readings
 from contracts.vitals import BY_NAME, INDEX
