@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerting.rules.load import shipped
+from alerting.rules.load import parse, shipped
 from alerting.rules.model import RuleSet
 from cli.backtesting.chain import Chain, Step
 from cli.backtesting.outcome import Told
@@ -34,3 +34,9 @@ def test_the_shipped_rules_catch_every_critical_event_of_a_simulated_ward() -> N
 def test_rules_without_scores_load_no_model() -> None:
     found = run(of_ward(2, 0.02, 1, "calm", EARLIEST_MS), RuleSet())
     assert found.outcomes["today"].alarms == 0
+
+
+def test_rules_against_the_own_usual_are_scored_though_no_rule_names_a_score() -> None:
+    own = {"metric": "heart_rate", "direction": "high", "by": 2.0, "clear_by": 1.0, "windows": 1}
+    found = run(of_ward(1, 0.3, 1, "demo", EARLIEST_MS), parse({"relative": [own]}, version=0))
+    assert found.outcomes["today"].by_condition["heart_rate_high_relative"] > 0
