@@ -172,6 +172,8 @@ class Cells:
         gone = terms.priority[self._pool["cell"][rows] % self._width] == 0
         if slots is not None:
             gone &= np.isin(self._pool["cell"][rows] // self._width, slots)
+        if not gone.any():
+            return []
         rows = rows[gone]
         state = self._pool[rows]
         never = np.zeros(len(rows), dtype=np.bool_)
