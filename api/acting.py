@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -41,8 +42,8 @@ class Acting:
         """Make the change, and give the alarm after it. `minutes`: for how long to be quiet."""
         now_ms = self.node.clock.now_ms()
 
-        def ask(store: AlarmStore) -> tuple[WireEvent | Refused | Conflict, StoredAlarm | None]:
-            answer = store.act(
+        def act(store: AlarmStore) -> WireEvent | Refused | Conflict:
+            return store.act(
                 self.alarm_id,
                 change,
                 actor=self.actor,
@@ -53,7 +54,14 @@ class Acting:
                 expected_version=self.version,
                 idempotency_key=self.key,
             )
-            return answer, store.get(self.alarm_id)
+
+        return await self._done(act)
+
+    async def _done(self, act: Callable[[AlarmStore], WireEvent | Refused | Conflict]) -> Alarm:
+        """The alarm after `act`; a problem that says why it was not done."""
+
+        def ask(store: AlarmStore) -> tuple[WireEvent | Refused | Conflict, StoredAlarm | None]:
+            return act(store), store.get(self.alarm_id)
 
         try:
             answer, stored = await self.node.stores.alarms(ask)
