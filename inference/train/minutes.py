@@ -129,16 +129,14 @@ def starts(hours: Floats, patient: npt.NDArray[np.int32]) -> npt.NDArray[np.intp
     return np.flatnonzero(whole & pairs)
 
 
-def filled(
-    hours: Floats, at: npt.NDArray[np.intp], of: Texture, draw: np.random.Generator, *, lost: float = 0.0
-) -> Floats:
-    """Crops of minutes that begin at rows `at`, shape (crops, MINUTES, vitals). Between two charted hours a bridge; beside an
-    hour that is not charted nothing. `lost`: chance that a vital is left out of a crop; then cuffs and gaps come too."""
-    crops, vitals = len(at), hours.shape[1]
-    knots = hours[at[:, None] + np.arange(CROP_H + 1)]
-    found = np.empty((crops, MINUTES, vitals), dtype=np.float32)
+def bridged(knots: Floats, of: Texture, draw: np.random.Generator) -> Floats:
+    """Minutes from values charted each hour, shape (crops, hours + 1, vitals) to (crops, 60 hours + 1, vitals). Between two
+    charted hours a bridge; beside an hour that is not charted nothing. A minute knows the charted values before and after it, and
+    none beyond."""
+    crops, hours, vitals = len(knots), knots.shape[1] - 1, knots.shape[2]
+    found = np.empty((crops, hours * 60 + 1, vitals), dtype=np.float32)
     along = (np.arange(60, dtype=np.float32) / 60)[None, :, None]
-    for k in range(CROP_H):
+    for k in range(hours):
         steps = draw.normal(size=(crops, 60, vitals)).astype(np.float32) * of.walk
         path = np.cumsum(steps, axis=1)
         path = np.concatenate([np.zeros((crops, 1, vitals), np.float32), path[:, :-1]], axis=1)
@@ -150,6 +148,16 @@ def filled(
         found[:, k * 60 : (k + 1) * 60] = left + along * (right - left) + bridge + noise
         found[:, k * 60] = np.where(np.isnan(found[:, k * 60]), knots[:, k], found[:, k * 60])
     found[:, -1] = knots[:, -1]
+    return found
+
+
+def filled(
+    hours: Floats, at: npt.NDArray[np.intp], of: Texture, draw: np.random.Generator, *, lost: float = 0.0
+) -> Floats:
+    """Crops of minutes that begin at rows `at`, `bridged`, shape (crops, MINUTES, vitals). `lost`: chance that a vital is left
+    out of a crop; then cuffs and gaps come too."""
+    crops, vitals = len(at), hours.shape[1]
+    found = bridged(hours[at[:, None] + np.arange(CROP_H + 1)], of, draw)
     if lost > 0:
         found[np.broadcast_to(draw.random((crops, 1, vitals)) < lost, found.shape)] = np.nan
         found[draw.random(found.shape) < _GAPS] = np.nan
