@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from inference.evaluate import utility
 from inference.evaluate.alarms import AtBudget, at_budgets, grid
 from inference.evaluate.benefit import Benefit, decision_curve
 from inference.evaluate.calibration import Calibration, calibration
+from inference.evaluate.forecasts import Forecasts
 from inference.evaluate.ranking import auprc, auroc, bootstrap, ranked
 from inference.evaluate.scorers import Score, Scored
 from inference.evaluate.stress import stresses
@@ -76,7 +77,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """All scorers on the same rows. `part`: which patients."""
+    """All scorers on the same rows. `part`: which patients. `forecasts`: of the forecasters that were asked for, which do not
+    score who gets ill."""
 
     data: str
     citation: str
@@ -89,6 +91,7 @@ class Evaluation:
     days: float
     seed: int
     scorers: Mapping[str, Judged]
+    forecasts: Mapping[str, Forecasts] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """For JSON: what cannot be known is null."""
@@ -108,6 +111,7 @@ class Evaluation:
             "patient_days": self.days,
             "seed": self.seed,
             "scorers": scorers,
+            "forecasts": {name: asdict(found) for name, found in self.forecasts.items()},
         }
         return _plain(whole)  # type: ignore[no-any-return]
 

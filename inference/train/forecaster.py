@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from inference.bundles import Bundle, write_bundle
+from inference.datasets.minutes import MINUTES, Texture, filled, hours_of, real_minutes, starts, texture
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members, share
 from inference.features import FEATURE_SET, METRICS
@@ -22,7 +23,6 @@ from inference.nets import NETS, Floats, load, native
 from inference.train import loop
 from inference.train.card import forecaster_card
 from inference.train.graphs import hold, opened
-from inference.train.minutes import MINUTES, Texture, filled, hours_of, real_minutes, starts, texture
 from inference.train.recipe import Fit, Recipe
 
 Say = Callable[[str], None]

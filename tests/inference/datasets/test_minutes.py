@@ -11,8 +11,8 @@ import pytest
 
 from contracts.errors import InvalidInput
 from inference.datasets.folders import read_folder
+from inference.datasets.minutes import CROP_H, MINUTES, Texture, filled, hours_of, real_minutes, scaled, starts, texture
 from inference.features import METRICS
-from inference.train.minutes import CROP_H, MINUTES, Texture, filled, hours_of, real_minutes, scaled, starts, texture
 from tests.inference.datasets.folders import sepsis_folder
 
 HEART = METRICS.index("heart_rate")
