@@ -60,6 +60,9 @@ def evaluate(
     ] = "",
     draws: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of patients for the intervals.")] = 1000,
     stress: Annotated[bool, typer.Option("--stress", help="Also score the data with things wrong with them.")] = False,
+    silence: Annotated[
+        int, typer.Option(min=1, help="Hours without a further alarm of the patient after each, for every score alike.")
+    ] = 6,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 1,
     bags: Annotated[int, typer.Option(min=1, help="Models of different seeds that lightgbm is the mean of.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the training in folds.")] = 1,
@@ -83,6 +86,7 @@ def evaluate(
     if data is None:
         raise InvalidInput("data", "name a folder of recordings: vigil evaluate NAME --data DIR")
     from inference.datasets.folders import read_folder
+    from inference.evaluate.alarms import Stages
     from inference.evaluate.evaluation import Plan
     from inference.evaluate.evaluation import evaluate as judge
     from inference.evaluate.forecasters import is_forecaster, judge_forecasters
@@ -112,7 +116,8 @@ def evaluate(
     if train_set:
         recording, scores = _by_set(data, train_set, wanted, inputs, seed, bags, threads, scores, say)
     chosen = _chosen(recording, part)
-    found = judge(chosen, scores, Plan(draws=draws, seed=seed, stress=stress), part=part, say=say)
+    plan = Plan(draws=draws, seed=seed, stress=stress, stages=Stages(silence_h=silence))
+    found = judge(chosen, scores, plan, part=part, say=say)
     if forecasters:
         beside = minutes or data.parent / "bidmc"
         found = replace(found, forecasts=judge_forecasters(forecasters, chosen, beside, part, draws=draws, seed=seed, say=say))
@@ -237,7 +242,7 @@ def _show(found: Evaluation) -> None:
     console.print(table)
     if timed:
         console.print(
-            "Found: events with an alarm in the 12 h before, alarms 6 h apart; PPV and median lead in brackets."
+            f"Found: events with an alarm in the 12 h before, alarms {found.silence_h} h apart; PPV and median lead in brackets."
         )
     for name, judged in found.scorers.items():
         lines = [f"moments scored {judged.scored:.1%}"]

@@ -81,6 +81,16 @@ def test_a_forecaster_is_judged_by_its_forecasts_on_patients_it_never_saw(
     assert "the two other grounds are real" in " ".join(capsys.readouterr().out.split())
 
 
+def test_the_silence_after_an_alarm_holds_for_every_score(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alarms = {}
+    for hours in ("6", "48"):
+        run("news2", "--data", str(data), "--json", "--bootstrap", "0", "--silence", hours)
+        document = json.loads(capsys.readouterr().out)
+        assert document["silence_h"] == int(hours)
+        alarms[hours] = {name: said["at_budget"]["1"]["alarmed"] for name, said in document["scorers"].items()}
+    assert all(alarms["48"][name] > alarms["6"][name] for name in ("random", "news2"))  # fewer a patient, so more patients
+
+
 def test_trees_are_trained_in_folds_with_the_inputs_asked_for(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("lightgbm")
     run("lightgbm", "--data", str(data), "--json", "--bootstrap", "0", "--folds", "2", "--inputs", "context")
