@@ -37,8 +37,8 @@ def report(evaluation: Evaluation) -> str:
     if any(j.at_budget for j in judged.values()):
         parts += ["<h2>At the same number of alarms</h2>", _budgets(judged)]
         parts.append(
-            f"<p class=note>An alarm, then {evaluation.silence_h} h of silence for that patient. Found: an alarm came in the 12 h "
-            "before the event. "
+            f"<p class=note>An alarm, then {evaluation.silence_h} h of silence for that patient. Found: an alarm came in the "
+            "12 h before the event. "
             "The threshold of each row is the one that brings this many alarms on these patients.</p>"
         )
     parts += ["<h2>Plots</h2><div class=plots>", *_plots(evaluation), "</div>"]
