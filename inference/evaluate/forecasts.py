@@ -25,7 +25,7 @@ from inference.datasets.minutes import Texture, bridged, hours_of
 from inference.datasets.recording import Recording
 from inference.evaluate.likelihood import half_width, surprise
 from inference.evaluate.ranking import drawn, interval
-from inference.evaluate.rivals import FREEDOM, Rival, fitted_scale, persistence, personal
+from inference.evaluate.rivals import FREEDOM, ROUNDING, Rival, fitted_scale, persistence, personal
 from inference.features import METRICS
 from inference.features.layout import CENTRES, SPREADS
 from inference.manifest import Forecast, Manifest
@@ -201,7 +201,12 @@ def _scales(ground: Ground, minutes: Floats, rival: Rival, ahead: int) -> Double
     made, due = _between(ground, ahead, minutes.shape[1])
     off, spread = minutes[:, due] - rival.mean[:, made], rival.spread[:, made]
     known = ~np.isnan(off)
-    return np.array([fitted_scale(off[..., m][known[..., m]], spread[..., m][known[..., m]]) for m in range(off.shape[2])])
+    return np.array(
+        [
+            fitted_scale(off[..., m][known[..., m]], spread[..., m][known[..., m]], float(ROUNDING[m]))
+            for m in range(off.shape[2])
+        ]
+    )
 
 
 def _terms(
@@ -225,10 +230,10 @@ def _terms(
 
     far = np.abs(off) / scale
     others = [
-        total(surprise(came - rival.mean[:, made], rival.spread[:, made] * factor, FREEDOM))
+        total(surprise(came - rival.mean[:, made], np.maximum(rival.spread[:, made] * factor, ROUNDING), FREEDOM))
         for rival, factor in zip(rivals, scales, strict=True)
     ]
-    mine = total(surprise(off, scale, freedom))
+    mine = total(surprise(off, np.maximum(scale, ROUNDING), freedom))
     within = [total(far <= half_width(share, freedom)) for share in (0.5, 0.9)]
     return np.stack([total(known), mine, *others, *within])
 

@@ -2,6 +2,9 @@
 
 Both are Student's t of four degrees of freedom. The scale of each vital and distance is the one that is likeliest on the very
 patients judged, which flatters them: to beat them is a little harder than it would be in use.
+
+No scale counts as narrower than the rounding of its vital: of whole numbers that stand still for minutes, a rival with a scale of
+nothing would be infinitely likely, and would have foretold nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +15,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from contracts.vitals import BY_NAME
 from inference.detectors.personal_baseline import MAD_TO_SIGMA, MINUTELY, learnt
 from inference.evaluate.likelihood import surprise
+from inference.features import METRICS
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -21,6 +26,10 @@ Doubles = npt.NDArray[np.float64]
 FREEDOM: Final = 4.0
 _SCALES: Final = np.geomspace(0.01, 4, 60)
 _ENOUGH: Final = 20_000  # values to fit a scale on
+ROUNDING: Final = np.array(
+    [10.0**-vital.decimals / np.sqrt(12) / vital.spread for vital in (BY_NAME[metric] for metric in METRICS)], dtype=np.float32
+)
+"""Standard deviation of what rounding takes away, by vital, in its spreads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +64,11 @@ def personal(minutes: Floats) -> Rival:
     return Rival(mean=mean, spread=spread)
 
 
-def fitted_scale(off: npt.NDArray[np.floating[Any]], spread: Floats) -> float:
-    """The factor of `spread` that makes what came likeliest; 1 when nothing came. One axis."""
+def fitted_scale(off: npt.NDArray[np.floating[Any]], spread: Floats, least: float) -> float:
+    """The factor of `spread` that makes what came likeliest, no scale below `least`; 1 when nothing came. One axis."""
     some = slice(None, None, max(1, len(off) // _ENOUGH))
     off, spread = off[some], spread[some]
     if not len(off):
         return 1.0
-    return float(_SCALES[int(np.argmin([surprise(off, spread * scale, FREEDOM).mean() for scale in _SCALES]))])
+    found = [surprise(off, np.maximum(spread * scale, least), FREEDOM).mean() for scale in _SCALES]
+    return float(_SCALES[int(np.argmin(found))])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from contracts.errors import InvalidInput
+from contracts.vitals import BY_NAME
 from inference.bundles import Bundle
 from inference.datasets.folders import read_folder
 from inference.datasets.minutes import Texture, bridged
@@ -65,8 +66,17 @@ def test_likelihood_is_that_of_the_textbooks() -> None:
 
 def test_the_scale_of_a_rival_is_the_likeliest_and_one_to_which_nothing_came_has_any() -> None:
     off = np.random.default_rng(1).standard_t(4, 20_000) * 0.3
-    assert fitted_scale(off, np.ones(len(off), np.float32)) == pytest.approx(0.3, rel=0.06)
-    assert fitted_scale(np.empty(0), np.empty(0, np.float32)) == 1.0
+    ones = np.ones(len(off), np.float32)
+    assert fitted_scale(off, ones, 0.01) == pytest.approx(0.3, rel=0.06)
+    assert fitted_scale(np.empty(0), np.empty(0, np.float32), 0.01) == 1.0
+
+
+def test_whole_numbers_that_stand_still_are_not_foretold_without_end(bundle: Bundle) -> None:
+    still = np.zeros((5, 50, len(METRICS)), dtype=np.float32)
+    (line, *_) = judge(bundle, open_backend(bundle).run, [Ground(name=REAL, minutes=still)], draws=5, seed=1).lines
+    spread = BY_NAME["heart_rate"].spread
+    least = surprise(np.zeros(1), np.array([1 / np.sqrt(12) / spread]), 4)[0]
+    assert line.vitals["heart_rate"].gain == pytest.approx(least - surprise(np.zeros(1), np.array([0.5]), None)[0], abs=1e-5)
 
 
 def test_persistence_goes_on_and_a_baseline_comes_back() -> None:
