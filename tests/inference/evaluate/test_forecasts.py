@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float32]
 HEART = METRICS.index("heart_rate")
 GRAIN = Texture(
     walk=np.full(len(METRICS), 0.1, np.float32), noise=np.full(len(METRICS), 0.2, np.float32),
-    measured=np.ones(len(METRICS), np.bool_),
+    differs=np.full(len(METRICS), 0.3, np.float32), measured=np.ones(len(METRICS), np.bool_),
 )  # fmt: skip
 AHEAD = (1, 60)
 
