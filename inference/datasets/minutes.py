@@ -113,7 +113,7 @@ def texture(minutes: Floats) -> Texture:
 
 def _differs(minutes: Floats, rounded: float) -> float:
     """How records differ in what changes from minute to minute: the standard deviation of its logarithm, less what chance
-    alone brings about in so few minutes. `rounded`: the step in which values come; below that, nobody can be told to be steady."""
+    alone brings about in so few minutes. `rounded`: the step in which values come; below it nobody can be told to be steady."""
     off = np.diff(minutes, axis=1)
     count = (~np.isnan(off)).sum(axis=1)
     some = count >= _DIFFERENCES_OF_ONE
