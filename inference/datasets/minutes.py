@@ -34,7 +34,8 @@ _DIFFERENCES_OF_ONE: Final = 5  # of a record, at least, to tell how it differs 
 _COVERED: Final = 30  # seconds of a minute that must hold a value
 _CENTRE: Final = np.array(CENTRES, dtype=np.float32)
 _SPREAD: Final = np.array(SPREADS, dtype=np.float32)
-_ROUNDED: Final = np.array([10.0 ** -BY_NAME[m].decimals / BY_NAME[m].spread for m in METRICS], dtype=np.float32)
+ROUNDED: Final = np.array([10.0 ** -BY_NAME[m].decimals / BY_NAME[m].spread for m in METRICS], dtype=np.float32)
+"""The step in which a monitor shows each vital, in its spreads."""
 _PRESSURES: Final = tuple(METRICS.index(m) for m in ("systolic_bp", "mean_bp", "diastolic_bp"))
 _CUFF_SHARE: Final = 0.4  # of the crops have their pressures every `_CUFF_EVERY` minutes only
 _CUFF_EVERY: Final = 15
@@ -45,7 +46,7 @@ _GAPS: Final = 0.03  # of the minutes are missing here and there
 class Texture:
     """Of each vital, in its spreads: how far it wanders a minute (`walk`) and how far a minute's median is off (`noise`), root
     mean squares over patients; `differs`: standard deviation over patients of the logarithm of both. `measured`: whether it was
-    measured; the others take the mean of those."""
+    measured; the others wander as far within an hour, for what they change from hour to hour, as those do."""
 
     walk: Floats
     noise: Floats
@@ -80,9 +81,9 @@ def real_minutes(folder: Path) -> tuple[Floats, tuple[str, ...]]:
     return scaled(found.astype(np.float32)), names
 
 
-def texture(minutes: Floats) -> Texture:
+def texture(minutes: Floats, hourly: Floats) -> Texture:
     """Fit walk and noise of each vital on real minutes: the variance of a difference after k minutes is k walk² + 2 noise²; and
-    how records differ in it.
+    how records differ in it. `hourly`: how far each vital changes from one charted hour to the next (`hourly_change`).
 
     Raises `InvalidInput` when no vital has enough minutes.
     """
@@ -99,13 +100,14 @@ def texture(minutes: Floats) -> Texture:
         if np.isfinite(variance).all():
             squares = np.maximum(np.linalg.lstsq(design, variance, rcond=None)[0], 1e-5)
             walk[m], noise[m] = np.sqrt(squares)
-            differs[m] = _differs(minutes[..., m], float(_ROUNDED[m]))
+            differs[m] = _differs(minutes[..., m], float(ROUNDED[m]))
     measured = np.isfinite(walk)
     if not measured.any():
         raise InvalidInput("minutes", "there are too few to tell how vitals differ from minute to minute")
+    walks, noises = (float((each[measured] / hourly[measured]).mean()) for each in (walk, noise))
     return Texture(
-        walk=np.where(measured, walk, walk[measured].mean()).astype(np.float32),
-        noise=np.where(measured, noise, noise[measured].mean()).astype(np.float32),
+        walk=np.where(measured, walk, walks * hourly).astype(np.float32),
+        noise=np.where(measured, noise, noises * hourly).astype(np.float32),
         differs=np.where(measured, differs, differs[measured].mean()).astype(np.float32),
         measured=measured,
     )
@@ -141,6 +143,18 @@ def hours_of(recording: Recording) -> tuple[Floats, npt.NDArray[np.int32]]:
     return scaled(found), np.repeat(np.arange(patients, dtype=np.int32), count)
 
 
+def hourly_change(hours: Floats, patient: npt.NDArray[np.int32]) -> Floats:
+    """Standard deviation of what each vital changes from one charted hour to the next, of `hours_of`; 1 where that is unknown."""
+    off = np.diff(hours, axis=0)[np.diff(patient) == 0]
+    found = np.ones(hours.shape[1], dtype=np.float32)
+    for m in range(hours.shape[1]):
+        known = off[~np.isnan(off[:, m]), m]
+        if len(known) >= _DIFFERENCES:
+            low, high = np.quantile(known, (0.01, 0.99))
+            found[m] = max(float(np.clip(known, low, high).std()), 1e-3)
+    return found
+
+
 def starts(hours: Floats, patient: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
     """Rows at which a crop may begin: the same patient all along, and a heart rate at both ends of some hour."""
     last = len(patient) - CROP_H
@@ -155,7 +169,7 @@ def starts(hours: Floats, patient: npt.NDArray[np.int32]) -> npt.NDArray[np.intp
 def _rounded(minutes: Floats) -> Floats:
     """As a monitor shows them."""
     values = minutes * _SPREAD + _CENTRE
-    step = _ROUNDED * _SPREAD
+    step = ROUNDED * _SPREAD
     return scaled(np.round(values / step) * step)
 
 

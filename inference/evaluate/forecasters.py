@@ -9,7 +9,7 @@ import numpy as np
 
 from contracts.errors import InvalidInput
 from inference.bundles import load_bundle
-from inference.datasets.minutes import real_minutes, texture
+from inference.datasets.minutes import hourly_change, hours_of, real_minutes, texture
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members
 from inference.evaluate.forecasts import Forecasts, grounds, judge
@@ -35,7 +35,7 @@ def judge_forecasters(
     teaching = members(records, Part.TRAIN)
     if not teaching.any():
         raise InvalidInput("minutes", f"holds no record of the part {Part.TRAIN}")
-    grain = texture(real[teaching])
+    grain = texture(real[teaching], hourly_change(*hours_of(recording)))
     chosen = real if part == "all" else real[members(records, Part(part))]
     found = {}
     for name, folder in folders.items():

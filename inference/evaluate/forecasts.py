@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from inference.bundles import Bundle
-from inference.datasets.minutes import Texture, bridged, hours_of
+from inference.datasets.minutes import ROUNDED, Texture, bridged, hours_of
 from inference.datasets.recording import Recording
 from inference.evaluate.likelihood import half_width, surprise
 from inference.evaluate.ranking import drawn, interval
@@ -228,14 +228,21 @@ def _terms(
     def total(each: npt.NDArray[Any]) -> Doubles:
         return np.asarray(np.where(known, each, 0).sum(axis=1, dtype=np.float64))
 
-    far = np.abs(off) / scale
     others = [
         total(surprise(came - rival.mean[:, made], np.maximum(rival.spread[:, made] * factor, ROUNDING), FREEDOM))
         for rival, factor in zip(rivals, scales, strict=True)
     ]
     mine = total(surprise(off, np.maximum(scale, ROUNDING), freedom))
-    within = [total(far <= half_width(share, freedom)) for share in (0.5, 0.9)]
+    within = [total(_inside(off, scale * np.float32(half_width(share, freedom)))) for share in (0.5, 0.9)]
     return np.stack([total(known), mine, *others, *within])
+
+
+def _inside(off: Floats, half: Floats) -> Floats:
+    """How much of each value lies within the interval of `half` a width about its forecast. A monitor rounds, so a value is
+    anywhere within half a step of what is shown (Czado, Gneiting and Held 2009): where a step is wider than the interval, to
+    count whole values would find nearly all of them inside, or none."""
+    high, low = np.minimum(off + ROUNDED / 2, half), np.maximum(off - ROUNDED / 2, -half)
+    return np.asarray(np.maximum(high - low, 0) / ROUNDED, dtype=np.float32)
 
 
 def _line(ground: str, ahead: int, sums: Doubles, draws: int, seed: int) -> Line:

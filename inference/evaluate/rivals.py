@@ -15,10 +15,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from contracts.vitals import BY_NAME
+from inference.datasets.minutes import ROUNDED
 from inference.detectors.personal_baseline import MAD_TO_SIGMA, MINUTELY, learnt
 from inference.evaluate.likelihood import surprise
-from inference.features import METRICS
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -26,9 +25,7 @@ Doubles = npt.NDArray[np.float64]
 FREEDOM: Final = 4.0
 _SCALES: Final = np.geomspace(0.01, 4, 60)
 _ENOUGH: Final = 20_000  # values to fit a scale on
-ROUNDING: Final = np.array(
-    [10.0**-vital.decimals / np.sqrt(12) / vital.spread for vital in (BY_NAME[metric] for metric in METRICS)], dtype=np.float32
-)
+ROUNDING: Final = (ROUNDED / np.sqrt(np.float32(12))).astype(np.float32)
 """Standard deviation of what rounding takes away, by vital, in its spreads."""
 
 

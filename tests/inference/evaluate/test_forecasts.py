@@ -15,7 +15,7 @@ from inference.bundles import Bundle
 from inference.datasets.folders import read_folder
 from inference.datasets.minutes import Texture, bridged
 from inference.datasets.recording import Recording
-from inference.evaluate.forecasts import CHARTED, MINUTES, REAL, Ground, first_day, forecasts, grounds, judge
+from inference.evaluate.forecasts import CHARTED, MINUTES, REAL, Ground, _inside, first_day, forecasts, grounds, judge
 from inference.evaluate.likelihood import half_width, surprise
 from inference.evaluate.rivals import fitted_scale, persistence, personal
 from inference.features import METRICS
@@ -103,6 +103,14 @@ def test_an_honest_forecaster_gains_and_holds_what_it_claims(bundle: Bundle) -> 
     assert line.within_50 == pytest.approx(0.5, abs=0.02)
     assert line.within_90 == pytest.approx(0.9, abs=0.02)
     assert line.vitals["heart_rate"].gain == pytest.approx(line.gain_persistence)
+
+
+def test_a_rounded_value_lies_anywhere_within_its_step() -> None:
+    step = 1 / BY_NAME["heart_rate"].spread
+    off = np.full((1, 1, len(METRICS)), np.nan, dtype=np.float32)
+    for away, half, inside in ((0, 0.25, 0.5), (0, 2, 1.0), (1, 1, 0.5), (-1, 1, 0.5), (2, 1, 0.0)):
+        off[..., HEART] = away * step
+        assert _inside(off, np.full_like(off, half * step))[0, 0, HEART] == pytest.approx(inside, abs=1e-5)
 
 
 def test_one_that_is_too_sure_of_itself_is_found_out(bundle: Bundle) -> None:
