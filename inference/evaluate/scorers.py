@@ -216,6 +216,7 @@ def saw(folder: Path, recording: Recording) -> bool:
 
 
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
+    from inference.train.organs import organs_table
     from inference.train.series import context_table, series_table
     from inference.train.spans import spans_table
 
@@ -228,7 +229,9 @@ def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
         parts.append(series_table(recording, vitals, ("first", "std", "count", "count_12h"))[1])
     if variant == "all":
         parts.append(series_table(recording, [m for m in recording.metrics if m not in METRICS])[1])
-        if not recording.by_hour:  # where a patient is scored once there is no clock to hide: the course counts too
+        if recording.by_hour:
+            parts.append(organs_table(recording)[1])
+        else:  # where a patient is scored once there is no clock to hide: the course counts too
             parts.append(series_table(recording, vitals)[1])
             parts.append(spans_table(recording, recording.metrics)[1])
     return np.concatenate(parts, axis=1)
