@@ -1,7 +1,7 @@
 """The batteries of a simulated ward: they drain slowly, somebody puts the device on its charger, and now and then nobody does.
 
-A function of seed, scenario, bed and second, with random numbers of its own: vital signs are the same with and without. How long a
-charge lasts is that of wearable monitors (one to three days), how often one is forgotten is assumed.
+A function of seed, scenario, bed and second, with random numbers of its own: vital signs are the same with and without. How long
+a charge lasts is that of wearable monitors (one to three days), how often one is forgotten is assumed.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LONGEST_LOW_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Low:
-    """A battery that is low from second `start_s` until it is charged at `end_s`; `critical_s`: when it is more urgent, if ever. All
-    of them are seconds at which the device reports it."""
+    """A battery that is low from second `start_s` until it is charged at `end_s`; `critical_s`: when it is more urgent, if ever.
+    All are seconds at which the device reports it."""
 
     bed: int
     start_s: int
@@ -38,8 +38,8 @@ class Low:
 
 
 class Batteries:
-    """The levels of all beds' devices. In percent a device loses 100 in `life` and gains 100 in `charge` seconds, and is put on its
-    charger at `plug`."""
+    """The levels of all beds' devices. In percent a device loses 100 in `life` and gains 100 in `charge` seconds, and is put on
+    its charger at `plug`."""
 
     def __init__(self, beds: int, seed: int, scenario: Scenario) -> None:
         rng = np.random.default_rng([seed, 6])

@@ -249,8 +249,8 @@ def _technical(event: Planned, device: str, begin_ms: int, delays: OnsetDelays) 
 
 
 def expected_of_battery(low: Low, *, device: str, start_ms: int, delays: OnsetDelays) -> Expected:
-    """The alarm that must come of a battery: at the first level that is low plus the delay, which is reported a little later where
-    the device happens to be silent then."""
+    """The alarm that must come of a battery: at the first level that is low plus the delay, which is reported a little later
+    where the device happens to be silent then."""
     delay_ms = int(delays.battery_s * 1000)
     slack_ms = 1000 + SLACK_MS + (COURSES["device_silent"].hold_s[1] + REPORT_S) * 1000
     worst_s = low.start_s if low.critical_s is None else low.critical_s

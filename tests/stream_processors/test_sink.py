@@ -40,7 +40,8 @@ from infra.runtime.settings import Settings
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.patients import PatientStore
 from stream_processors import sink as sinks
-from stream_processors.sink import Enrolment, Sink
+from stream_processors.enrolment import Enrolment
+from stream_processors.sink import Sink
 
 ROOT = Path(__file__).parents[2]
 T0 = 1_772_359_200_000
