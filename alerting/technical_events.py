@@ -149,7 +149,7 @@ def battery_event(decision: Decision, patient: str, device: str, rule: BatteryRu
     if rule is None:
         text = f"Battery of device {device}: the rule was withdrawn"
     elif decision.kind is Kind.CLEARED:
-        text, limit = f"Battery of device {device} at {decision.value:.0f} % again", rule.limit + rule.clear_margin
+        text, limit = f"Battery {decision.value:.0f} % again: device {device}", rule.limit + rule.clear_margin
     else:
         text = battery_text(device, decision.value)
     reason = Reason(

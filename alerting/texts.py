@@ -92,9 +92,9 @@ def battery_text(device: str, level: float) -> str:
     """The text of an alarm about a battery; `level` in percent.
 
     >>> battery_text("d-17", 18.0)
-    'Battery of device d-17 at 18 %: charge or change it'
+    'Battery 18 %: charge or change that of device d-17'
     """
-    return f"Battery of device {device} at {level:.0f} %: charge or change it"
+    return f"Battery {level:.0f} %: charge or change that of device {device}"
 
 
 def late_text(late_ms: int) -> str:

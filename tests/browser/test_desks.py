@@ -246,7 +246,7 @@ def test_a_battery_is_told_on_the_tile_when_it_matters_and_on_the_list_with_its_
     for bed, percent, seconds_ago in ((low, 18, 40), (empty, 4, 40), (old, 64, 1500), (full, 97, 70), (SILENT, 15, 200)):
         ward.battery(bed, percent, seconds_ago=seconds_ago)
     for bed, priority, percent in ((low, Priority.LOW, 18), (empty, Priority.MEDIUM, 4), (SILENT, Priority.LOW, 15)):
-        text = f"Battery of device d at {percent} %: charge or change it"
+        text = f"Battery {percent} %: charge or change that of device d"
         ward.alarm(bed, "battery_low:d", priority, text, text, metric="battery", lane=Lane.TECHNICAL)
     with window(browser, ward.url, 1920, 1080) as page:
         ready(page)
