@@ -15,19 +15,18 @@ RULES = parse({"version": 1, "battery": {}, "silence": {}}, version=1)
 BOB = patients(2)[1]
 
 
-def log(levels: Mapping[int, float], *, until: int = 600, every: int = 5, silent_from: int = 10_000) -> list[Record]:
-    """Device d-17 of Ada sends SpO2 every `every` seconds and these levels, by second, until `silent_from`; Bob's is full."""
+def log(levels: Mapping[int, float], *, until: int, every: int = 5) -> list[Record]:
+    """Device d-17 of Ada sends SpO2 every `every` seconds and these levels, by second; Bob's is full."""
     records = [tick(0, 1)]
     for second in range(until):
-        found = [Sample(at=second + 0.4, value=97, patient=BOB, device="d-2")]
-        if second < silent_from:
-            if second % every == 0:
-                found.append(Sample(at=second + 0.5, value=97))
-            if second in levels:
-                found.append(Sample(at=second + 0.5, value=levels[second], metric="battery"))
+        found = [Sample(at=second + 0.4, value=97, patient=BOB, device="d-2")] if second % 10 == 0 else []
+        if second % every == 0:
+            found.append(Sample(at=second + 0.5, value=97))
+        if second in levels:
+            found.append(Sample(at=second + 0.5, value=levels[second], metric="battery"))
         if second % 60 == 30:
             found.append(Sample(at=second + 0.4, value=100, metric="battery", patient=BOB, device="d-2"))
-        records += [frame(found), tick(second + 1, 1)]
+        records += [frame(found), tick(second + 1, 1)] if found else [tick(second + 1, 1)]
     return records
 
 
@@ -37,7 +36,7 @@ def told(records: list[Record]) -> list[tuple[float, str, str, str]]:
 
 def test_it_is_told_when_it_stays_low_worsens_once_and_ends_on_the_charger() -> None:
     levels = {0: 30.0, 60: 20, 120: 19, 180: 5, 240: 4, 300: 24, 360: 25, 420: 26}
-    found = events(new_room(RULES).step(log(levels)))
+    found = events(new_room(RULES).step(log(levels, until=430)))
     assert brief(found) == [
         (120.5, "battery_low:d-17", "raised", "low"),
         (240.5, "battery_low:d-17", "worsened", "medium"),
@@ -58,12 +57,12 @@ def test_it_is_told_when_it_stays_low_worsens_once_and_ends_on_the_charger() -> 
     ids=["above the limit", "one stray level", "never for long"],
 )
 def test_what_does_not_stay_low_is_nothing(levels: Mapping[int, float]) -> None:
-    assert told(log(levels)) == []
+    assert told(log(levels, until=200)) == []
 
 
 def test_a_level_stands_until_it_expires_and_the_clock_decides() -> None:
-    assert told(log({10: 12.0})) == [(71, "battery_low:d-17", "raised", "low")]
-    assert told(log({10: 12.0, 400: 90}))[1:] == [(461, "battery_low:d-17", "cleared", "low")]
+    assert told(log({10: 12.0}, until=90)) == [(71, "battery_low:d-17", "raised", "low")]
+    assert told(log({10: 12.0, 400: 90}, until=470))[1:] == [(461, "battery_low:d-17", "cleared", "low")]
 
 
 def test_a_bad_level_and_one_that_comes_late_say_nothing() -> None:
@@ -74,7 +73,7 @@ def test_a_bad_level_and_one_that_comes_late_say_nothing() -> None:
 
 def test_a_device_that_sends_nothing_but_its_battery_is_silent_and_is_told_of_once() -> None:
     """It measures nothing: the battery must neither keep it from being called silent nor end that and begin it again."""
-    records = log(dict.fromkeys(range(0, 600, 20), 50.0), silent_from=10_000, every=1000)
+    records = log(dict.fromkeys(range(0, 200, 20), 50.0), until=200, every=1000)
     assert told(records) == [(31, "device_silent:d-17", "raised", "medium")]
 
 
