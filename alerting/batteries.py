@@ -1,6 +1,6 @@
 """The batteries of one partition's devices: a level at or below the rule's limit that stays there.
 
-A battery is judged like a spot measurement, by the machine of all conditions (`conditions.py`), one cell a patient and device: in
+A battery is judged like a spot measurement, by the machine of all conditions (`cells.py`), one cell a patient and device: in
 event time, a level stands until it expires, so onset and end may be decided by a tick. What comes late says nothing. Pure,
 columnar.
 """
@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from alerting.conditions import Cells, Decision, Ints, Level, Samples, Terms
+from alerting.cells import Cells
+from alerting.conditions import Decision, Ints, Level, Samples, Terms
 from alerting.rows import Rows
 from alerting.rules.equipment import BatteryRule
 from alerting.rules.model import gap_s
