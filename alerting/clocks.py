@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.conditions import Bools, Kind
-from alerting.rules.model import ClockRule
+from alerting.rules.equipment import ClockRule
 from alerting.thresholds import code_of
 
 # A patient and device, by the number of the silence watch. `ahead_tick`, `right_tick`: the tick before the newest rows that were,

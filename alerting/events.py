@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from alerting.conditions import BIRTHS, Decision, Kind
-from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, ScoreRule, lane_of
+from alerting.rules.equipment import QualityRule
+from alerting.rules.model import Direction, LimitRule, RuleSet, ScoreRule, lane_of
 from alerting.texts import (
     MOST_CONTRIBUTIONS,
     deviation_reason,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from alerting.conditions import Ints, Kind
-from alerting.rules.model import FaultRule
+from alerting.rules.equipment import FaultRule
 from contracts.faults import Fault
 
 # The subject of a fault of which nobody knows whose record it was.

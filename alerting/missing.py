@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.conditions import Bools, Ints, Kind
-from alerting.rules.model import MEASURED_ALL_THE_TIME, MissingRule
+from alerting.rules.equipment import MEASURED_ALL_THE_TIME, MissingRule
 from alerting.thresholds import METRICS, code_of
 from contracts.vitals import BY_NAME, INDEX
 

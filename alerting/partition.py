@@ -66,6 +66,7 @@ class Partition:
         """The whole state, as a snapshot."""
         keys = np.flatnonzero(self.limits.newest)
         gaps, seen, present_ms = self.technical.missing.export(self.technical.silence.order)
+        batteries, battery_newest = self.technical.batteries.export(self.technical.silence.order)
         silence, unchanging, faults = self.technical.silence, self.technical.unchanging, self.technical.faults
         together, review = silence.together, self.limits.review
         tail = np.where(review.tail > self.limits.newest, review.tail, 0)
@@ -104,6 +105,8 @@ class Partition:
                 missing_seen=seen.tobytes(),
                 missing_present=present_ms.astype("<i8").tobytes(),
                 clocks=self.technical.clocks.export(silence.order).tobytes(),
+                batteries=batteries.tobytes(),
+                battery_newest=battery_newest.astype("<i8").tobytes(),
                 patterns=saved.pack_patterns(self.patterns.export(), len(self.patients)),
             )
         )
@@ -149,6 +152,7 @@ class Partition:
         self.technical.silence.load(pairs, tick_ms=state.tick_ms, listened_ms=state.listened_ms, together=standing)
         self.technical.unchanging.load(saved.unchanging(state, len(pairs)))
         self.technical.clocks.load(saved.clocks(state, len(pairs)), state.tick_ms)
+        self.technical.batteries.load(*saved.batteries(state, len(pairs)))
         gaps, seen, present_ms = saved.missing(state, len(pairs))
         self.technical.missing.load(gaps, seen, present_ms, tick_ms=state.tick_ms, listened_ms=state.listened_ms)
         self.technical.faults.load(state.faults, state.fault_newest)

@@ -31,6 +31,7 @@ from contracts.errors import InvalidInput
 from contracts.faults import Fault
 from contracts.frames import labels
 from contracts.manual import DEVICE as MANUAL
+from contracts.readings import OF_DEVICE
 from contracts.scores import Scores
 from contracts.ticks import Tick
 from contracts.topics import SCORES
@@ -138,7 +139,14 @@ class AlertRoom:
             part = rows if len(rows) <= MAX_ROWS else rows.where(_between(len(rows), start, start + MAX_ROWS))
             in_time = part.time_ms >= oldest_ms
             part, pair = self._at.technical.hear(part, in_time, self._at.devices.number_of(MANUAL))
-            compiled = self._rules.current
+            compiled, names = self._rules.current, (self._at.patients.names, self._at.devices.names)
+            of_device = OF_DEVICE[part.metric]
+            if of_device.any():  # said of the device: nothing below is about it
+                for number, kind, event in self._at.technical.judge_batteries(part, pair, oldest_ms, *names):
+                    self._told.event(number, kind, event, compiled.rules)
+                part, pair, in_time = part.where(~of_device), pair[~of_device], in_time[~of_device]
+                if not len(part):
+                    continue
             judged = self._at.limits.judge(part, self._at.own.now, oldest_ms, review=compiled.rules.review_late)
             self._at.technical.hear_values(part, pair, in_time, distinct=judged.distinct)
             self._at.patterns.hear(part, in_time, distinct=judged.distinct)

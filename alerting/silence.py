@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.conditions import Bools, Ints, Kind
-from alerting.rules.model import SilenceRule
+from alerting.rules.equipment import SilenceRule
 from alerting.thresholds import METRICS, code_of
 from alerting.together import ALL_THE_TIME_MS, NOT_STANDING, Standing, TogetherDecision, decide
+from contracts.readings import OF_DEVICE
 from contracts.vitals import CATALOGUE
 
 LONGEST_TICK_MS: Final = 10_000
@@ -44,6 +45,7 @@ PAIR: Final = np.dtype(
     ]
 )
 
+_NEVER: Final = np.iinfo(np.int64).max
 _EXPIRY_MS: Final = np.array([round(v.expiry_s * 1000) for v in CATALOGUE], dtype=np.int64)
 
 
@@ -72,7 +74,8 @@ class SilenceDecision:
 class SilenceWatch:
     """Every patient and device of one partition that has sent data in time at least once.
 
-    A device never heard in time is not watched: history that is filled in later must not alarm.
+    A device never heard in time is not watched: history that is filled in later must not alarm. What a device says of itself
+    (its battery) is no sign that it measures: it numbers the device, and is not heard.
     """
 
     def __init__(self) -> None:
@@ -136,7 +139,7 @@ class SilenceWatch:
             return found
         pair = self._pair_of(slot, device, in_time)
         found[known] = pair
-        watched = pair >= 0
+        watched = (pair >= 0) & ~OF_DEVICE[metric]
         if not watched.all():
             pair, metric, in_time = pair[watched], metric[watched], in_time[watched]
         pairs = self._pairs
@@ -250,6 +253,7 @@ class SilenceWatch:
         device = code & 0xFFFFFFFF
         self._pairs[pair] = np.zeros(1, dtype=PAIR)[0]
         self._pairs["slot"][pair], self._pairs["device"][pair] = code >> 32, device
+        self._pairs["limit_ms"][pair] = _NEVER  # until it measures something
         self._index[code] = pair
         self._home[device] = pair
         return pair
@@ -258,7 +262,7 @@ class SilenceWatch:
         """The longer of the rule's limit and the shortest expiry among what the device sends."""
         after_ms = round(self._rule.after_s * 1000) if self._rule is not None else 0
         masks = self._pairs["metrics"][pair]
-        shortest = np.full(len(pair), np.iinfo(np.int64).max)
+        shortest = np.full(len(pair), _NEVER)
         for metric in range(METRICS):
             sends = (masks >> np.uint64(metric)) & np.uint64(1) > 0
             shortest = np.where(sends, np.minimum(shortest, _EXPIRY_MS[metric]), shortest)

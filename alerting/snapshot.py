@@ -61,6 +61,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     order of `pairs`, for the metrics of `unchanging_metrics`. `hole_*`: see `LateReview`.
     `late_cells`: conditions of late data. `fault_newest`: see `FaultWatch.newest`.
     `models`: those in trouble (`ModelWatch.export`). `clocks`: in the order of `pairs`, empty where none was ever ahead.
+    `batteries`, `battery_newest`: by pair (`BatteryWatch.export`), empty in snapshots from before there were any.
     `missing`, `missing_seen`: by pair and metric of `missing_metrics`, `missing_present` by pair (`MissingWatch.export`).
     What has a default came after format 1.
     """
@@ -94,6 +95,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     models: list[tuple[str, int, int, int, str]] = []
     patterns: Patterns = Patterns()
     clocks: bytes = b""
+    batteries: bytes = b""
+    battery_newest: bytes = b""
     missing_metrics: list[str] = []
     missing: bytes = b""
     missing_seen: bytes = b""
@@ -301,6 +304,14 @@ def clocks(state: State, pairs: int) -> npt.NDArray[np.void]:
     if not all(_are_times(found[name]) for name in CLOCK.names or () if name != "priority"):
         raise InvalidInput("snapshot", "clocks holds an impossible time")
     return found
+
+
+def batteries(state: State, pairs: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
+    """What `BatteryWatch.load` takes, for so many pairs."""
+    if not state.battery_newest:
+        return np.zeros(0, dtype=OPEN), np.zeros(pairs, dtype=np.int64)
+    newest = times(state.battery_newest, "battery_newest", count=pairs)
+    return cells(state.batteries, slots=pairs, width=1, field="batteries"), newest
 
 
 def missing(state: State, pairs: int) -> tuple[npt.NDArray[np.void], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:

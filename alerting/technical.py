@@ -1,7 +1,7 @@
-"""The technical lane of one partition: who is silent, whose values stand still or stay away, whose clock is wrong, on whose
-records our own code fails. Pure.
+"""The technical lane of one partition: who is silent, whose values stand still or stay away, whose clock is wrong, whose battery
+is low, on whose records our own code fails. Pure.
 
-All of it is decided at ticks, from the readings log alone.
+All of it is decided from the readings log alone, at ticks; a battery as its level comes, too.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from alerting.batteries import BatteryWatch
 from alerting.clocks import ClockWatch
-from alerting.conditions import Bools, Kind
+from alerting.conditions import Bools, Decision, Kind
 from alerting.faults import NOBODY, FaultWatch
 from alerting.missing import MissingWatch
 from alerting.rows import Rows
 from alerting.rules.model import RuleSet
 from alerting.silence import SilenceWatch
 from alerting.technical_events import (
+    battery_event,
     clock_event,
     fault_event,
     missing_event,
@@ -41,14 +43,15 @@ class TechnicalWatch:
 
     def __init__(self, group: str) -> None:
         self.silence, self.unchanging, self.faults = SilenceWatch(), UnchangingWatch(), FaultWatch()
-        self.clocks, self.missing = ClockWatch(), MissingWatch()
+        self.clocks, self.missing, self.batteries = ClockWatch(), MissingWatch(), BatteryWatch()
         self._group = group
         self._rules = RuleSet()
 
     @property
     def active(self) -> int:
         """How many alarms call somebody."""
-        return sum(w.active for w in (self.silence, self.unchanging, self.missing, self.clocks, self.faults))
+        watches = (self.silence, self.unchanging, self.missing, self.clocks, self.batteries, self.faults)
+        return sum(watch.active for watch in watches)
 
     def use(self, rules: RuleSet) -> None:
         """Put `rules` in force; what they end is decided at the next tick."""
@@ -57,6 +60,7 @@ class TechnicalWatch:
         self.unchanging.use(rules.unchanging)
         self.missing.use(rules.missing)
         self.clocks.use(rules.clock)
+        self.batteries.use(rules.battery)
 
     def hear(self, rows: Rows, in_time: Bools, by_hand: int | None = None) -> tuple[Rows, npt.NDArray[np.int32]]:
         """Take note of who sends. Returns the rows, with values that do not change marked questionable, and the number of each
@@ -78,6 +82,17 @@ class TechnicalWatch:
         self.unchanging.hear(
             pair, rows.metric, rows.value, rows.time_ms, usable, self.silence.listened_ms, distinct=distinct
         )
+
+    def judge_batteries(
+        self, rows: Rows, pair: npt.NDArray[np.int32], oldest_ms: int, patients: Sequence[str], devices: Sequence[str]
+    ) -> Iterator[tuple[int, Kind, AlarmEvent]]:
+        """What battery levels among `rows` say at once, each with the record it came in. Names and `pair` as elsewhere."""
+        for decision in self.batteries.judge(rows, pair, oldest_ms):
+            yield int(rows.record[decision.row]), decision.kind, self._battery(decision, patients, devices)
+
+    def _battery(self, decision: Decision, patients: Sequence[str], devices: Sequence[str]) -> AlarmEvent:
+        slot, number = self.silence.whose(decision.cell)
+        return battery_event(decision, patients[slot], devices[number], self.batteries.rule, self._rules.version)
 
     def notice(self, fault: Fault, slots: Iterable[int]) -> None:
         """Our own code failed on a record of these patients; of nobody that anybody could name, if there are none."""
@@ -104,6 +119,8 @@ class TechnicalWatch:
         for clock in self.clocks.tick(tick_ms):
             slot, number = self.silence.whose(clock.pair)
             yield clock.kind, clock_event(clock, patients[slot], devices[number], version)
+        for battery in self.batteries.tick(tick_ms):
+            yield battery.kind, self._battery(battery, patients, devices)
         code = code_of(rules.fault.priority)
         for fault in self.faults.tick(tick_ms, self.silence.listened_ms, rules.fault, code):
             subject = patients[fault.slot] if fault.slot != NOBODY else self._group

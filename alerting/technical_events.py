@@ -1,18 +1,19 @@
-"""Decisions about equipment and about ourselves as alarm events: silence, values that stand still, faults. Pure."""
+"""Decisions about equipment and about ourselves as alarm events: silence, values that stand still, batteries, faults. Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from alerting.clocks import ClockDecision
-from alerting.conditions import Kind
+from alerting.conditions import Decision, Kind
 from alerting.events import event_of
 from alerting.faults import FaultDecision
 from alerting.missing import MissingDecision
 from alerting.models import ModelDecision
+from alerting.rules.equipment import BatteryRule
 from alerting.rules.model import lane_of
 from alerting.silence import SilenceDecision
-from alerting.texts import missing_text, number, silence_text, together_text, unchanging_text
+from alerting.texts import battery_text, missing_text, number, silence_text, together_text, unchanging_text
 from alerting.thresholds import priority_of
 from alerting.together import TogetherDecision
 from alerting.unchanging import UnchangingDecision
@@ -138,6 +139,26 @@ def clock_event(decision: ClockDecision, patient: str, device: str, version: int
     return event_of(
         decision.kind, patient, f"device_clock:{device}", decision.onset_ms, decision.condition_ms, decision.at_ms,
         2 if cleared else 1, priority_of(decision.priority), lane_of("clock"), version, device=device, text=text,
+        reasons=(reason,),
+    )  # fmt: skip
+
+
+def battery_event(decision: Decision, patient: str, device: str, rule: BatteryRule | None, version: int) -> AlarmEvent:
+    """The event of a battery that is low, lower still, or charged again."""
+    limit = None if rule is None else rule.critical if decision.critical else rule.limit
+    if rule is None:
+        text = f"Battery of device {device}: the rule was withdrawn"
+    elif decision.kind is Kind.CLEARED:
+        text, limit = f"Battery {decision.value:.0f} % again: device {device}", rule.limit + rule.clear_margin
+    else:
+        text = battery_text(device, decision.value)
+    reason = Reason(
+        kind="limit", metric="battery", value=None if rule is None else number(decision.value), limit=limit, unit="%",
+        since_ms=decision.onset_ms, text=text,
+    )  # fmt: skip
+    return event_of(
+        decision.kind, patient, f"battery_low:{device}", decision.onset_ms, decision.condition_ms, decision.at_ms,
+        decision.number, priority_of(decision.priority), lane_of("battery"), version, device=device, metric="battery", text=text,
         reasons=(reason,),
     )  # fmt: skip
 

@@ -88,6 +88,15 @@ def missing_text(vital: Vital, device: str, limit_ms: int) -> str:
     return f"{vital.label} missing: device {device} has sent none for {span_text(limit_ms)}. Is it connected?"
 
 
+def battery_text(device: str, level: float) -> str:
+    """The text of an alarm about a battery; `level` in percent.
+
+    >>> battery_text("d-17", 18.0)
+    'Battery 18 %: charge or change that of device d-17'
+    """
+    return f"Battery {level:.0f} %: charge or change that of device {device}"
+
+
 def late_text(late_ms: int) -> str:
     """How long after it was measured data came.
 

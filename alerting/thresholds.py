@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.conditions import Bools, Ints, Level, Terms
+from alerting.rules.equipment import QualityRule
 from alerting.rules.model import (
     PRIORITIES,
     Direction,
     LimitRule,
-    QualityRule,
     RuleSet,
     ScoreRule,
     gap_s,

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from alerting.conditions import Bools, Ints, Kind
-from alerting.rules.model import TogetherRule
+from alerting.rules.equipment import TogetherRule
 
 # A device that may be silent for longer than this measures now and then; it says nothing about a network.
 ALL_THE_TIME_MS: Final = 120_000

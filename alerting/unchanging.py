@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.conditions import Bools, Ints, Kind
-from alerting.rules.model import CONTINUOUS_GAP_S, UnchangingRule
+from alerting.rules.equipment import UnchangingRule
+from alerting.rules.model import CONTINUOUS_GAP_S
 from alerting.thresholds import METRICS, code_of
 from contracts.vitals import CATALOGUE
 

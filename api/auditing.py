@@ -101,9 +101,11 @@ class Auditor:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), 1.0)
+                    async with asyncio.timeout(1.0):  # not `wait_for`: see `sql_feed`
+                        await self._wake.wait()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), GATHER_S)
+                    async with asyncio.timeout(GATHER_S):
+                        await self._hurry.wait()
                 self._wake.clear()
                 self._hurry.clear()
                 self._sum_up()

@@ -185,6 +185,8 @@ def _checked(body: Observe, patient: str, received_ms: int, taken_ms: int, numbe
             errors.append(
                 FieldError(field=f"readings.{place}.value", reason="must be a whole number from 0 (alert) to 4")
             )
+        if reading.metric in BY_NAME and BY_NAME[reading.metric].of_device:
+            errors.append(FieldError(field=f"readings.{place}.metric", reason="is said by a device, and is no observation"))
     if errors:
         raise Problem(422, "invalid-request", f"{errors[0].field}: {errors[0].reason}", errors=errors)
     return judged.accepted

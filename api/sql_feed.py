@@ -82,7 +82,8 @@ class SqlFeed:
                 _log.info("database state changed", state=told)
             self.tried.set()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poke.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):  # `wait_for` of Python 3.11 loses a cancellation that comes with the poke
+                    await self._poke.wait()
             self._poke.clear()
 
     async def _look(self) -> None:

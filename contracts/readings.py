@@ -143,6 +143,8 @@ class Judged:
     clamped: npt.NDArray[np.bool_]
 
 
+# By metric index: it says how the device is, not how the patient is (`Vital.of_device`).
+OF_DEVICE: Final = np.array([v.of_device for v in CATALOGUE], dtype=np.bool_)
 _HARD_LOW: Final = np.array([v.hard_low for v in CATALOGUE] + [np.nan], dtype=np.float32)
 _HARD_HIGH: Final = np.array([v.hard_high for v in CATALOGUE] + [np.nan], dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""The catalogue of vital signs: one row per metric.
+"""The catalogue of what is measured: one row per metric, vital signs and what devices say of themselves.
 
 A metric's name is a contract: quantity, method and site where they change the meaning (SDNN is not RMSSD), one unit.
 Codes are LOINC, units UCUM. Hard ranges bound what a sensor can physically report on a living person: outside is
@@ -40,7 +40,10 @@ class Vital:
 
     `stuck_s`: a device whose values have been exactly the same for so long is not measuring any more; None: standing still is
     natural (temperature, SpO2 at its ceiling) or a value is entered by hand. The limits stand well above the longest natural
-    run of real monitors, which send whole numbers: `tests/contracts/natural_runs.py` measures it."""
+    run of real monitors, which send whole numbers: `tests/contracts/natural_runs.py` measures it.
+
+    `of_device`: it says how the device is, not how the patient is. No window, screen value, limit, score or baseline takes it,
+    and a device that sends nothing else is silent."""
 
     name: str
     label: str
@@ -55,6 +58,7 @@ class Vital:
     spread: float
     limits: Limits = Limits()
     stuck_s: float | None = None
+    of_device: bool = False
     other_loinc: tuple[str, ...] = ()
     also: Mapping[str, Conversion] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -123,10 +127,14 @@ CATALOGUE: Final[tuple[Vital, ...]] = (
           decimals=0, cadence_s=86_400, expiry_s=172_800, centre=64, spread=9, also=_PER_MINUTE),
     Vital(name="weight", label="Weight", loinc="29463-7", unit="kg", hard_low=0.3, hard_high=400, decimals=1,
           cadence_s=86_400, expiry_s=172_800, centre=75, spread=15, also=_MASS),
+    # What is left of the charge: MDC_ATTR_VAL_BATT_CHARGE, 67996, of IEEE 11073-10101; no LOINC code stands for it.
+    Vital(name="battery", label="Battery", loinc=None, unit="%", hard_low=0, hard_high=100, decimals=0, cadence_s=300,
+          expiry_s=900, centre=75, spread=25, also=_PERCENT, of_device=True),
 )
 
 INDEX: Final[MappingProxyType[str, int]] = MappingProxyType({v.name: i for i, v in enumerate(CATALOGUE)})
 BY_NAME: Final[MappingProxyType[str, Vital]] = MappingProxyType({v.name: v for v in CATALOGUE})
+BATTERY: Final = INDEX["battery"]
 
 
 def loinc_check_digit(number: int) -> int:

@@ -11,7 +11,17 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from contracts.reading_json import Rejection, parse_readings
-from contracts.readings import LATEST_MS, REFUSALS, Quality, Readings, decode_readings, joined_to_judge, judge, rank
+from contracts.readings import (
+    LATEST_MS,
+    OF_DEVICE,
+    REFUSALS,
+    Quality,
+    Readings,
+    decode_readings,
+    joined_to_judge,
+    judge,
+    rank,
+)
 from contracts.topics import CONTENT_TYPE, JSON, TICK
 from infra.runtime.records import Record
 from stream_processors.slots import ELSEWHERE, Index, Slots
@@ -118,7 +128,8 @@ class Cleaned:
 
 
 def clean(messages: Sequence[Message], slots: Slots, latest_allowed_ms: int | None) -> Cleaned:
-    """Judge the rows of `messages` together; a reading after `latest_allowed_ms` (None: no tick yet) is refused.
+    """Judge the rows of `messages` together; a reading after `latest_allowed_ms` (None: no tick yet) is refused. What is said of
+    a device is left out: a window and a screen are about the patient.
 
     `messages` must not be empty. The outcome is that of judging them one by one.
     """
@@ -135,6 +146,9 @@ def clean(messages: Sequence[Message], slots: Slots, latest_allowed_ms: int | No
         refused[judged.rows[elsewhere]] = _ELSEWHERE
         keep = ~(elsewhere | ahead)
         good, slot = good.take(keep), slot[keep]
+    of_device = OF_DEVICE[good.metric]
+    if of_device.any():
+        good, slot = good.take(~of_device), slot[~of_device]
     # Adding 0 turns -0.0 into 0.0: which of the two is the smallest of a window would depend on the order of comparing.
     value = good.value + np.float32(0)
     unusable = good.quality >= Quality.BAD

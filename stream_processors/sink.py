@@ -15,8 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-
 from contracts.errors import Fatal, InvalidInput, Retryable, VigilError
 from contracts.readings import Readings, concat
 from contracts.scores import Scores
@@ -32,8 +30,7 @@ from infra.runtime.records import Record
 from infra.runtime.series import SeriesStore
 from infra.runtime.series_stores import open_series
 from infra.runtime.settings import Settings, load
-from infra.runtime.sql.engine import Engine, open_engine
-from infra.runtime.sql.patients import PatientStore
+from stream_processors.enrolment import LONGEST_WAIT_S, Enrolment
 from stream_processors.storable import Sieve, Storable
 
 log = get_logger(__name__)
@@ -45,7 +42,6 @@ MAX_ROWS: Final = 200_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 READ_S: Final = 0.25
 FIRST_WAIT_S: Final = 0.5
-LONGEST_WAIT_S: Final = 30.0
 _DAY_MS: Final = 24 * 3_600_000
 KEEP_READINGS_MS: Final = 31 * _DAY_MS
 KEEP_WINDOWS_MS: Final = 8 * _DAY_MS  # they can be made again from readings; as many days as the topic keeps
@@ -84,41 +80,6 @@ class Batch:
     @property
     def full(self) -> bool:
         return self.rows >= MAX_ROWS or self.bytes >= MAX_BYTES
-
-
-class Enrolment:
-    """Tells SQL which devices measure whom, as they are first seen. The series do not wait for it."""
-
-    def __init__(self, sql_url: str, clock: Clock) -> None:
-        self._sql_url, self._clock = sql_url, clock
-        self._engine: Engine | None = None
-        self._known: set[tuple[str, str]] = set()
-        self._waiting: set[tuple[str, str]] = set()
-        self._try_at_s = clock.monotonic_s()
-
-    def see(self, readings: Readings) -> None:
-        """Note the devices of these readings, and pass on those that are new."""
-        width = max(1, len(readings.device.names))
-        pairs = np.unique(readings.patient.codes.astype(np.int64) * width + readings.device.codes)
-        patients, devices = readings.patient.names, readings.device.names
-        self._waiting |= {(patients[pair // width], devices[pair % width]) for pair in pairs.tolist()} - self._known
-        if not self._waiting or self._clock.monotonic_s() < self._try_at_s:
-            return
-        try:
-            if self._engine is None:
-                self._engine = open_engine(self._sql_url, pool_size=1)
-            PatientStore(self._engine).ensure_devices(self._waiting)
-        except VigilError as error:  # away, or its tables are not made yet
-            self._try_at_s = self._clock.monotonic_s() + LONGEST_WAIT_S
-            log.info("devices not enrolled yet", reason=error.message)
-            return
-        self._known |= self._waiting
-        self._waiting = set()
-
-    def close(self) -> None:
-        """Give the connections back."""
-        if self._engine is not None:
-            self._engine.dispose()
 
 
 @dataclass(slots=True, kw_only=True)

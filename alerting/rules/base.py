@@ -37,9 +37,11 @@ class Rule(BaseModel):
 
 
 def known(metric: str) -> str:
-    """`metric`, if the catalogue has it."""
+    """`metric`, if it is a vital sign of the catalogue."""
     if metric not in BY_NAME:
         near = get_close_matches(metric, BY_NAME, 1)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(f"is not in the vitals catalogue{meant}; `vigil metrics` lists the names")
+    if BY_NAME[metric].of_device:
+        raise ValueError(f"is of the device and no vital sign; its rule is the table [{metric}]")
     return metric

@@ -14,20 +14,18 @@ from typing import Any, Final, get_type_hints
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from alerting.rules.load import filled_in, place, with_table
-from alerting.rules.model import (
+from alerting.rules.equipment import (
+    BatteryRule,
     ClockRule,
     FaultRule,
-    LimitRule,
     MissingRule,
-    ModelRule,
     QualityRule,
-    RuleSet,
-    ScoreRule,
     SilenceRule,
     TogetherRule,
     UnchangingRule,
 )
+from alerting.rules.load import filled_in, place, with_table
+from alerting.rules.model import LimitRule, ModelRule, RuleSet, ScoreRule
 from alerting.rules.patterns import ChangeRule, CombinedRule, Part, RelativeRule
 from alerting.rules.people import OwnLimit, Person, Scale2
 from alerting.rules.warning import AgeBand, EarlyWarningRule, Table
@@ -51,6 +49,7 @@ _MODELS: Final[Mapping[tuple[str, ...], type]] = MappingProxyType(
         ("unchanging",): UnchangingRule,
         ("missing",): MissingRule,
         ("clock",): ClockRule,
+        ("battery",): BatteryRule,
         ("fault",): FaultRule,
         ("models",): ModelRule,
         ("relative",): RelativeRule,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from alerting.rules.model import Direction, LimitRule, Pattern, QualityRule, RuleSet, ScoreRule
+from alerting.rules.equipment import QualityRule
+from alerting.rules.model import Direction, LimitRule, Pattern, RuleSet, ScoreRule
 from alerting.rules.patterns import ChangeRule, CombinedRule, RelativeRule
 from alerting.rules.warning import EarlyWarningRule
 from alerting.texts import span_text, unit_text
@@ -14,7 +15,7 @@ from contracts.vitals import BY_NAME
 
 def names(rules: RuleSet) -> list[str]:
     """Everything that can be asked about."""
-    whole = ("signal", "implausible", "silence", "unchanging", "missing", "clock", "fault", "models")
+    whole = ("signal", "implausible", "silence", "unchanging", "missing", "clock", "battery", "fault", "models")
     parts = [rule.id for some in (rules.limits, rules.scores, rules.relative, rules.patterns) for rule in some]
     return [*parts, *(name for name in whole if getattr(rules, name) is not None)]
 
@@ -154,6 +155,11 @@ def _technical(rules: RuleSet, name: str) -> Iterator[str]:
     elif name == "clock":
         yield f"A device whose clock runs ahead for {_span(rule.onset_s)}: {rule.priority} priority; its values are questionable."
         yield f"It ends after {_span(rule.clear_after_s)} of right stamps. A clock that runs behind makes a silent device."
+    elif name == "battery":
+        end = rule.limit + rule.clear_margin
+        yield f"Battery of a device at {rule.limit:g} % or less for {_span(rule.onset_s)}: {rule.priority} priority."
+        yield f"At {rule.critical:g} % or less for as long: {rule.critical_priority} priority, as a worsening of the same alarm."
+        yield f"It ends after {_span(rule.clear_after_s)} at {end:g} % or more. Levels that come late never page."
     elif name == "fault":
         after = _span(rule.clear_after_s)
         yield f"Our own code failed on a patient's record: {rule.priority} priority; ends after {after} without."

@@ -37,7 +37,7 @@ Media = Literal["json", "ndjson", "arrow"]
 
 _IMPLAUSIBLE: Final = tuple(
     f"is outside the physical range {v.hard_low:g}–{v.hard_high:g} {v.unit} of {v.name}: kept as a bad-quality reading, "
-    "it raises a technical alarm"
+    + ("nobody is shown it" if v.of_device else "it raises a technical alarm")
     for v in CATALOGUE
 )
 

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from contracts.alarms import Priority
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME
-from producers.sources.courses import Planned, Ramps, Signal
+from producers.sources.batteries import REPORT_S, Low
+from producers.sources.courses import COURSES, Planned, Ramps, Signal
 from producers.sources.physiology import (
     DIA,
     HR,
@@ -50,8 +51,8 @@ _TEXTURE_MOST: Final = np.array([[s.texture_most] for s in SIGNALS], dtype=np.fl
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnsetDelays:
     """How long a condition must hold before its alarm, in seconds of event time: limits (`by_metric`, else `limit_s`),
-    critical limits, a signal that cannot be used, a device that sends nothing, and a metric that it no longer sends. Defaults
-    are the shipped rules'."""
+    critical limits, a signal that cannot be used, a device that sends nothing, a metric that it no longer sends, and a battery.
+    Defaults are the shipped rules'."""
 
     limit_s: float = 15.0
     by_metric: Mapping[str, float] = field(default_factory=lambda: _SHIPPED_BY_METRIC)
@@ -59,9 +60,11 @@ class OnsetDelays:
     signal_s: float = 30.0
     silence_s: float = 30.0
     missing_s: float = 30.0
+    battery_s: float = 60.0
 
     def __post_init__(self) -> None:
-        for value in (self.limit_s, self.critical_s, self.signal_s, self.silence_s, self.missing_s, *self.by_metric.values()):
+        technical = (self.signal_s, self.silence_s, self.missing_s, self.battery_s)
+        for value in (self.limit_s, self.critical_s, *technical, *self.by_metric.values()):
             if not 0 <= value <= LONGEST_DELAY_S:
                 raise InvalidInput("delays", f"must be 0 to {LONGEST_DELAY_S} seconds, the time that every event holds")
 
@@ -242,4 +245,21 @@ def _technical(event: Planned, device: str, begin_ms: int, delays: OnsetDelays) 
             primary=i == 0,
         )
         for i, (condition, metric, priority, earlier_ms) in enumerate(alarms)
+    )
+
+
+def expected_of_battery(low: Low, *, device: str, start_ms: int, delays: OnsetDelays) -> Expected:
+    """The alarm that must come of a battery: at the first level that is low plus the delay, which is reported a little later
+    where the device happens to be silent then."""
+    delay_ms = int(delays.battery_s * 1000)
+    slack_ms = 1000 + SLACK_MS + (COURSES["device_silent"].hold_s[1] + REPORT_S) * 1000
+    worst_s = low.start_s if low.critical_s is None else low.critical_s
+    return Expected(
+        condition=f"battery_low:{device}",
+        metric="battery",
+        priority=Priority.LOW if low.critical_s is None else Priority.MEDIUM,
+        not_before_ms=start_ms + low.start_s * 1000 + delay_ms,
+        not_after_ms=start_ms + low.start_s * 1000 + delay_ms + slack_ms,
+        priority_not_after_ms=start_ms + worst_s * 1000 + delay_ms + slack_ms,
+        primary=True,
     )

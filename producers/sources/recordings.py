@@ -125,7 +125,10 @@ def generated_sample() -> Collection:
     """The sample that the project makes itself: a calm simulated ward, the same on every machine."""
     ward = Ward(SAMPLE_PATIENTS, _SAMPLE_SEED, "calm", EARLIEST_MS)
     order = [METRICS.index(name) for name in REPLAYED]
-    values = np.stack([r.value.reshape(SAMPLE_PATIENTS, len(METRICS))[:, order] for r in ward.seconds(SAMPLE_SECONDS)])
+    rows = SAMPLE_PATIENTS * len(METRICS)  # batteries come after them
+    values = np.stack(
+        [r.value[:rows].reshape(SAMPLE_PATIENTS, len(METRICS))[:, order] for r in ward.seconds(SAMPLE_SECONDS)]
+    )
     return Collection(
         about="generated sample (simulated, no patients)",
         generated=True,

@@ -28,7 +28,10 @@ class Scenario:
     """`beds` is the default. First the `opening`, and a wave over `wave_share` of the beds between the seconds `wave_s`.
     Then events come every `gap_s` seconds (a range), or at random times with `events_per_bed_hour`; neither: no more. Each
     takes a bed that has been quiet for `rest_s`, beds that had fewest events first, while fewer than `most_at_once` (or
-    `most_share` of the beds) are in an event. `pace` scales slow courses; with `slow_apart` they do not overlap."""
+    `most_share` of the beds) are in an event. `pace` scales slow courses; with `slow_apart` they do not overlap.
+
+    `forgotten_share` of the devices are not charged before their batteries are low; `battery_low_s`: one device's battery
+    gets low between these seconds. Both have nothing to do with the other events."""
 
     name: str
     about: str
@@ -44,6 +47,8 @@ class Scenario:
     most_at_once: int | None = None
     most_share: float = 1.0
     rest_s: int = 300
+    forgotten_share: float = 0.0
+    battery_low_s: tuple[int, int] | None = None
 
 
 _ALL: Final = (
@@ -70,6 +75,7 @@ _ROWS: Final = (
             Opening(kind="sepsis", at_s=(150, 170)),
         ),
         gap_s=(55, 120), kinds=_ALL, pace=0.1, slow_apart=True, most_at_once=3, rest_s=240,
+        battery_low_s=(200, 260),
     ),
     Scenario(name="calm", about="nothing happens: a well set ward must stay without an alarm"),
     Scenario(
@@ -83,7 +89,7 @@ _ROWS: Final = (
     ),
     Scenario(
         name="day", about="a day on a ward: one critical event in eight patients, and all that is nobody's business", beds=200,
-        events_per_bed_hour=round(sum(rate for _, rate in _DAY) / 24, 4), kinds=_DAY,
+        events_per_bed_hour=round(sum(rate for _, rate in _DAY) / 24, 4), kinds=_DAY, forgotten_share=0.03,
     ),
     Scenario(
         name="load", about="rare critical events at random times, each on a quiet bed: one alarm each", beds=1000,

@@ -7,7 +7,7 @@ Simulated data is demo data; nothing in it comes from a patient.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy.typing as npt
 from contracts.errors import InvalidInput
 from contracts.frames import Labels
 from contracts.readings import EARLIEST_MS, LATEST_MS, MAX_BOOT, Quality, Readings
-from contracts.vitals import INDEX
+from contracts.vitals import BATTERY, INDEX
+from producers.sources.batteries import Batteries, Low
 from producers.sources.courses import ARTEFACT_BURST_S, ARTEFACT_EVERY_S, Planned, Ramps, Signal
-from producers.sources.expectations import Expected, OnsetDelays, expected_alarms
+from producers.sources.expectations import Expected, OnsetDelays, expected_alarms, expected_of_battery
 from producers.sources.physiology import METRICS, Floats, Physiology, Pull, baselines
 from producers.sources.roster import people
 from producers.sources.scenarios import Schedule, scenario_called
@@ -37,8 +38,8 @@ _CODES: Final = {signal: code for code, signal in enumerate(Signal)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrueEvent:
-    """What really happened to a patient, and which alarms must come of it. Times are event time, milliseconds UTC, half
-    open. `critical`: a limit of high priority is crossed clearly and for long; such an event must never be missed."""
+    """What really happened to a patient or a device, and which alarms must come of it. Times are event time, milliseconds UTC,
+    half open. `critical`: a limit of high priority is crossed clearly and for long; such an event must never be missed."""
 
     patient: str
     device: str
@@ -82,6 +83,7 @@ class Ward:
         self.people: Final = people(beds, seed)
         self._delays = OnsetDelays() if delays is None else delays
         self._schedule = Schedule(self.scenario, beds, seed, events_per_bed_hour)
+        self._batteries = Batteries(beds, seed, self.scenario)
         rng = np.random.default_rng([seed, 3])
         ages = np.array([p.age for p in self.people], dtype=np.int64)
         self._body = Physiology(baselines(ages, rng), rng)
@@ -129,7 +131,8 @@ class Ward:
             yield self.step()
 
     def step(self) -> Readings:
-        """The next second of all beds: rows by bed, then metric; `received_ms` is the end of the second."""
+        """The next second of all beds: rows by bed, then metric, and what devices say of their batteries last;
+        `received_ms` is the end of the second."""
         second = self._second
         self._begin(second)
         active = np.flatnonzero(self._active_until > second)
@@ -138,16 +141,17 @@ class Ward:
             weight = self._ramps.weight(float(second), active)
             pull = Pull(beds=active, weight=weight, level=self._ramps.level[:, active])
         values = self._body.step(self.next_ms // 1000, pull)
-        readings = self._rows(values, active)
+        readings = self._with_batteries(self._rows(values, active))
         self._second += 1
         return readings
 
     def truth(self, until_s: int | None = None) -> list[TrueEvent]:
-        """Events that start before second `until_s`; by default those that have begun so far."""
+        """Events that start before second `until_s`, in the order of their start; by default those that have begun so far."""
         wanted = self._second if until_s is None else until_s
         planned = self._schedule.until(wanted)
         self._told.extend(self._true(event) for event in planned[len(self._told) :])
-        return self._told[: len(planned)]
+        low = [self._low(low) for low in self._batteries.low(wanted)]
+        return sorted([*self._told[: len(planned)], *low], key=lambda event: event.start_ms)
 
     def _begin(self, second: int) -> None:
         self._schedule.extend(second + 1)
@@ -216,6 +220,47 @@ class Ward:
             boot=np.full(len(bed), self._boot, dtype=np.int32),
             seq=sequence,
             quality=quality.T.ravel()[rows],
+        )
+
+    def _with_batteries(self, readings: Readings) -> Readings:
+        """A device that is silent says nothing of its battery either."""
+        beds = self._batteries.due(self._second)
+        silent = (self._active_until[beds] > self._second) & (self._signal[beds] == _CODES[Signal.SILENT])
+        beds = beds[~silent]
+        if not len(beds):
+            return readings
+        sequence = self._sequence[beds]
+        self._sequence[beds] += 1
+
+        def more(column: npt.NDArray[Any], rows: object) -> npt.NDArray[Any]:
+            return np.append(column, np.broadcast_to(np.asarray(rows, dtype=column.dtype), len(beds)))
+
+        codes = more(readings.patient.codes, beds)
+        return replace(
+            readings,
+            patient=replace(readings.patient, codes=codes),
+            device=replace(readings.device, codes=codes),
+            metric=more(readings.metric, BATTERY),
+            value=more(readings.value, self._batteries.level(self._second, beds)),
+            time_ms=more(readings.time_ms, self.next_ms + self._phase_ms[beds]),
+            received_ms=more(readings.received_ms, self.next_ms + 1000),
+            boot=more(readings.boot, self._boot),
+            seq=more(readings.seq, sequence),
+            quality=more(readings.quality, Quality.GOOD),
+        )
+
+    def _low(self, low: Low) -> TrueEvent:
+        person = self.people[low.bed]
+        return TrueEvent(
+            patient=person.patient,
+            device=person.device,
+            kind="battery_low",
+            about="nobody has charged the device: its battery is low",
+            start_ms=self.start_ms + low.start_s * 1000,
+            end_ms=self.start_ms + low.end_s * 1000,
+            critical=False,
+            metrics=("battery",),
+            expected=(expected_of_battery(low, device=person.device, start_ms=self.start_ms, delays=self._delays),),
         )
 
     def _true(self, event: Planned) -> TrueEvent:

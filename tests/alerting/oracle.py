@@ -8,7 +8,8 @@ from itertools import groupby
 
 import numpy as np
 
-from alerting.rules.model import Direction, LimitRule, QualityRule, RuleSet, gap_s, is_spot
+from alerting.rules.equipment import QualityRule
+from alerting.rules.model import Direction, LimitRule, RuleSet, gap_s, is_spot
 from contracts.alarms import Priority
 from contracts.readings import Quality
 from contracts.vitals import BY_NAME

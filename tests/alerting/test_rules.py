@@ -7,8 +7,9 @@ import importlib
 
 import pytest
 
+from alerting.rules.equipment import FaultRule, TogetherRule, UnchangingRule
 from alerting.rules.load import dump_json, parse, parse_json, shipped
-from alerting.rules.model import Direction, FaultRule, TogetherRule, UnchangingRule
+from alerting.rules.model import Direction
 from contracts.alarms import Priority
 from contracts.errors import InvalidInput
 from contracts.vitals import BY_NAME, CATALOGUE

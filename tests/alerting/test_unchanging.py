@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alerting.rules.equipment import UnchangingRule
 from alerting.rules.load import parse
-from alerting.rules.model import UnchangingRule
 from alerting.unchanging import LONGEST_PAUSE_MS, WATCHED, UnchangingWatch
 from contracts.alarms import Lane, State
 from contracts.vitals import BY_NAME, CATALOGUE, INDEX

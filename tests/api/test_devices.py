@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from api.columns import latest_rows
-from api.devices import Devices
+from api.devices import Battery, Devices
+from api.moments import rfc3339
 from api.processes import Look, Place, Process, Watcher, process
 from cli.api_process import places
 from cli.rooms import ROOMS
@@ -15,8 +16,9 @@ from contracts.manual import DEVICE
 from infra.runtime.exposition import samples
 from infra.runtime.metrics import Metrics
 from infra.runtime.settings import Settings
+from infra.runtime.sql.patients import Device
 from tests.api.builders import NOW_MS, event, latest
-from tests.api.conftest import Rest
+from tests.api.conftest import Rest, now_ms
 
 ALERTING = Place(name="alerting", room="alerting", url="http://a", expected=True)
 SECOND = Place(name="alerting-1", room="alerting", url="http://b", expected=False)
@@ -40,6 +42,29 @@ async def test_devices_say_since_when_they_are_silent_page_by_page(rest: Rest) -
         if (cursor := page.next) is None:
             break
     assert found == [("p-001", "d-1", False, True), ("p-001", "d-2", True, True), ("p-002", "d-3", False, False)]
+
+
+async def test_a_battery_has_an_age_and_what_is_old_is_stale(rest: Rest) -> None:
+    rest.patients.ensure_devices([("p-001", device) for device in ("d-1", "d-2", "d-3")])
+    fresh_ms, old_ms = now_ms() - 60_000, now_ms() - 901_000
+    rest.patients.note_batteries(
+        [
+            Device(patient="p-001", device="d-1", battery=18.0, battery_ms=fresh_ms),
+            Device(patient="p-001", device="d-2", battery=64.0, battery_ms=old_ms),
+        ]
+    )
+    low: AlarmEvent = event("p-001", condition="battery_low:d-1").model_copy(
+        update={"device": "d-1", "lane": Lane.TECHNICAL, "metric": "battery"}
+    )
+    rest.node.board.fold(low)
+    page = Devices.model_validate(await rest.get("/api/v1/devices"))
+    assert [d.battery for d in page.items] == [
+        Battery(percent=18.0, time=rfc3339(fresh_ms), stale=False),
+        Battery(percent=64.0, time=rfc3339(old_ms), stale=True),
+        None,
+    ]
+    assert [d.battery_low_since for d in page.items] == [rfc3339(low.onset_ms), None, None]
+    assert [d.silent_since for d in page.items] == [None] * 3
 
 
 def exposition(records: int, lag: int, batches: int) -> bytes:

@@ -120,6 +120,7 @@ async def test_a_note_alone_stands_in_the_list_and_sends_nothing(rest: Rest, kaf
             "readings.0.value",
             "whole number",
         ),
+        ({"readings": [{"metric": "battery", "value": 97, "unit": "%"}]}, "readings.0.metric", "said by a device"),
         ({"readings": [{"metric": "spo2", "value": 97, "unit": "%"}] * 2}, "body", "a metric may stand in it once"),
         ({"note": "x", "taken": "2020-01-01T00:00:00Z"}, "taken", "within the last 24 hours"),
         ({"note": "x", "taken": "2100-01-01T00:00:00Z"}, "taken", "future"),

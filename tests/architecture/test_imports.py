@@ -62,6 +62,7 @@ STREAM_ROOMS = ("stream_processors", "inference", "alerting")
 SHELLS = {
     "inference.nets.keras_classifier",  # Keras reads and writes weights through files only
     "stream_processors.__main__",
+    "stream_processors.enrolment",
     "stream_processors.sink",
     "inference.__main__",
     "inference.bundles",

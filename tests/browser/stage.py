@@ -41,7 +41,7 @@ from infra.runtime.series_sqlite import SqliteSeries
 from infra.runtime.settings import Settings
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
-from infra.runtime.sql.patients import PatientStore
+from infra.runtime.sql.patients import Device, PatientStore
 from producers.sources.roster import Person, people
 from tests.api.builders import Row, latest
 
@@ -213,6 +213,14 @@ class Stage:
         told = [event for settled in settle(self.alarms, events) for event in settled.events]
         if self._nodes:
             self._call(lambda: self._feed().alarms(told))
+
+    def battery(self, bed: int, percent: float, *, seconds_ago: int = 30) -> None:
+        """What the device of this bed last said of its battery, in SQL as the sink has it."""
+        person = self.people[bed - 1]
+        at = time.time_ns() // 1_000_000 - seconds_ago * 1000
+        PatientStore(self._engine).note_batteries(
+            [Device(patient=person.patient, device=person.device, battery=percent, battery_ms=at)]
+        )
 
     def cut(self) -> None:
         """End every connection of the live feed, as a network does."""

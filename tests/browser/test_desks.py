@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from contracts.alarms import Priority
+from contracts.alarms import Lane, Priority
 from tests.browser.journeys import BREATHING, ILL, SILENT, a_ward, card, post, ready, tile
 from tests.browser.screen import accessible, picture, window
 from tests.browser.stage import Stage
@@ -239,3 +239,45 @@ def test_somebody_else_s_change_of_the_rules_is_not_overwritten(browser: Browser
         expect(view.locator(".limits")).to_contain_text("The rules have changed", timeout=10_000)
         expect(view.get_by_test_id("limits-version")).to_contain_text("another")
         post(page, card(page, "spo2_low").first.get_attribute("data-alarm") or "", "note", {"note": "seen"})
+
+
+def test_a_battery_is_told_on_the_tile_when_it_matters_and_on_the_list_with_its_age(browser: Browser, ward: Stage) -> None:
+    low, empty, old, full = 20, 21, 22, 23
+    for bed, percent, seconds_ago in ((low, 18, 40), (empty, 4, 40), (old, 64, 1500), (full, 97, 70), (SILENT, 15, 200)):
+        ward.battery(bed, percent, seconds_ago=seconds_ago)
+    for bed, priority, percent in ((low, Priority.LOW, 18), (empty, Priority.MEDIUM, 4), (SILENT, Priority.LOW, 15)):
+        text = f"Battery {percent} %: charge or change that of device d"
+        ward.alarm(bed, "battery_low:d", priority, text, text, metric="battery", lane=Lane.TECHNICAL)
+    with window(browser, ward.url, 1920, 1080) as page:
+        ready(page)
+        for bed, battery, link in (
+            (low, "battery low", None), (empty, "battery nearly empty", None), (old, None, None), (full, None, None),
+            (SILENT, "battery was low when last heard", "device silent"),
+        ):  # fmt: skip
+            for name, said in (("battery-icon", battery), ("link-icon", link)):
+                icon = tile(page, ward, bed).get_by_test_id(name)
+                if said is None:
+                    expect(icon).to_have_count(0)
+                else:
+                    expect(icon).to_have_accessible_name(said)
+                    expect(icon).to_be_visible()
+        accessible(page, "a wall with low batteries")
+        picture(page, "wall-batteries")
+        go(page, "charge")
+        panel = page.get_by_test_id("devices")
+        expect(panel.locator("h2")).to_contain_text("64, 1 silent, 3 with a low battery")
+
+        def charge(bed: int) -> Any:
+            row = panel.get_by_test_id("device").filter(has_text=ward.people[bed - 1].device)
+            return row.get_by_test_id("battery")
+
+        expect(charge(low)).to_have_text(re.compile(r"^18 % \d+ (s|min) ago$"))
+        expect(charge(full)).to_have_text(re.compile(r"^97 % \d+ (s|min) ago$"))
+        expect(charge(old)).to_have_text(re.compile(r"^unknown, was 64 % 2\d min ago$"))
+        expect(charge(30)).to_have_text("not told")
+        rows = panel.get_by_test_id("device")
+        expect(rows.nth(0)).to_contain_text("silent since")
+        assert {rows.nth(k).get_by_test_id("battery").inner_text()[:3] for k in (1, 2)} == {"18 ", "4 %"}
+        panel.scroll_into_view_if_needed()
+        accessible(page, "devices with their batteries")
+        picture(page, "devices")

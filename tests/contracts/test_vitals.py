@@ -5,7 +5,8 @@ import importlib
 
 import pytest
 
-from contracts.vitals import BY_NAME, CATALOGUE, INDEX, Vital, loinc_check_digit
+from contracts.readings import OF_DEVICE
+from contracts.vitals import BY_NAME, CATALOGUE, INDEX, Limits, Vital, loinc_check_digit
 from tests.contracts.natural_runs import data_file, natural_runs
 
 VITALS = pytest.mark.parametrize("vital", CATALOGUE, ids=lambda v: v.name)
@@ -41,7 +42,7 @@ def test_the_order_is_frozen() -> None:
     assert [v.name for v in CATALOGUE] == [
         "heart_rate", "pulse_rate", "spo2", "respiratory_rate", "systolic_bp", "diastolic_bp", "mean_bp", "temperature",
         "etco2", "glucose", "glucose_interstitial", "oxygen_flow", "inhaled_oxygen", "consciousness", "activity",
-        "hrv_sdnn", "hrv_rmssd", "resting_heart_rate", "weight",
+        "hrv_sdnn", "hrv_rmssd", "resting_heart_rate", "weight", "battery",
     ]  # fmt: skip
     assert list(INDEX.values()) == list(range(len(CATALOGUE)))
 
@@ -87,6 +88,13 @@ def test_what_may_stand_still_has_no_limit() -> None:
         "heart_rate", "pulse_rate", "respiratory_rate", "systolic_bp", "diastolic_bp", "mean_bp", "etco2",
     }  # fmt: skip
     assert all(v.stuck_s is None or v.stuck_s >= 2 * v.expiry_s for v in CATALOGUE)
+
+
+def test_what_is_said_of_a_device_has_no_limits_for_patients() -> None:
+    of_device = [v for v in CATALOGUE if v.of_device]
+    assert [v.name for v in of_device] == ["battery"]
+    assert all(v.limits == Limits() and v.stuck_s is None for v in of_device)
+    assert OF_DEVICE.tolist() == [v.of_device for v in CATALOGUE]
 
 
 def test_the_longest_run_of_a_drawn_recording() -> None:

@@ -201,3 +201,30 @@ def test_a_resent_reading_is_a_duplicate(deployment: Rooms) -> None:
         "duplicates": 1,
         "rejected": [],
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def flat(deployment: Rooms) -> str:
+    """A device that says once that its battery is nearly empty, as soon as it can: the other tests run while a minute passes."""
+    batch = [reading("p-flat", "heart_rate", 72, "/min", 1), reading("p-flat", "battery", 0.04, "1", 2)]
+    answer = httpx2.post(gateway(deployment, "/v1/readings"), json={"readings": batch}, timeout=10)
+    assert answer.json() == {"accepted": 2, "duplicates": 0, "rejected": []}
+    return "p-flat"
+
+
+def test_a_battery_comes_from_the_device_to_the_nurse(deployment: Rooms, flat: str) -> None:
+    def alarms() -> dict[str, Any]:
+        found = httpx2.get(api(deployment, "/api/v1/alarms"), params={"patient": flat}, timeout=10).json()["items"]
+        return {alarm["condition"]: alarm for alarm in found}
+
+    name = f"battery_low:d-{flat}"
+    deployment.wait("the battery's alarm", lambda: name in alarms(), seconds=90)
+    alarm = alarms()[name]
+    assert (alarm["lane"], alarm["priority"], alarm["device"]) == ("technical", "medium", f"d-{flat}")
+    assert alarm["text"] == f"Battery 4 %: charge or change that of device d-{flat}"
+    page = httpx2.get(api(deployment, "/api/v1/devices"), timeout=10).json()["items"]
+    (device,) = [one for one in page if one["patient"] == flat]
+    assert (device["battery"]["percent"], device["battery"]["stale"]) == (4, False)
+    assert device["battery_low_since"] == alarm["onset"] == device["battery"]["time"]
+    shown = httpx2.get(api(deployment, f"/api/v1/patients/{flat}"), timeout=10).json()
+    assert set(shown["latest"]) == {"heart_rate"}, "a battery is no vital sign"

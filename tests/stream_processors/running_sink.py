@@ -26,7 +26,8 @@ from infra.runtime.series import SeriesStore
 from infra.runtime.series_sqlite import SqliteSeries
 from infra.runtime.series_stores import open_series
 from infra.runtime.settings import Settings
-from stream_processors.sink import Enrolment, Sink
+from stream_processors.enrolment import Enrolment
+from stream_processors.sink import Sink
 
 T0 = 1_772_359_200_000
 WITHIN_S = 120.0  # the machine may be busy

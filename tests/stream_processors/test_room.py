@@ -138,6 +138,23 @@ def test_outputs_go_to_the_partition_of_the_input() -> None:
     assert {(o.topic, o.partition) for o in outputs} == {(WINDOWS.name, PARTITION), (LATEST.name, PARTITION)}
 
 
+def test_what_is_said_of_a_device_is_no_window_and_no_value_on_a_screen() -> None:
+    """Nor does it move the watermark: what comes out is the same, byte for byte, with the batteries and without."""
+
+    def out(*, batteries: bool) -> list[bytes]:
+        log = Log().tick(0)
+        for second in range(1, 130):
+            samples = [Sample(at=second, value=60 + second % 7, seq=2 * second)] if second < 100 else []
+            level = [Sample(at=second + 0.5, value=90, metric="battery", seq=2 * second + 1)] if batteries else []
+            if samples or level:
+                log.samples([*samples, *level])
+            log.tick(second + 1)
+        return [o.value for o in run(log) if o.topic in (WINDOWS.name, LATEST.name)]
+
+    assert out(batteries=True) == out(batteries=False) != []
+    assert not run(Log().tick(0).samples([Sample(at=1, value=90, metric="battery")]).tick(60))
+
+
 def test_a_snapshot_of_another_policy_partition_or_schema_is_refused() -> None:
     log = Log().tick(0).samples([Sample(at=5, value=70)]).tick(6)
     processors = room()

@@ -41,9 +41,10 @@ export function TrendIcon({ direction }: { direction: "up" | "down" | "level" })
   );
 }
 
-export function LinkIcon() {
+export function LinkIcon({ label }: { label: string }) {
   return (
-    <svg viewBox="0 0 16 16" class="icon" role="img" aria-label="device silent">
+    <svg viewBox="0 0 16 16" class="icon" role="img" aria-label={label} data-testid="link-icon">
+      <title>{label}</title>
       <path
         d="M2 6a9 9 0 0 1 12 0M4.5 9a5 5 0 0 1 7 0M8 12.5v.5M2 14 14 2"
         fill="none"
@@ -51,6 +52,22 @@ export function LinkIcon() {
         stroke-width="1.8"
         stroke-linecap="round"
       />
+    </svg>
+  );
+}
+
+// How little is left, and not how much: the level with its age is on the charge nurse's page.
+export function BatteryIcon({ label, critical }: { label: string; critical: boolean }) {
+  return (
+    <svg viewBox="0 0 16 16" class="icon" role="img" aria-label={label} data-testid="battery-icon">
+      <title>{label}</title>
+      <rect x="1" y="4.5" width="12" height="7" rx="1" fill="none" stroke="currentColor" stroke-width="1.8" />
+      <path d="M15 6.7v2.6" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" />
+      {critical ? (
+        <path d="M2 14 14 2" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" />
+      ) : (
+        <rect x="2.6" y="6.1" width="2.4" height="3.8" fill="currentColor" />
+      )}
     </svg>
   );
 }

@@ -302,6 +302,8 @@ export interface DeviceRow {
   device: string;
   silent_since: string | null;
   last_value: string | null;
+  battery: { percent: number; time: string; stale: boolean } | null;
+  battery_low_since: string | null;
 }
 
 export interface SystemInfo {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { byTrouble, summary } from "../src/charge/Devices";
 import { covers } from "../src/charge/Teams";
 import { offered } from "../src/pages";
 import { summed } from "../src/SystemPage";
-import type { ProcessRow } from "../src/types";
+import type { DeviceRow, ProcessRow } from "../src/types";
 
 const names = (may: readonly string[] | null) => offered(may).map(([name]) => name);
 
@@ -52,5 +53,28 @@ describe("a care team", () => {
     expect(covers(team)).toBe("Ward A, Ward B, 1 patient by name");
     expect(covers({ ...team, units: [], patients: 0 })).toBe("nobody yet");
     expect(covers({ ...team, everybody: true })).toBe("every patient");
+  });
+});
+
+describe("the devices", () => {
+  const device = (name: string, more: Partial<DeviceRow> = {}): DeviceRow => ({
+    patient: "p-1",
+    device: name,
+    silent_since: null,
+    last_value: "2026-03-01T10:00:00.000Z",
+    battery: null,
+    battery_low_since: null,
+    ...more,
+  });
+  const since = "2026-03-01T09:59:00.000Z";
+  it("come with silent ones first, then those whose batteries are low", () => {
+    const found = [
+      device("fine"),
+      device("low", { battery_low_since: since }),
+      device("silent", { silent_since: since }),
+    ];
+    expect(found.sort(byTrouble).map((d) => d.device)).toEqual(["silent", "low", "fine"]);
+    expect(summary(found)).toBe("3, 1 silent, 1 with a low battery");
+    expect(summary([device("fine")])).toBe("1, none silent");
   });
 });

@@ -16,6 +16,7 @@ import {
   unacknowledged,
   words,
 } from "../src/store";
+import { trouble } from "../src/wall/devices";
 import { figures, fitting, hiddenCalling, showAll, unit, visible, which } from "../src/wall/view";
 import { alarm, NOW } from "./alarm";
 
@@ -104,5 +105,25 @@ describe("the size of tiles", () => {
       const tile = figures(width, 900, count, size);
       expect(tile.big * 0.64 * 3).toBeLessThan(tile.big / 0.205 / 2 - 10);
     }
+  });
+});
+
+describe("what a tile says of devices", () => {
+  const low = alarm({ condition: "battery_low:d-1", lane: "technical", priority: "low" });
+  const silent = alarm({ condition: "device_silent:d-1", lane: "technical" });
+  it("is nothing while all is well", () => {
+    expect(trouble([alarm()])).toEqual({ link: null, battery: null, critical: false });
+  });
+  it("is how the battery is, and more when it is nearly empty", () => {
+    expect(trouble([low])).toEqual({ link: null, battery: "battery low", critical: false });
+    expect(trouble([{ ...low, priority: "medium" }]).battery).toBe("battery nearly empty");
+  });
+  it("never tells an old level as how it is now", () => {
+    expect(trouble([{ ...low, priority: "medium" }, silent])).toEqual({
+      link: "device silent",
+      battery: "battery was low when last heard",
+      critical: false,
+    });
+    expect(trouble([low, { ...silent, device: "d-2" }]).battery).toBe("battery low");
   });
 });

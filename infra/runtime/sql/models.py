@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -53,6 +54,8 @@ DEVICES: Final = Table(
     METADATA,
     Column("patient", Text, ForeignKey("patients.patient"), primary_key=True),
     Column("device", Text, primary_key=True),
+    Column("battery", Float),  # percent, as it was last said
+    Column("battery_ms", BigInteger),  # when, event time
 )
 
 ALARMS: Final = Table(

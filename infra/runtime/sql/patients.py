@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, select, tuple_
+from sqlalchemy import Connection, Engine, Table, bindparam, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from contracts.errors import InvalidInput
@@ -33,6 +33,16 @@ class Patient:
     unit: str | None = None
     age: int | None = None
     sex: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A device of a patient. `battery`: percent of its charge as it last said, at `battery_ms` of event time; None: never."""
+
+    patient: str
+    device: str
+    battery: float | None = None
+    battery_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +96,20 @@ class PatientStore:
                 [{"patient": patient, "device": device} for patient, device in rows],
             )
 
+    def note_batteries(self, devices: Iterable[Device]) -> None:
+        """Write down the battery levels of devices that have rows; one that is not newer than what is known changes nothing."""
+        rows = [
+            {"of": d.patient, "which": d.device, "level": d.battery, "at_ms": d.battery_ms}
+            for d in sorted(devices, key=lambda d: (d.patient, d.device))
+            if d.battery_ms is not None
+        ]
+        if not rows:
+            return
+        newer = or_(DEVICES.c.battery_ms.is_(None), DEVICES.c.battery_ms < bindparam("at_ms"))
+        statement = DEVICES.update().where(DEVICES.c.patient == bindparam("of"), DEVICES.c.device == bindparam("which"), newer)
+        with writing(self._engine) as connection:
+            connection.execute(statement.values(battery=bindparam("level"), battery_ms=bindparam("at_ms")), rows)
+
     def get(self, patient: str) -> Patient | None:
         """The patient with this key."""
         with reading(self._engine) as connection:
@@ -116,14 +140,14 @@ class PatientStore:
 
     def device_page(
         self, after: tuple[str, str] | None, limit: int, *, team: Team | None = None
-    ) -> list[tuple[str, str]]:
-        """Up to `limit` pairs of patient and device in their order, after `after`; of the patients of `team` (None: all)."""
-        statement = select(DEVICES.c.patient, DEVICES.c.device).order_by(DEVICES.c.patient, DEVICES.c.device).limit(limit)
+    ) -> list[Device]:
+        """Up to `limit` devices by patient and device, after `after`; of the patients of `team` (None: all)."""
+        statement = select(DEVICES).order_by(DEVICES.c.patient, DEVICES.c.device).limit(limit)
         statement = statement.where(of_team(team, DEVICES.c.patient))
         if after is not None:
             statement = statement.where(tuple_(DEVICES.c.patient, DEVICES.c.device) > tuple_(*after))
         with reading(self._engine) as connection:
-            return [(row.patient, row.device) for row in connection.execute(statement)]
+            return [Device(**row._asdict()) for row in connection.execute(statement)]
 
     def _unknown(self, keys: Sequence[str]) -> list[str]:
         known: set[str] = set()

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from contracts.readings import Quality, encode_readings
+from contracts.vitals import INDEX
 from infra.runtime.metrics import Metrics
 from producers.gateway import posting
 from producers.gateway.ingest import read
@@ -55,6 +56,16 @@ async def test_every_form_is_taken(kind: str, packed: bool) -> None:
         assert (answer.status_code, answer.headers["content-type"]) == (200, JSON)
         assert answer.json() == {"accepted": amount, "duplicates": 0, "rejected": []}
     assert len(kafka.rows()) == amount
+
+
+async def test_a_battery_comes_in_beside_vital_signs() -> None:
+    kafka = ObedientKafka()
+    batch = as_json(reading(seq=1), reading(metric="battery", unit="%", value=84, seq=2))
+    async with client_of(gateway_of(kafka)) as client:
+        assert (await post(client, batch)).json() == {"accepted": 2, "duplicates": 0, "rejected": []}
+        names = (await client.get("/openapi.json")).json()["paths"]["/v1/readings"]["post"]["requestBody"]["content"][JSON]
+        assert "battery" in json.dumps(names)
+    assert kafka.rows().metric.tolist() == [INDEX["heart_rate"], INDEX["battery"]]
 
 
 async def test_an_answer_names_each_reading_by_its_place() -> None:

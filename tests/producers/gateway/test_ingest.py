@@ -106,6 +106,27 @@ def test_values_outside_the_hard_range_are_refused_and_written_as_bad() -> None:
     assert list(rows.quality) == [Quality.BAD, Quality.BAD, Quality.GOOD]
 
 
+def test_a_battery_is_taken_in_percent_and_told_what_is_wrong_with_it() -> None:
+    level = {"metric": "battery", "unit": "%"}
+    found = decided(
+        as_json(
+            reading(**level, value=84, seq=1), reading(**{**level, "unit": "1"}, value=0.5, seq=2),
+            reading(**level, value=130, seq=3), reading(**{**level, "unit": "V"}, value=3.7, seq=4),
+            reading(**level, value="full", seq=5),
+        )
+    )  # fmt: skip
+    (told,) = found.answers
+    assert told.accepted == 2
+    assert [(r.index, r.field, r.reason) for r in told.rejected] == [
+        (2, "value", "is outside the physical range 0–100 % of battery: kept as a bad-quality reading, nobody is shown it"),
+        (3, "unit", "must be one of %, 1 (UCUM) for battery"),
+        (4, "value", "must be a number, not a text, true or null"),
+    ]
+    (rows,) = written(found)
+    assert rows.value.tolist() == [84, 50, 130]
+    assert rows.quality.tolist() == [Quality.GOOD, Quality.GOOD, Quality.BAD]
+
+
 def test_units_are_converted_once() -> None:
     (rows,) = written(
         decided(

@@ -191,6 +191,16 @@ async def test_messages_are_answered_in_order_one_each() -> None:
     assert sorted(kafka.rows().seq.tolist()) == [1, 2, 4, 5, 6, 7]
 
 
+async def test_a_battery_comes_over_the_stream() -> None:
+    kafka = ObedientKafka()
+    async with served(gateway_of(kafka)) as place, connect(place.stream_url) as socket:
+        await socket.send(as_json(reading(metric="battery", unit="%", value=19, seq=1)).decode())
+        await socket.send(as_json(reading(metric="battery", unit="%", value=-1, seq=2)).decode())
+        found = await answers(socket, 2)
+    assert [(a["accepted"], [r["field"] for r in a["rejected"]]) for a in found] == [(1, []), (0, ["value"])]
+    assert kafka.rows().value.tolist() == [19, -1]
+
+
 async def test_an_unreadable_message_is_answered_and_the_stream_goes_on() -> None:
     async with served(gateway_of(ObedientKafka())) as place, connect(place.stream_url) as socket:
         for message in ("{", "[]", "", "72", b"rubbish", b"", "[" * 100_000):

@@ -64,11 +64,12 @@ def test_a_simulated_ward_arrives_whole(kafka: str, prefix: str, free_port: Call
             settings, beds=20, scenario="calm", seed=5, speed=1, duration_s=4, via="gateway", gateway_url=url
         )
     assert (summary.rejected, summary.dropped, summary.seconds) == (0, 0, 4)
-    assert summary.sent == 20 * 8 * 4
+    assert summary.sent >= 20 * 8 * 4  # and the batteries whose turn it was
     assert summary.accepted + summary.duplicates == summary.sent
     log = read_log(settings)
     found = [decode_readings(v) for m in log.values() for kind, v in m if kind == ARROW_FRAME]
     expected = concat(list(Ward(20, 5, "calm", summary.start_ms).seconds(4)))
+    assert summary.sent == len(expected)
     # A request repeated after a timeout may stand in the log twice; a reading is known by its device and number.
     assert sorted(set(rows(concat(found)))) == rows(expected)
     ticks = {decode_tick(v).tick_ms for m in log.values() for kind, v in m if kind == TICK}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.alarms import Priority
 from contracts.errors import InvalidInput
 from contracts.readings import Quality, Readings, concat, encode_readings, judge
-from contracts.vitals import BY_NAME, CATALOGUE, INDEX
+from contracts.vitals import BATTERY, BY_NAME, CATALOGUE, INDEX
 from producers.sources.courses import COURSES, Signal
 from producers.sources.expectations import OnsetDelays
 from producers.sources.physiology import DIA, METRICS, SIGNALS, SYS, baselines, mean_pressure
@@ -23,11 +23,16 @@ from producers.sources.ward import TrueEvent, Ward
 from tests.producers.sources.monitor import Episode, Monitor
 
 START_MS = 1_767_225_600_000
-TECHNICAL = {kind for kind, course in COURSES.items() if course.signal is not Signal.WHOLE}
+TECHNICAL = {kind for kind, course in COURSES.items() if course.signal is not Signal.WHOLE} | {"battery_low"}
 
 
 def ward(beds: int = 6, seed: int = 1, scenario: str = "demo") -> Ward:
     return Ward(beds, seed, scenario, START_MS)
+
+
+def of_patients(readings: Readings) -> Readings:
+    """Without what devices say of their batteries."""
+    return readings.take(readings.metric != BATTERY)
 
 
 def rows_of(readings: Readings, patient: str) -> Readings:
@@ -70,7 +75,7 @@ def test_readings_are_what_the_edge_accepts() -> None:
     assert (bad.quality == Quality.BAD).all()
     second = (everything.time_ms - START_MS) // 1000
     assert (everything.received_ms == START_MS + 1000 * (second + 1)).all()
-    assert set(everything.metric) == {INDEX[name] for name in METRICS}
+    assert set(everything.metric) == {INDEX[name] for name in (*METRICS, "battery")}
 
 
 def test_sequence_numbers_count_up_by_one_per_reading_of_a_device() -> None:
@@ -83,7 +88,7 @@ def test_sequence_numbers_count_up_by_one_per_reading_of_a_device() -> None:
 
 
 def test_a_second_is_used_evenly() -> None:
-    one = ward(200, 1, "calm").step()
+    one = of_patients(ward(200, 1, "calm").step())
     phases = (one.time_ms - START_MS).reshape(200, 8)[:, 0]
     counts = np.histogram(phases, bins=10, range=(0, 1000))[0]
     assert counts.min() >= 18
@@ -103,7 +108,7 @@ def test_a_calm_ward_never_crosses_a_default_limit(seed: int) -> None:
     low = np.array([-np.inf if BY_NAME[n].limits.low is None else BY_NAME[n].limits.low for n in METRICS])
     high = np.array([np.inf if BY_NAME[n].limits.high is None else BY_NAME[n].limits.high for n in METRICS])
     for readings in beds.seconds(2 * 3600):
-        value = readings.value.reshape(300, 8)
+        value = of_patients(readings).value.reshape(300, 8)
         assert (value > low).all()
         assert (value < high).all()
         assert not readings.quality.any()
@@ -171,7 +176,7 @@ def assert_alarms_match(episodes: list[Episode], truth: list[TrueEvent], end_ms:
 def test_every_event_does_what_it_promises() -> None:
     """Each kind in turn, in a storm of one bed after another: what the readings show is what the truth says."""
     simulated = ward(80, 9, "storm")
-    everything = concat(list(simulated.seconds(600)))
+    everything = of_patients(concat(list(simulated.seconds(600))))
     complete = [e for e in simulated.truth() if e.end_ms < START_MS + 600_000]
     assert {e.kind for e in complete} >= {k for k, _ in SCENARIOS["storm"].kinds}
     for event in complete:
@@ -228,14 +233,14 @@ def test_unplugged_probe_sends_nothing_of_its_own() -> None:
     assert truth
     begin = (truth[0].start_ms - START_MS) // 1000
     list(simulated.seconds(begin + 5))
-    mine = rows_of(simulated.step(), truth[0].patient)
+    mine = rows_of(of_patients(simulated.step()), truth[0].patient)
     assert sorted(CATALOGUE[m].name for m in mine.metric) == sorted(set(METRICS) - {"spo2", "pulse_rate"})
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_demo_shows_a_deterioration_soon_and_is_never_crowded(seed: int) -> None:
     simulated = ward(24, seed, "demo")
-    truth = simulated.truth(until_s=4 * 3600)
+    truth = [e for e in simulated.truth(until_s=4 * 3600) if e.kind != "battery_low"]
     first = truth[0]
     assert first.critical
     assert first.start_ms - START_MS >= 20_000
@@ -253,7 +258,7 @@ def test_an_event_takes_a_bed_that_has_been_quiet(scenario: str) -> None:
     simulated = Ward(40, 5, scenario, START_MS)
     rest_ms = 1000 * SCENARIOS[scenario].rest_s
     last: dict[str, int] = {}
-    for event in simulated.truth(until_s=6 * 3600):
+    for event in (e for e in simulated.truth(until_s=6 * 3600) if e.kind != "battery_low"):
         assert event.start_ms >= last.get(event.patient, 0) + rest_ms
         last[event.patient] = event.end_ms
 

@@ -1,9 +1,9 @@
-// The devices, silent ones first. Battery, link quality and clock are not shown: no device of this system reports them yet.
+// The devices, silent ones first, then those whose batteries are low.
 
 import { getDevices } from "../api";
 import { Panel, useAsked } from "../panel";
-import { age } from "../stale";
-import { beds, nowMs, openPatient } from "../store";
+import { age, shown } from "../stale";
+import { beds, metrics, nowMs, openPatient } from "../store";
 import { moment, utc } from "../times";
 import type { DeviceRow } from "../types";
 
@@ -29,11 +29,12 @@ export function Devices() {
                   <th scope="col">Patient</th>
                   <th scope="col">Device</th>
                   <th scope="col">Link</th>
+                  <th scope="col">Battery</th>
                   <th scope="col">Newest value of the patient</th>
                 </tr>
               </thead>
               <tbody>
-                {[...found].sort(bySilence).map((d) => (
+                {[...found].sort(byTrouble).map((d) => (
                   <Row key={`${d.patient} ${d.device}`} device={d} />
                 ))}
               </tbody>
@@ -41,19 +42,23 @@ export function Devices() {
           </section>
         )}
       </Panel>
-      <p class="fine">Battery, signal strength and clock are not reported by any device yet.</p>
+      <p class="fine">
+        No device reports the strength of its signal yet. A clock that runs ahead is an alarm.
+      </p>
     </section>
   );
 }
 
-function summary(found: readonly DeviceRow[]): string {
+export function summary(found: readonly DeviceRow[]): string {
   const silent = found.filter((d) => d.silent_since !== null).length;
-  return `${found.length}, ${silent === 0 ? "none" : silent} silent`;
+  const low = found.filter((d) => d.battery_low_since !== null).length;
+  return `${found.length}, ${silent === 0 ? "none" : silent} silent${low === 0 ? "" : `, ${low} with a low battery`}`;
 }
 
-function bySilence(a: DeviceRow, b: DeviceRow): number {
+export function byTrouble(a: DeviceRow, b: DeviceRow): number {
   return (
     Number(b.silent_since !== null) - Number(a.silent_since !== null) ||
+    Number(b.battery_low_since !== null) - Number(a.battery_low_since !== null) ||
     (a.last_value ?? "").localeCompare(b.last_value ?? "")
   );
 }
@@ -79,6 +84,9 @@ function Row({ device }: { device: DeviceRow }) {
           </span>
         )}
       </td>
+      <td data-testid="battery">
+        <Charge device={device} />
+      </td>
       <td>
         {newestMs === null ? (
           "none yet"
@@ -89,5 +97,30 @@ function Row({ device }: { device: DeviceRow }) {
         )}
       </td>
     </tr>
+  );
+}
+
+// A level that has expired is told as what it was, never as what it is.
+function Charge({ device }: { device: DeviceRow }) {
+  const { battery, battery_low_since } = device;
+  if (battery === null) return "not told";
+  const timeMs = Date.parse(battery.time);
+  const expiryS = metrics.value.get("battery")?.expiry_s ?? 0;
+  const level = shown({ value: battery.percent, timeMs, quality: "good" }, nowMs.value, expiryS, 0);
+  const ago = (
+    <time dateTime={battery.time} title={utc(timeMs)}>
+      {age(level.kind === "none" ? 0 : level.ageS)} ago
+    </time>
+  );
+  if (level.kind !== "value")
+    return (
+      <span class="fine">
+        unknown, was {battery.percent.toFixed(0)} % {ago}
+      </span>
+    );
+  return (
+    <>
+      <span class={battery_low_since !== null ? "pill technical" : ""}>{level.text} %</span> {ago}
+    </>
   );
 }

@@ -5,11 +5,12 @@ import { useEffect, useMemo } from "preact/hooks";
 import { sorted, waits } from "../alarms/inbox";
 import { getSeries } from "../api";
 import { carers } from "../carers";
-import { LinkIcon } from "../icons";
+import { BatteryIcon, LinkIcon } from "../icons";
 import { type Bed, me, nowMs, openPatient, TRACE_SECONDS, worst } from "../store";
 import { minute } from "../times";
 import type { Alarm, Patient } from "../types";
 import { AlarmBar } from "./AlarmBar";
+import { trouble } from "./devices";
 import { Numeric, Pressure } from "./Numeric";
 import { RiskChip } from "./Risk";
 import { Spark } from "./Spark";
@@ -32,7 +33,7 @@ export function Tile({ bed }: { bed: Bed }) {
       </button>
       <span class="chips">
         <CarerChip bed={bed} />
-        {silent(bed.alarms.value) && <LinkIcon />}
+        <DeviceIcons bed={bed} />
         <RiskChip bed={bed} />
       </span>
       <Bar bed={bed} />
@@ -73,6 +74,16 @@ function CarerChip({ bed }: { bed: Bed }) {
   );
 }
 
+function DeviceIcons({ bed }: { bed: Bed }) {
+  const { link, battery, critical } = trouble(bed.alarms.value);
+  return (
+    <>
+      {battery !== null && <BatteryIcon label={battery} critical={critical} />}
+      {link !== null && <LinkIcon label={link} />}
+    </>
+  );
+}
+
 // Only a bed with alarms follows the clock: a snooze counts down.
 function Bar({ bed }: { bed: Bed }) {
   const list = bed.alarms.value;
@@ -87,10 +98,6 @@ export function tilePriority(list: readonly Alarm[], now: number): string {
   if (physiological !== null) return physiological;
   if (waiting.length > 0) return "technical";
   return list.length > 0 ? "acknowledged" : "none";
-}
-
-function silent(list: readonly Alarm[]): boolean {
-  return list.some((a) => a.condition.startsWith("device_silent"));
 }
 
 function person(who: Omit<Patient, "latest" | "risk" | "alarms">): string {

@@ -62,7 +62,7 @@ def test_upgrading_twice_changes_nothing(sql_url: str, engine: Engine) -> None:
     upgrade(sql_url)
     with reading(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM patients")).scalar_one() == 1
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0010"]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["0011"]
 
 
 def recorded_by_the_first_schema(connection: Connection, events: list[AlarmEvent], **columns: Any) -> None:

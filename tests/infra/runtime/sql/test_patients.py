@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine
 
 from contracts.errors import InvalidInput
-from infra.runtime.sql.patients import Patient, PatientStore
+from infra.runtime.sql.patients import Device, Patient, PatientStore
 
 ANNA = {"patient": "p-001", "name": "Anna Demo", "bed": "4B", "unit": "Ward 2", "age": 71, "sex": "F"}
 
@@ -41,6 +42,18 @@ def test_a_key_seen_on_the_stream_does_not_lose_its_name(store: PatientStore) ->
     assert store.get("p-001") == Patient(**ANNA)  # type: ignore[arg-type]
     assert store.devices("p-001") == ["d-1", "d-2"]
     assert store.devices("p-009") == []
+
+
+def test_a_battery_is_what_was_said_last_however_it_comes(store: PatientStore) -> None:
+    store.ensure_devices([("p-1", "d-1"), ("p-1", "d-2")])
+    one = Device(patient="p-1", device="d-1", battery=80.0, battery_ms=2_000)
+    store.note_batteries([one])
+    store.note_batteries([replace(one, battery=90.0, battery_ms=1_000), Device(patient="p-9", device="d-9", battery_ms=1)])
+    assert store.device_page(None, 10) == [one, Device(patient="p-1", device="d-2")]
+    store.ensure_devices([("p-1", "d-1")])
+    store.note_batteries([replace(one, battery=79.0, battery_ms=3_000)])
+    assert [d.battery for d in store.device_page(None, 1)] == [79.0]
+    store.note_batteries([])
 
 
 def test_keys_that_are_no_keys_are_not_kept(store: PatientStore) -> None:
