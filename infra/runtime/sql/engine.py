@@ -7,6 +7,7 @@ was written. A damaged SQLite file becomes `Fatal`.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ _PASSING: Final = frozenset(
     }
 )  # fmt: skip
 _UPGRADE_LOCK: Final = 0x5669_6769_6C00  # an advisory lock's number, ours alone
+_ALEMBIC: Final = threading.Lock()  # it keeps what it works on in globals: one upgrade at a time in a process
 
 
 def open_engine(url: str, *, pool_size: int = 5) -> Engine:
@@ -194,7 +196,7 @@ def upgrade(url: str) -> None:
         # A step may make a table anew that others refer to. SQLite's own procedure: enforce nothing meanwhile, check all after.
         event.listen(engine, "connect", _without_foreign_keys)
     try:
-        with writing(engine) as connection:
+        with _ALEMBIC, writing(engine) as connection:
             if engine.dialect.name == "postgresql":
                 # The others wait for the first one's whole migration, longer than a statement may last otherwise.
                 connection.execute(text("SET LOCAL lock_timeout = 0"))

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,16 @@ def test_processes_that_start_at_once_all_find_the_schema(empty_url: str) -> Non
     engine = open_engine(empty_url)
     assert AlarmStore(engine).last_feed_seq() == 0
     engine.dispose()
+
+
+def test_one_process_may_bring_several_databases_up_at_once(tmp_path: Path) -> None:
+    urls = [f"sqlite:///{tmp_path / str(number)}.db" for number in range(4)]
+    with ThreadPoolExecutor(len(urls)) as threads:
+        list(threads.map(upgrade, urls))
+    for url in urls:
+        engine = open_engine(url)
+        assert AlarmStore(engine).last_feed_seq() == 0
+        engine.dispose()
 
 
 def test_a_step_that_fails_leaves_nothing_behind(empty_url: str) -> None:
