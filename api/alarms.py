@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -83,7 +84,8 @@ async def alarm(
     alarm_id: AlarmId,
     response: Response,
     at: Annotated[
-        str | None, Query(max_length=40, description="The alarm as it was at this time (RFC 3339), rebuilt from its events.")
+        str | None,
+        Query(max_length=40, description="The alarm as it was at this time (RFC 3339), rebuilt from its events."),
     ] = None,
     if_none_match: IfNoneMatch = None,
 ) -> AlarmDetail | Response:
@@ -188,6 +190,21 @@ async def close(
     return await _act(node, response, alarm_id, ask, actor, if_match, key)
 
 
+@router.post("/{alarm_id}/undo", responses=_CHANGES)
+async def undo(
+    node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response, if_match: IfMatch = None, key: Key = None
+) -> Alarm:
+    """Take back the newest change of the alarm, if it is your own and a few seconds old (`undo_seconds` of the policy): an
+    acknowledgement, a snooze, an assignment or a label. Both stay in its history. What has ended the alarm stays ended."""
+    now_ms, expected = node.clock.now_ms(), version_asked(if_match)
+    return await _change(
+        node,
+        response,
+        alarm_id,
+        lambda s: s.take_back(alarm_id, actor=actor, at_ms=now_ms, expected_version=expected, idempotency_key=key),
+    )
+
+
 @router.post("/handover", responses=problems(400, 403, 415, 422, 503))
 async def handover(node: TheNode, permit: ThePermit, actor: Actor, body: Handover, key: Key = None) -> HandedOver:
     """Hand every open alarm that is assigned to one person over to another: all of them, or none. Alarms of patients whom the
@@ -225,8 +242,8 @@ async def _act(
     now_ms = node.clock.now_ms()
     expected = version_asked(if_match)
 
-    def ask(store: AlarmStore) -> tuple[WireEvent | Refused | Conflict, StoredAlarm | None]:
-        answer = store.act(
+    def act(store: AlarmStore) -> WireEvent | Refused | Conflict:
+        return store.act(
             alarm_id,
             asked.change,
             actor=actor,
@@ -237,7 +254,17 @@ async def _act(
             expected_version=expected,
             idempotency_key=key,
         )
-        return answer, store.get(alarm_id)
+
+    return await _change(node, response, alarm_id, act)
+
+
+async def _change(
+    node: Node, response: Response, alarm_id: str, act: Callable[[AlarmStore], WireEvent | Refused | Conflict]
+) -> Alarm:
+    """The alarm after what a person did to it; a problem that says why it was not done."""
+
+    def ask(store: AlarmStore) -> tuple[WireEvent | Refused | Conflict, StoredAlarm | None]:
+        return act(store), store.get(alarm_id)
 
     try:
         answer, stored = await node.stores.alarms(ask)

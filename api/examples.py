@@ -120,7 +120,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "QuietPolicy": {
         "acknowledge_minutes": {"low": 240, "medium": 60, "high": 15}, "snooze_minutes": {"low": 120, "medium": 30, "high": 10},
-        "labels": ["actionable", "false_alarm", "artefact"],
+        "labels": ["actionable", "false_alarm", "artefact"], "undo_seconds": 10,
     },
     "Resolve": {"reason": "sensor moved"},
     "Scores": {

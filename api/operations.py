@@ -53,6 +53,7 @@ OPERATIONS: Final[Mapping[str, Action]] = {
     "POST /api/v1/alarms/{alarm_id}/label": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/note": Action.ALARM_ACT,
     "POST /api/v1/alarms/{alarm_id}/close": Action.ALARM_ACT,
+    "POST /api/v1/alarms/{alarm_id}/undo": Action.ALARM_ACT,
     "POST /api/v1/alarms/handover": Action.ALARM_ACT,
     "GET /api/v1/episodes": Action.ALARM_SEE,
     "GET /api/v1/episodes/{episode_id}": Action.ALARM_SEE,

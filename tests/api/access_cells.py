@@ -90,6 +90,7 @@ MATRIX: Final[dict[str, Row]] = {
     "POST /api/v1/alarms/{alarm_id}/label": Row(CARE, **ACT, body={"label": "artefact"}),
     "POST /api/v1/alarms/{alarm_id}/note": Row(CARE, **ACT, body={"note": "seen"}),
     "POST /api/v1/alarms/{alarm_id}/close": Row(CARE, **ACT, body={}),
+    "POST /api/v1/alarms/{alarm_id}/undo": Row(CARE, **ACT),
     "POST /api/v1/alarms/handover": Row(CARE, "list", changes=True, body={"from": "x", "to": "y"}),
     "GET /api/v1/episodes": Row(SEE, "list"),
     "GET /api/v1/episodes/{episode_id}": Row(SEE, "alarm"),

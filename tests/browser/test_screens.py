@@ -133,6 +133,80 @@ def test_several_at_once_are_acknowledged_with_care(browser: Browser, ward: Stag
         picture(page, "inbox-1366")
 
 
+def test_what_was_done_by_a_slip_is_taken_back_by_mouse_within_ten_seconds(browser: Browser, tmp_path: Path) -> None:
+    with a_ward(tmp_path, 24) as few, window(browser, few.url, 1366, 768) as page:
+        ready(page, 24)
+        undo = page.get_by_test_id("undo-now")
+        breathing = card(page, "respiratory_rate_high")
+        breathing.locator(".what").click()
+        story = breathing.get_by_test_id("story")
+        for act, done, back in (
+            ("acknowledge", "Acknowledged by demo nurse", "Acknowledgement by demo nurse: taken back"),
+            ("snooze", "Snoozed by demo nurse", "Snooze by demo nurse: taken back"),
+            ("assign", "Assigned to demo nurse", "Assignment by demo nurse: taken back"),
+            ("label-artefact", "Labelled by demo nurse: artefact", "Label taken back by demo nurse"),
+        ):
+            breathing.get_by_test_id(act).click()
+            if act == "snooze":
+                breathing.get_by_test_id("snooze-now").click()
+            if act == "assign":
+                breathing.get_by_test_id("assign-me").click()
+            expect(story).to_contain_text(done)
+            undo.click()
+            expect(story).to_contain_text(back)
+            expect(breathing).to_have_attribute("data-state", "active")
+            expect(breathing.get_by_test_id("said")).to_have_count(0)
+            expect(breathing.get_by_test_id("label-artefact")).to_have_attribute("aria-pressed", "false")
+        # Several at once are taken back at once, but for what somebody else has changed since.
+        waiting = page.get_by_test_id("unread").inner_text()
+        page.get_by_test_id("bulk").click()
+        page.get_by_test_id("bulk-dialog").locator("input:not(:checked)").first.check()  # the one of high priority, too
+        page.get_by_test_id("bulk-now").click()
+        expect(page.get_by_test_id("unread")).to_have_text("0")
+        expect(page.get_by_test_id("undo")).to_contain_text(f"Acknowledged: {waiting} alarms")
+        accessible(page, "what was done can be taken back")
+        picture(page, "undo")
+        undo.click()
+        expect(page.get_by_test_id("unread")).to_have_text(waiting)
+        # Whoever is told of it meanwhile: an alarm that has become another is left as it is.
+        ill = card(page, "spo2_low")
+        ill.get_by_test_id("acknowledge").click()
+        expect(undo).to_be_visible()
+        post(page, ill.get_attribute("data-alarm") or "", "note", {"note": "on my way"})
+        expect(undo).to_have_count(0)
+        expect(ill).to_have_attribute("data-state", "acknowledged")
+        # After ten seconds it stands.
+        breathing.get_by_test_id("acknowledge").click()
+        expect(undo).to_be_visible()
+        expect(undo).to_have_count(0, timeout=12_000)
+        expect(breathing).to_have_attribute("data-state", "acknowledged")
+
+
+DENSITIES = {(1366, 768): {"s": 5, "m": 4, "l": 3}, (390, 844): {"s": 2, "m": 1, "l": 1}}
+
+
+@pytest.mark.parametrize(("width", "height"), DENSITIES)
+def test_the_size_of_tiles_is_chosen_on_a_desk_and_on_a_phone(
+    browser: Browser, ward: Stage, width: int, height: int
+) -> None:
+    columns = "getComputedStyle(document.querySelector('.grid')).gridTemplateColumns.split(' ').length"
+    with window(browser, ward.url, width, height, is_mobile=width < 800, has_touch=width < 800) as page:
+        ready(page)
+        if width < 800:
+            page.get_by_test_id("tools").tap()
+        shown = []
+        for size, across in DENSITIES[width, height].items():
+            page.get_by_test_id(f"density-{size}").click()
+            expect(page.get_by_test_id(f"density-{size}")).to_have_attribute("aria-pressed", "true")
+            expect(page.get_by_test_id("wall")).to_have_attribute("data-density", size)
+            assert page.evaluate(columns) == across, size
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
+            assert page.evaluate(CUT) == [], size
+            shown.append(page.evaluate(BIG))
+            picture(page, f"size-{size}-{width}")
+        assert shown == sorted(set(shown)), f"larger tiles have larger figures: {shown}"
+
+
 def test_the_patient_view_goes_from_an_hour_to_a_week_and_onto_paper(
     browser: Browser, ward: Stage, tmp_path: Path
 ) -> None:
@@ -218,6 +292,9 @@ def test_a_phone_by_touch_and_a_quiet_screen_for_those_who_ask_for_one(browser: 
         fresh.get_by_test_id("snooze").tap()
         fresh.get_by_test_id("snooze-now").tap()
         expect(fresh.get_by_test_id("said")).to_contain_text(re.compile(r"Snoozed.*left"))
+        assert page.get_by_test_id("undo-now").evaluate("e => e.offsetHeight") >= 40, "a thumb can hit it"
+        page.get_by_test_id("undo-now").tap()
+        expect(fresh.get_by_test_id("said")).to_have_count(0)
         fresh.get_by_test_id("resolve").tap()
         fresh.get_by_test_id("form-resolve").locator("input").fill("Probe back on")
         fresh.get_by_test_id("words-send").tap()

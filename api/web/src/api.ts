@@ -155,6 +155,8 @@ export const assign = (alarm: Alarm, to: string): Promise<Alarm> => change(alarm
 export const label = (alarm: Alarm, name: LabelName): Promise<Alarm> =>
   change(alarm, "label", { label: name });
 export const resolve = (alarm: Alarm, note: string): Promise<Alarm> => change(alarm, "resolve", { note });
+// Takes back the change that led to `alarm`, if nothing has happened to it since.
+export const undo = (alarm: Alarm): Promise<Alarm> => change(alarm, "undo", {}, true);
 export const note = (alarm: Alarm, text: string): Promise<Alarm> => change(alarm, "note", { note: text });
 
 export function getPolicy(): Promise<Policy> {

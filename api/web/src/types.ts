@@ -113,10 +113,11 @@ export interface Alarm {
   labelled_by?: string | null;
 }
 
-// How long an acknowledgement holds and a snooze may last, by priority.
+// How long an acknowledgement holds and a snooze may last, by priority, and for how long one may take back what one did.
 export interface Policy {
   acknowledge_minutes: Record<Priority, number>;
   snooze_minutes: Record<Priority, number>;
+  undo_seconds: number;
 }
 
 // One change of an alarm, as it was recorded.

@@ -50,6 +50,7 @@ export function Wall() {
       aria-label="Ward"
       data-testid="wall"
       data-density={size}
+      data-chosen={chosen}
       data-feed={feed.value}
       onPointerMove={point}
       onPointerDown={point}
