@@ -194,8 +194,11 @@ async def close(
 async def undo(
     node: TheNode, actor: Actor, alarm_id: AlarmId, response: Response, if_match: IfMatch = None, key: Key = None
 ) -> Alarm:
-    """Take back the newest change of the alarm, if it is your own and a few seconds old (`undo_seconds` of the policy): an
-    acknowledgement, a snooze, an assignment or a label. Both stay in its history. What has ended the alarm stays ended."""
+    """Take back what you yourself did to the alarm last, within a few seconds.
+
+    `undo_seconds` of the policy says how many. For an acknowledgement, a snooze, an assignment and a label, when nothing has
+    happened to the alarm since. Both changes stay in its history. What has ended the alarm stays ended.
+    """
     now_ms, expected = node.clock.now_ms(), version_asked(if_match)
     return await _change(
         node,

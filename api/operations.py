@@ -23,6 +23,7 @@ OPERATIONS: Final[Mapping[str, Action]] = {
     "GET /api/v1/system": Action.SYSTEM_SEE,
     "GET /api/v1/system/processes": Action.SYSTEM_SEE,
     "GET /api/v1/metrics": Action.SYSTEM_SEE,
+    "GET /api/v1/models": Action.SYSTEM_SEE,
     "GET /api/v1/patients": Action.PATIENT_SEE,
     "GET /api/v1/patients/{patient}": Action.PATIENT_SEE,
     "GET /api/v1/patients/{patient}/series": Action.PATIENT_SEE,

@@ -55,6 +55,7 @@ MATRIX: Final[dict[str, Row]] = {
     "POST /api/v1/live/ticket": Row(SEE, "team"),
     "GET /api/v1/system": Row(ANY),
     "GET /api/v1/metrics": Row(ANY),
+    "GET /api/v1/models": Row(ANY),
     "GET /api/v1/patients": Row(SEE, "list"),
     "GET /api/v1/patients/{patient}": Row(SEE, "patient"),
     "GET /api/v1/patients/{patient}/series": Row(SEE, "patient", query="?metric=spo2"),

@@ -21,6 +21,7 @@ PANELS = {
     "**/api/v1/burden*": ("charge", "burden"),
     "**/api/v1/devices*": ("charge", "devices"),
     "**/api/v1/system/processes": ("system", "processes"),
+    "**/api/v1/models": ("system", "models-list"),
     "**/observations*": ("patient", "observations"),
     "**/limits": ("limits", "limits"),
     "**/series*": ("patient", "trends"),
@@ -122,14 +123,14 @@ def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, 
             held: list[Route] = []
             holding = [True]
             page.route(
-                re.compile(r"/api/v1/(burden|devices|system|patients/)"),
+                re.compile(r"/api/v1/(burden|devices|models|system|patients/)"),
                 lambda route: held.append(route) if holding[0] else route.continue_(),
             )
             go(page, "charge")
             for panel in ("burden", "devices"):
                 expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()
             go(page, "system")
-            for panel in ("stream", "processes"):
+            for panel in ("stream", "processes", "models-list"):
                 expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()
             go(page, "ward")
             page.get_by_test_id("tile").first.locator(".open").click()
@@ -151,3 +152,5 @@ def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, 
             ):
                 expect(page.get_by_test_id(panel).get_by_test_id("panel-empty")).to_have_text(words)
             accessible(page, "a ward of which nothing is known")
+            go(page, "system")
+            expect(page.get_by_test_id("models-list").get_by_test_id("panel-empty")).to_contain_text("No model is registered")

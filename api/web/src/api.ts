@@ -15,6 +15,7 @@ import type {
   LimitsInForce,
   LimitsOfPatient,
   Metric,
+  ModelRow,
   NewObservation,
   Notices,
   Observation,
@@ -237,6 +238,10 @@ export async function getDevices(): Promise<DeviceRow[]> {
 }
 
 export const getSystem = (): Promise<SystemInfo> => call<SystemInfo>("/system");
+
+export async function getModels(): Promise<ModelRow[]> {
+  return (await call<{ items: ModelRow[] }>("/models")).items;
+}
 
 export async function getProcesses(): Promise<ProcessRow[]> {
   return (await call<{ items: ProcessRow[] }>("/system/processes")).items;

@@ -345,3 +345,16 @@ export interface Notices {
   more: boolean;
   reasons: { at: string; reason: string }[]; // why somebody, or nobody, was told
 }
+
+// A registered version of a model. `gates`: what the gates said of it last; empty where none was asked.
+export interface ModelRow {
+  name: string;
+  version: string;
+  kind: string;
+  framework: string;
+  stage: "candidate" | "shadow" | "champion" | "retired";
+  since: string;
+  by: string;
+  reason: string;
+  gates: string;
+}

@@ -1,8 +1,9 @@
 """The truth about alarms: every change of every alarm, numbered without gaps, decided once whoever races.
 
 Writers are the alerting groups (`record`), people through any API node (`act`, `take_back`, `hand_over`), and the timers that
-end what people have made quiet (`end_quiet`). Each takes the one row of the feed first: it is the lock that gives the numbers, so that they have no gaps, become visible in order, and no two writers deadlock. An
-alarm is still written by compare-and-set on its version, which holds against a writer that does not know of the feed.
+end what people have made quiet (`end_quiet`). Each takes the one row of the feed first: it is the lock that gives the numbers,
+so that they have no gaps, become visible in order, and no two writers deadlock. An alarm is still written by compare-and-set on
+its version, which holds against a writer that does not know of the feed.
 """
 
 from __future__ import annotations
