@@ -305,6 +305,72 @@ def test_a_phone_by_touch_and_a_quiet_screen_for_those_who_ask_for_one(browser: 
         picture(page, "patient-390")
 
 
+# How many pixels of a canvas have a colour, given as one of the style's names.
+PIXELS = """(canvas, name) => {
+  const probe = document.createElement('canvas').getContext('2d');
+  probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name);
+  probe.fillRect(0, 0, 1, 1);
+  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+  const all = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let found = 0;
+  for (let i = 0; i < all.length; i += 4)
+    if (all[i + 3] > 128 && Math.abs(all[i] - r) + Math.abs(all[i + 1] - g) + Math.abs(all[i + 2] - b) < 24) found += 1;
+  return found;
+}"""
+
+
+def test_a_tile_says_value_unit_age_course_and_risk(browser: Browser, tmp_path: Path) -> None:
+    with a_ward(tmp_path, 12) as few, window(browser, few.url, 1920, 1080) as page:
+        ready(page, 12)
+        found = tile(page, few, ILL)
+        for metric, label, unit in (
+            ("heart_rate", "HR", "/min"), ("spo2", "SpO2", "%"), ("respiratory_rate", "RR", "/min"),
+            ("blood_pressure", "BP", "mmHg"), ("temperature", "Temp", "°C"),
+        ):  # fmt: skip
+            numeric = found.locator(f"[data-testid=value][data-metric={metric}]")
+            expect(numeric.locator(".label")).to_have_text(f"{label} {unit}")
+            expect(numeric.locator(".unit")).to_be_visible()
+            expect(numeric).to_have_attribute("data-state", "value")
+        expect(found.locator("[data-metric=spo2]")).to_have_attribute("data-out", "true")
+        expect(found.locator("[data-metric=heart_rate]").get_by_role("img", name="trend up")).to_be_visible(timeout=15_000)
+        expect(found.locator("[data-metric=spo2]").get_by_role("img", name="trend down")).to_be_visible()
+        for nth, metric in enumerate(("heart_rate", "spo2")):
+            spark = found.locator("canvas").nth(nth)
+            assert spark.evaluate(PIXELS, f"--m-{metric}") > 20, "a course"
+            assert spark.evaluate(PIXELS, "--limit") > 20, "with its limit"
+        risk = found.get_by_test_id("risk")
+        expect(risk).to_have_text("Δ 9.4")
+        expect(risk).to_have_attribute("title", "personal baseline v1: deviation from the patient's own baseline")
+        # Nothing comes any more of one metric: its age is said at once, and in the end instead of it.
+        del few.values[few.patient(1)]["respiratory_rate"], few.values[few.patient(1)]["temperature"]
+        aged = tile(page, few, 1)
+        expect(aged.locator("[data-metric=temperature] .note")).to_have_text(re.compile(r"^[3-9] s$"), timeout=10_000)
+        expect(aged.locator("[data-metric=temperature]")).to_have_attribute("data-state", "value")
+        expect(aged.locator("[data-metric=respiratory_rate]")).to_have_attribute("data-state", "stale", timeout=30_000)
+        expect(aged.locator("[data-metric=respiratory_rate] .number")).to_have_text("--")
+        expect(aged.locator("[data-metric=respiratory_rate] .note")).to_have_text(re.compile(r"^\d\d s old$"))
+
+
+def test_alarms_and_notes_are_marked_where_they_were(browser: Browser, tmp_path: Path) -> None:
+    with a_ward(tmp_path, 12) as few, window(browser, few.url, 1920, 1080) as page:
+        ready(page, 12)
+        tile(page, few, ILL).locator(".open").click()
+        view = page.get_by_test_id("patient")
+        spo2, heart, lane = (view.locator(f"figure[data-metric={m}] canvas") for m in ("spo2", "heart_rate", "score"))
+        expect(lane).to_be_visible(timeout=15_000)
+        assert spo2.evaluate(PIXELS, "--mark-high") > 50, "the alarm of SpO2 on its own chart"
+        assert lane.evaluate(PIXELS, "--mark-high") > 50, "and on the lane of the score"
+        assert heart.evaluate(PIXELS, "--mark-high") == 0
+        assert lane.evaluate(PIXELS, "--m-score") > 50
+        before = lane.evaluate(PIXELS, "--ink")
+        view.get_by_test_id("observe-open").click()
+        view.get_by_test_id("observe-form").get_by_label("Note").fill("Drowsy, answers when asked")
+        page.keyboard.press("Enter")
+        expect(view.get_by_test_id("observed").first).to_contain_text("Drowsy")
+        marked = f"([before, name]) => ({PIXELS})(document.querySelector('figure[data-metric=score] canvas'), name) > before + 20"
+        page.wait_for_function(marked, arg=[before, "--ink"], timeout=15_000)
+
+
 def test_sound_is_off_until_somebody_clicks_and_says_when_it_is_paused(browser: Browser, ward: Stage) -> None:
     with window(browser, ward.url, 1366, 768, "light") as page:
         ready(page)
@@ -322,3 +388,32 @@ def test_sound_is_off_until_somebody_clicks_and_says_when_it_is_paused(browser: 
         expect(page.get_by_test_id("sound-resume")).to_contain_text(re.compile(r"1:5\d left"))
         page.get_by_test_id("sound-resume").click()
         expect(sound).to_have_attribute("data-sound", "on")
+
+
+# Of a burst: the gain that its pulses rise to.
+LOUD = """window.gains = []; const ramp = AudioParam.prototype.linearRampToValueAtTime;
+AudioParam.prototype.linearRampToValueAtTime = function (value, at) { window.gains.push(value); return ramp.call(this, value, at); }"""
+
+
+def test_each_priority_has_a_volume_of_its_own_that_outlives_a_reload(browser: Browser, ward: Stage) -> None:
+    def loudness(priority: str) -> float:
+        page.evaluate("window.gains.length = 0")
+        page.get_by_test_id(f"sound-test-{priority}").click()
+        expect(page.get_by_test_id("sound")).to_have_attribute("data-heard", priority)
+        return float(page.evaluate("Math.max(...window.gains)"))
+
+    with window(browser, ward.url, 1366, 768) as page:
+        page.add_init_script(LOUD)
+        page.reload()
+        ready(page)
+        page.get_by_test_id("sound-volumes").click()
+        first = {priority: loudness(priority) for priority in ("high", "medium", "low")}
+        assert first["high"] > first["medium"] > first["low"] > 0
+        page.locator(".volumes .field", has_text="low").locator("input").fill("1")
+        page.locator(".volumes .field", has_text="high").locator("input").fill("0.2")
+        page.reload()
+        ready(page)
+        page.get_by_test_id("sound-volumes").click()
+        assert loudness("low") > first["high"], "what was chosen holds"
+        assert loudness("high") < first["medium"]
+        assert loudness("medium") == first["medium"]
