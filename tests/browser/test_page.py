@@ -116,7 +116,7 @@ def test_an_alarm_from_first_sight_to_label_by_keyboard_alone(browser: Browser, 
         expect(undo.get_by_role("status")).to_contain_text("Acknowledged: A-11")
         press("u")
         expect(ill).to_have_attribute("data-state", "active")
-        expect(ill.get_by_test_id("story")).to_contain_text("Acknowledgement by demo nurse: taken back")
+        expect(ill.get_by_test_id("story")).to_contain_text("Acknowledgement taken back by demo nurse")
         expect(page.get_by_test_id("unread")).to_have_text(str(before))
         expect(page.get_by_test_id("undo-now")).to_have_count(0)
         press("a")

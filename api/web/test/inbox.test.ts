@@ -127,6 +127,15 @@ describe("what happened to an alarm, in words", () => {
       "Labelled by Ann: false alarm",
     );
   });
+  it("tells what somebody took back from what ended by itself", () => {
+    const lapsed = { ...event, change: "lapsed", note: "taken back" };
+    expect(told(lapsed)).toBe("Acknowledgement taken back by Ann");
+    expect(told({ ...lapsed, actor: null, note: null, until: null })).toBe("Acknowledgement ran out");
+    expect(told({ ...event, change: "assigned", to: "", note: "taken back" })).toBe(
+      "Assignment taken back by Ann",
+    );
+    expect(told({ ...event, change: "labelled", note: null })).toBe("Label taken back by Ann");
+  });
 });
 
 describe("episodes", () => {

@@ -54,17 +54,20 @@ export function Story({ alarm }: { alarm: Alarm }) {
 
 // The system ends a quiet time when it is over; a person ends it, an assignment or a label by taking it back.
 function takenBack(event: AlarmEvent): string | null {
+  if (event.actor === null) return null;
   if (event.change === "lapsed") return "Acknowledgement";
   if (event.change === "resumed") return "Snooze";
   if (event.change === "assigned" && event.to === "") return "Assignment";
-  return event.change === "labelled" && event.note === null ? "Label taken back" : null;
+  return event.change === "labelled" && event.note === null ? "Label" : null;
 }
 
 export function told(event: AlarmEvent): string {
-  const what = (event.actor === null ? null : takenBack(event)) ?? CHANGES[event.change] ?? event.change;
+  const back = takenBack(event);
+  if (back !== null) return `${back} taken back by ${event.actor}`;
+  const what = CHANGES[event.change] ?? event.change;
   const by = event.actor === null ? "" : ` by ${event.actor}`;
   const to = event.to ?? (event.change === "assigned" ? event.note : null);
-  const toWhom = to === null || to === "" ? "" : ` to ${to}`;
+  const toWhom = to === null ? "" : ` to ${to}`;
   const until = event.until === null ? "" : ` until ${moment(Date.parse(event.until), Date.parse(event.at))}`;
   const words = event.note === null || event.note === to ? "" : `: ${LABELS[event.note] ?? event.note}`;
   return `${what}${toWhom}${by}${until}${words}`;
