@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from contracts.errors import Retryable
-from tests.browser.journeys import ILL, a_ward, ready, tile
+from tests.browser.journeys import ILL, WIDE, a_ward, ready, tile
 from tests.browser.screen import PIXELS, picture, window
 from tests.browser.stage import Stage
 
@@ -98,6 +98,7 @@ def test_the_size_of_tiles_is_chosen_on_a_desk_and_on_a_phone(
             assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
             assert page.evaluate(CUT) == [], size
             shown.append(page.evaluate(BIG))
+            page.locator(".grid").evaluate("e => e.scrollIntoView()")
             picture(page, f"size-{size}-{width}")
         assert shown == sorted(set(shown)), f"larger tiles have larger figures: {shown}"
 
@@ -115,8 +116,9 @@ def test_a_tile_says_value_unit_age_course_and_risk(browser: Browser, tmp_path: 
             expect(numeric.locator(".unit")).to_be_visible()
             expect(numeric).to_have_attribute("data-state", "value")
         expect(found.locator("[data-metric=spo2]")).to_have_attribute("data-out", "true")
-        expect(found.locator("[data-metric=heart_rate]").get_by_role("img", name="trend up")).to_be_visible(timeout=15_000)
-        expect(found.locator("[data-metric=spo2]").get_by_role("img", name="trend down")).to_be_visible()
+        for bed, metric, course in ((WIDE, "heart_rate", "up"), (ILL, "heart_rate", "level"), (ILL, "spo2", "down")):
+            arrow = tile(page, few, bed).locator(f"[data-metric={metric}]").get_by_role("img", name=f"trend {course}")
+            expect(arrow).to_be_visible(timeout=15_000)
         for nth, metric in enumerate(("heart_rate", "spo2")):
             spark = found.locator("canvas").nth(nth)
             assert spark.evaluate(PIXELS, f"--m-{metric}") > 20, "a course"
