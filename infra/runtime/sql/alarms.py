@@ -110,10 +110,10 @@ class AlarmStore(AlarmReader):
         act = Act(change=change, actor=actor, at_ms=at_ms, note=note, to=to, until_ms=until_ms)
         check_request(act)
 
-        def change(_: Connection, alarm: Alarm) -> AlarmEvent:
+        def made(_: Connection, alarm: Alarm) -> AlarmEvent:
             return personal(alarm, act, self._quiet)
 
-        return self._by(actor, alarm_id, act.request(alarm_id), change, expected_version, idempotency_key)
+        return self._by(actor, alarm_id, act.request(alarm_id), made, expected_version, idempotency_key)
 
     def take_back(
         self,
@@ -126,17 +126,17 @@ class AlarmStore(AlarmReader):
     ) -> AlarmEvent | Refused | Conflict:
         """Take back what this person did to the alarm a moment ago, as `taking_back` allows. The rest as `act`."""
 
-        def change(connection: Connection, alarm: Alarm) -> AlarmEvent | Refused:
+        def made(connection: Connection, alarm: Alarm) -> AlarmEvent | Refused:
             return taken_back(alarm, events_of(connection, alarm_id), actor=actor, at_ms=at_ms)
 
-        return self._by(actor, alarm_id, digest(alarm_id, "undo"), change, expected_version, idempotency_key)
+        return self._by(actor, alarm_id, digest(alarm_id, "undo"), made, expected_version, idempotency_key)
 
     def _by(
         self,
         actor: str,
         alarm_id: str,
         request: str,
-        change: Callable[[Connection, Alarm], AlarmEvent | Refused],
+        make: Callable[[Connection, Alarm], AlarmEvent | Refused],
         expected_version: int | None,
         idempotency_key: str | None,
     ) -> AlarmEvent | Refused | Conflict:
@@ -157,7 +157,7 @@ class AlarmStore(AlarmReader):
                 )
             if alarm is None:
                 return Refused(reason="there is no such alarm")
-            event = change(connection, alarm)
+            event = make(connection, alarm)
             if isinstance(event, Refused):
                 return event
             after = advance(alarm, event, last_seq + 1)
