@@ -16,7 +16,9 @@ async def test_each_version_stands_with_its_stage_and_the_verdict_of_its_gates(r
     registry = ModelRegistry(engine)
     passed = {"name": "events", "passed": True, "said": "184"}
     failed = {"name": "calibration", "passed": False, "said": "slope 3"}
-    shipped = (("1", Stage.CHAMPION, [passed]), ("2", Stage.SHADOW, [passed, failed]), ("3", Stage.CANDIDATE, []))
+    shipped: list[tuple[str, Stage, list[dict[str, object]]]] = [
+        ("1", Stage.CHAMPION, [passed]), ("2", Stage.SHADOW, [passed, failed]), ("3", Stage.CANDIDATE, []),
+    ]  # fmt: skip
     for version, stage, gates in shipped:
         found = ModelVersion(
             name="toy", version=version, digest="0" * 64, kind="classifier", framework="torch", author="ann",

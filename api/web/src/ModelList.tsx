@@ -30,7 +30,7 @@ export function ModelList() {
 function Table({ rows }: { rows: readonly ModelRow[] }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="table-box" tabIndex={0} aria-label="Models">
+    <section class="table-box" tabIndex={0} aria-label="Registered models">
       <table class="figures models-list">
         <thead>
           <tr>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -28,8 +29,13 @@ def raised(store: AlarmStore, priority: Priority = Priority.MEDIUM) -> str:
     return result.event.alarm_id
 
 
-def did(store: AlarmStore, alarm: str, change: Change, actor: str = "Ann", **more: object) -> None:
-    assert isinstance(store.act(alarm, change, actor=actor, at_ms=NOW_MS, **more), AlarmEvent)  # type: ignore[arg-type]
+def did(store: AlarmStore, alarm: str, change: Change, actor: str = "Ann", **more: Any) -> None:
+    assert isinstance(store.act(alarm, change, actor=actor, at_ms=NOW_MS, **more), AlarmEvent)
+
+
+def worsened(store: AlarmStore, alarm: str) -> None:
+    did(store, alarm, Change.ACKNOWLEDGED)
+    store.record([event(Change.WORSENED)])
 
 
 def undone(store: AlarmStore, alarm: str, actor: str = "Ann", after_ms: int = 5_000) -> AlarmEvent | Refused | Conflict:
@@ -75,8 +81,8 @@ TAKEN = [
 @pytest.mark.parametrize(("before", "act", "change"), TAKEN)
 def test_an_alarm_is_as_it_was_and_both_changes_stay(
     store: AlarmStore,
-    before: tuple[tuple[Change, dict[str, object]], ...],
-    act: tuple[Change, dict[str, object]],
+    before: tuple[tuple[Change, dict[str, Any]], ...],
+    act: tuple[Change, dict[str, Any]],
     change: Change,
 ) -> None:
     alarm = raised(store)
@@ -111,7 +117,7 @@ REFUSED: list[tuple[str, Callable[[AlarmStore, str], object], str, int, str]] = 
     ("written down", lambda s, a: did(s, a, Change.NOTED, note="seen"), "Ann", 0, "cannot be taken back"),
     (
         "worse since",
-        lambda s, a: (did(s, a, Change.ACKNOWLEDGED), s.record([event(Change.WORSENED)])),
+        lambda s, a: worsened(s, a),
         "Ann",
         0,
         "not yours",
