@@ -117,7 +117,7 @@ REFUSED: list[tuple[str, Callable[[AlarmStore, str], object], str, int, str]] = 
     ("written down", lambda s, a: did(s, a, Change.NOTED, note="seen"), "Ann", 0, "cannot be taken back"),
     (
         "worse since",
-        lambda s, a: worsened(s, a),
+        worsened,
         "Ann",
         0,
         "not yours",
