@@ -30,7 +30,7 @@ _NEVER_IN_DEMO: Final = (
 )  # fmt: skip
 
 # glibc would keep free memory apart for eight times as many threads as there are cores.
-_ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "2"}
+ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "2"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
             },
         }
     )
-    values = environment(child) | _ALLOCATOR
+    values = environment(child) | ALLOCATOR
     if settings.demo:
         values |= {variable(name): "" for name in _NEVER_IN_DEMO}
     return values

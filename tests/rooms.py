@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cli.processes import ALLOCATOR
 from contracts.topics import READINGS, SCORES, TOPICS, WINDOWS
 from infra.local.ports import free_port
 from infra.runtime.kafka import create_topics
@@ -81,7 +82,7 @@ class Rooms:
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment(self.settings)},
+            env={**os.environ, **environment(self.settings), **ALLOCATOR},  # as the deployment starts them
         )
 
     def kill(self, room: str, instance: str = "0") -> None:
