@@ -105,8 +105,8 @@ def test_every_change_can_be_tried_again_safely() -> None:
 
 
 def test_every_example_is_read_by_its_model() -> None:
-    known = {m.__name__: m for part in (schema, patient_schema, alarm_requests, burden_schema, models) for m in vars(part).values()
-             if isinstance(m, type) and issubclass(m, BaseModel)}  # fmt: skip
+    parts = (schema, patient_schema, alarm_requests, burden_schema, models)
+    known = {m.__name__: m for part in parts for m in vars(part).values() if isinstance(m, type) and issubclass(m, BaseModel)}
     for name, example in EXAMPLES.items():
         assert known[name].model_validate_json(json.dumps(example)).model_dump(mode="json", by_alias=True).keys() >= set(example)
 
