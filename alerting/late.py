@@ -17,7 +17,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from alerting.conditions import Bools, Cells, Decision, Ints, Level, Samples
+from alerting.cells import Cells
+from alerting.conditions import Bools, Decision, Ints, Level, Samples
 from alerting.rows import Rows
 from alerting.sequence import Indices, passes
 from alerting.thresholds import CONDITIONS, METRICS, WIDTH, Condition, Floats, Thresholds

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from alerting.conditions import Cells, Decision, Ints, Level, Samples
+from alerting.cells import Cells
+from alerting.conditions import Decision, Ints, Level, Samples
 from alerting.late import HOLE_MS, SHORTEST_HOLE_MS, LateReview
 from alerting.rows import Rows
 from alerting.sequence import Sequence, passes, sequence

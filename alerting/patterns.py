@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from alerting.conditions import Bools, Cells, Decision, Ints, Level, Samples, Terms
+from alerting.cells import Cells
+from alerting.conditions import Bools, Decision, Ints, Level, Samples, Terms
 from alerting.early_warning import points
 from alerting.rows import Rows
 from alerting.rules.base import Direction

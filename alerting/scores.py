@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from alerting.conditions import Cells, Decision, Ints, Level, Samples, Terms
+from alerting.cells import Cells
+from alerting.conditions import Decision, Ints, Level, Samples, Terms
 from alerting.rules.base import Direction
 from alerting.rules.model import RuleSet, ScoreRule
 from alerting.rules.patterns import RelativeRule

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from alerting.cells import OPEN
 from alerting.clocks import CLOCK
-from alerting.conditions import OPEN
 from alerting.faults import NOBODY, Open
 from alerting.missing import GAP
 from alerting.missing import WATCHED as MISSABLE

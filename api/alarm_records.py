@@ -7,19 +7,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
-from api.asking import (
-    DAY_MS,
-    UNCHANGED,
-    Cursor,
-    IfNoneMatch,
-    Limit,
-    TheNode,
-    from_cursor,
-    problems,
-    span,
-    to_cursor,
-    unchanged,
-)
+from api.asking import DAY_MS, Cursor, Limit, TheNode, from_cursor, problems, span, strange_cursor, to_cursor
 from api.export_csv import history_csv
 from api.export_fhir import MEDIA_TYPE as FHIR
 from api.export_fhir import bundle
@@ -27,6 +15,7 @@ from api.moments import rfc3339, rfc3339_or_none
 from api.permit import ThePermit
 from api.problems import invalid, not_found
 from api.schema import Alarm, AlarmDetail, AlarmEvent, AlarmHistory, QuietPolicy, Transition
+from api.versions import UNCHANGED, IfNoneMatch, etag, unchanged
 from contracts.alarms import AlarmEvent as WireEvent
 from contracts.alarms import Change, State
 from contracts.quiet import UNDO_S
@@ -137,16 +126,11 @@ async def history(
     return AlarmHistory(items=rest[:limit], next=to_cursor(str(rest[limit - 1].sequence)) if more else None)
 
 
-def etag(version: int) -> str:
-    """The ETag of an alarm at `version`."""
-    return f'"v{version}"'
-
-
 def sequence_of(cursor: str | None) -> int:
     """The number of the feed that a cursor stands behind; 0 for the beginning. Raises a problem."""
     text = from_cursor(cursor) or "0"
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise invalid("cursor", "must be the `next` of an earlier page")
+        raise strange_cursor()
     return int(text)
 
 

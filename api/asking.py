@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request
 
 from api.access import ACTOR_HEADER
 from api.node import Node
@@ -18,9 +18,6 @@ from contracts.reading_json import parse_time
 MAX_SPAN_MS: Final = 31 * 24 * 3_600_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
-
-
-UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "You have it already (If-None-Match)."}}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -67,20 +64,6 @@ Limit = Annotated[int, Query(ge=1, le=500, description="At most so many items.")
 Cursor = Annotated[str | None, Query(max_length=800, description="`next` of the page before.")]
 
 
-IfNoneMatch = Annotated[
-    str | None,
-    Header(alias="If-None-Match", max_length=1000, description="ETag of what you have: 304 while it is the same."),
-]
-
-
-def unchanged(if_none_match: str | None, etag: str) -> Response | None:
-    """The answer to somebody who has what `etag` names already; None: send it. Tags are compared weakly (RFC 9110, 13.1.2)."""
-    if if_none_match is None:
-        return None
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return Response(status_code=304, headers={"ETag": etag}) if etag in tags or "*" in tags else None
-
-
 def to_cursor(key: str) -> str:
     """An opaque cursor that stands for the place after `key`."""
     return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
@@ -93,7 +76,12 @@ def from_cursor(cursor: str | None) -> str | None:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
-        raise invalid("cursor", "must be the `next` of an earlier page") from None
+        raise strange_cursor() from None
+
+
+def strange_cursor() -> Problem:
+    """A cursor that is none of ours."""
+    return invalid("cursor", "must be the `next` of an earlier page")
 
 
 def span(

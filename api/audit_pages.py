@@ -6,9 +6,8 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from api.asking import Cursor, Limit, TheNode, from_cursor, problems, to_cursor
+from api.asking import Cursor, Limit, TheNode, from_cursor, problems, strange_cursor, to_cursor
 from api.moments import rfc3339
-from api.problems import invalid
 from api.schema import Answer, Time
 from infra.runtime.sql.audit import Entry
 
@@ -51,7 +50,7 @@ async def audit(
     """Who has seen, changed and been denied what, newest first; `about`: a patient's key."""
     after = from_cursor(cursor)
     if after is not None and not (after.isascii() and after.isdecimal() and len(after) <= 18):
-        raise invalid("cursor", "must be the `next` of an earlier page")
+        raise strange_cursor()
     found = await node.stores.audit(
         lambda store: store.page(
             before_seq=None if after is None else int(after), limit=limit, actor=actor, patient=about, outcome=outcome

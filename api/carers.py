@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from api.alarm_requests import PersonName
 from api.asking import HOUR_MS, JSON_ONLY, Actor, Cursor, Limit, TheNode, from_cursor, problems, to_cursor
 from api.moments import rfc3339
 from api.patients import PatientKey, need
 from api.permit import ThePermit
-from api.schema import Alarm, Time
+from api.schema import Alarm, Answer, Body, Time
 from contracts.alarms import AlarmEvent as WireEvent
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.carers import Carer as StoredCarer
@@ -25,19 +25,15 @@ MOST_HOURS: Final = 24
 router = APIRouter(prefix="/api/v1", tags=["alarms"], dependencies=[JSON_ONLY])
 
 
-class LookAfter(BaseModel):
+class LookAfter(Body):
     """Who looks after the patient from now on, and for how long: a shift of twelve hours by default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     to: PersonName
     hours: int = Field(SHIFT_HOURS, ge=1, le=MOST_HOURS)
 
 
-class Carer(BaseModel):
+class Carer(Answer):
     """`person` looks after `patient` until a time. `assigned_by` has said so."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     patient: str
     person: str
@@ -56,19 +52,15 @@ class Carer(BaseModel):
         )
 
 
-class Carers(BaseModel):
+class Carers(Answer):
     """A page of patients with somebody who looks after them, by patient; `next` is the cursor of the following page."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     items: list[Carer]
     next: str | None
 
 
-class LookedAfter(BaseModel):
+class LookedAfter(Answer):
     """Who looks after the patient now, and the open alarms that changed hands."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     carer: Carer
     alarms: list[Alarm]

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from api.alarm_requests import Note
-from api.alarms import IfMatch, version_asked
 from api.asking import DAY_MS, JSON_ONLY, Actor, TheNode, problems
 from api.limit_desk import Bound, LimitDesk, PatientLimit, StoredCourse, WouldAlarm
 from api.moments import rfc3339
@@ -20,6 +19,7 @@ from api.patients import PatientKey, need
 from api.permit import ThePermit
 from api.problems import Problem
 from api.schema import Answer, Body, Time
+from api.versions import IfMatch, etag, version_asked
 from contracts.vitals import BY_NAME
 from infra.runtime.series import SeriesStore
 from infra.runtime.sql.rules import Outdated, RuleVersion
@@ -161,7 +161,7 @@ async def change_limits(
                 412,
                 "rules-changed",
                 f"The rules have changed: version {number} is in force now. Look at the limits again.",
-                headers={"ETag": f'"v{number}"'},
+                headers={"ETag": etag(number)},
             )
         document = desk.changed(before, patient, own)
         added = await node.stores.rules(
@@ -205,7 +205,7 @@ def _own(given: Mapping[str, OwnLimit]) -> dict[str, Bound]:
 
 def _shown(patient: str, version: RuleVersion | None, found: Sequence[PatientLimit], response: Response) -> Limits:
     number = 0 if version is None else version.number
-    response.headers["ETag"] = f'"v{number}"'
+    response.headers["ETag"] = etag(number)
     return Limits(
         patient=patient,
         version=number,

@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from pydantic import Field, model_validator
 
 from api.alarm_requests import Note
-from api.alarms import Key, reused
 from api.asking import (
     DAY_MS,
     JSON_ONLY,
@@ -21,12 +20,14 @@ from api.asking import (
     instant,
     problems,
     span,
+    strange_cursor,
     to_cursor,
 )
 from api.moments import rfc3339
 from api.patients import From, PatientKey, To, need
 from api.problems import Problem, invalid
 from api.schema import Answer, Body, FieldError, Time
+from api.versions import Key, reused
 from contracts.manual import DEVICE, MOST_OBSERVATIONS, MOST_READINGS, seq_of
 from contracts.partitioning import partition_of
 from contracts.reading_json import parse_readings
@@ -212,5 +213,5 @@ def _place(key: str | None) -> tuple[int, int] | None:
         return None
     at_ms, _, number = key.partition(":")
     if not (at_ms.isdecimal() and number.isdecimal() and len(key) <= 40):
-        raise invalid("cursor", "must be the `next` of an earlier page")
+        raise strange_cursor()
     return int(at_ms), int(number)

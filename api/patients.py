@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import APIRouter, Path, Query, Response
 
-from api.asking import UNCHANGED, Cursor, IfNoneMatch, Limit, TheNode, from_cursor, problems, span, to_cursor, unchanged
+from api.asking import Cursor, Limit, TheNode, from_cursor, problems, span, strange_cursor, to_cursor
 from api.moments import rfc3339
 from api.node import Node
 from api.patient_schema import (
@@ -29,6 +29,7 @@ from api.patient_schema import (
 )
 from api.permit import ThePermit
 from api.problems import invalid, not_found
+from api.versions import UNCHANGED, IfNoneMatch, unchanged
 from contracts.alarms import digest
 from contracts.errors import Retryable
 from contracts.vitals import BY_NAME, CATALOGUE
@@ -194,7 +195,7 @@ def _place(cursor: str | None) -> tuple[int, str, str]:
     try:
         place: tuple[int, str, str] = msgspec.json.decode(key, type=tuple[int, str, str])
     except msgspec.DecodeError:
-        raise invalid("cursor", "must be the `next` of an earlier page") from None
+        raise strange_cursor() from None
     return place
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
 from api.asking import TheNode, problems
 from api.problems import Problem
+from api.schema import Answer
 
 router = APIRouter(prefix="/api/v1", tags=["system"])
 
 
-class PushKey(BaseModel):
+class PushKey(Answer):
     """The public key that messages to browsers are signed with, base64url of an uncompressed P-256 point."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     public_key: str
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
 from api.asking import TheNode, problems
 from api.moments import rfc3339_or_none
 from api.permit import ThePermit
-from api.schema import Time
+from api.schema import Answer, Time
 from contracts.policy import Role
 
 router = APIRouter(prefix="/api/v1", tags=["session"])
 
 
-class TeamMember(BaseModel):
+class TeamMember(Answer):
     """Somebody who is in the team at this moment. `until` null: until further notice."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     full_name: str | None
@@ -25,10 +22,8 @@ class TeamMember(BaseModel):
     until: Time | None
 
 
-class CareTeam(BaseModel):
+class CareTeam(Answer):
     """A care team: units of the roster, `patients` named one by one, or everybody; and who is in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     everybody: bool
@@ -37,10 +32,8 @@ class CareTeam(BaseModel):
     members: list[TeamMember]
 
 
-class CareTeams(BaseModel):
+class CareTeams(Answer):
     """The teams of the caller, by name. None where nobody has an account."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     items: list[CareTeam]
 

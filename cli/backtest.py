@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,11 +20,8 @@ from contracts.errors import InvalidInput, VigilError
 
 if TYPE_CHECKING:
     from alerting.rules.model import RuleSet
-    from cli.offline_outcome import Alarm, Difference, Outcome
-    from cli.offline_sources import Played
-    from cli.offline_surface import Surface
-
-_EVERY_S = 5.0  # between two lines of progress
+    from cli.backtesting.run import Backtested
+    from cli.backtesting.sources import Played
 
 
 def backtest(
@@ -59,6 +54,7 @@ def backtest(
     page: Annotated[Path | None, typer.Option("--report", help="Write an HTML report to this file.")] = None,
 ) -> None:
     """Play recordings, stored streams or a simulated ward through the live code: alarms a patient-day, events caught."""
+    from cli.backtesting.run import run
 
     def say(line: str) -> None:
         sys.stderr.write(line + "\n")
@@ -72,7 +68,7 @@ def backtest(
             played, today, draft=drafts[0] if drafts else None, model=model, surfaces=surfaces or (), score=score, say=say
         )
     if page is not None:
-        from cli.offline_report import report
+        from cli.backtesting.report import report
 
         text = report(played.about, found.facts(), found.outcomes, found.difference, found.surfaces)
         page.write_text(text, encoding="utf-8")
@@ -81,118 +77,6 @@ def backtest(
         typer.echo(json.dumps(found.document()))
     else:
         _show(found)
-
-
-@dataclass(slots=True, kw_only=True)
-class Backtested:
-    """What `vigil backtest` found. `wall_s`, `cpu_s`: without reading the data. `outcomes`, `alarms`: by set of rules.
-    `difference`: from today's rules to the draft."""
-
-    played: Played
-    wall_s: float
-    cpu_s: float
-    outcomes: dict[str, Outcome]
-    alarms: dict[str, list[Alarm]]
-    difference: Difference | None
-    surfaces: list[Surface] = field(default_factory=list)
-
-    @property
-    def times_real(self) -> float:
-        """How many seconds of event time a second took."""
-        return self.played.seconds / self.wall_s if self.wall_s else float("inf")
-
-    def facts(self) -> str:
-        """For people."""
-        return (
-            f"{self.played.patients:,} patients, {self.played.patient_days:,.1f} patient-days, "
-            f"{len(self.played.happened):,} events; played in {self.wall_s:.1f} s ({self.cpu_s:.1f} s of CPU), "
-            f"{self.times_real:,.0f} times real time."
-        )
-
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "data": self.played.about,
-            "patients": self.played.patients,
-            "patient_days": self.played.patient_days,
-            "events": len(self.played.happened),
-            "event_seconds": self.played.seconds,
-            "wall_seconds": self.wall_s,
-            "cpu_seconds": self.cpu_s,
-            "times_real_time": self.times_real,
-            "rules": {name: what.document() for name, what in self.outcomes.items()},
-            "difference": None if self.difference is None else self.difference.document(),
-            "surfaces": [each.document() for each in self.surfaces],
-        }
-
-
-def run(
-    played: Played,
-    today: RuleSet,
-    *,
-    draft: RuleSet | None = None,
-    model: str = "",
-    surfaces: list[str] | tuple[str, ...] = (),
-    score: bool = True,
-    say: Callable[[str], None] = lambda _: None,
-) -> Backtested:
-    """Play all of it. `today`, and its limits alone as `raw`, are always judged; `draft` is what is asked about, or today's rules
-    with `model` in the place of the version that scores today."""
-    from cli import offline_models
-    from cli.offline_chain import OfflineChain
-    from cli.offline_outcome import Told, difference, outcome
-    from cli.offline_sources import as_far_as_known, raw
-    from cli.offline_surface import Values, surface
-    from inference.bundles import load_bundle
-
-    base, tried = draft or today, {}
-    if model:
-        bundle = load_bundle(offline_models.folder_of(model))
-        like = next((rule for rule in base.scores if rule.model == bundle.manifest.name), None)
-        rule = offline_models.rule_for(bundle.manifest, like)
-        tried[rule.model] = bundle
-        others = tuple(r for r in base.scores if r.model != bundle.manifest.name)
-        draft = base.model_copy(update={"scores": (*others, rule)})
-    judged = {"raw": raw(today), "today": as_far_as_known(today, played)}
-    if draft is not None:
-        judged["draft"] = as_far_as_known(draft, played)
-    hourly = played.every == "hour"
-    scored = score and any(one.scores for one in judged.values())
-    chain = OfflineChain(
-        judged,
-        lineup=offline_models.lineup(judged, tried, hourly=hourly) if scored else None,
-        scorers=lambda: offline_models.of_thumb(hourly=hourly),
-        score=scored,
-    )
-    limits = {rule.id: rule for rule in judged.get("draft", judged["today"]).limits}
-    if unknown := [name for name in surfaces if name not in limits]:
-        raise InvalidInput("surface", f"{unknown[0][:60]!r} is no limit of these rules; there are {', '.join(limits)}")
-    kept = {name: Values(limits[name]) for name in surfaces}
-    told = {name: Told(_as_today if name == "draft" else None) for name in judged}
-    began = said = time.monotonic()
-    cpu_began = time.process_time()
-    first_ms: int | None = None
-    for step in played.steps:
-        for name, events in chain.step(step.readings, step.tick_ms, step.windows).items():
-            told[name].add(events)
-        for values in kept.values():
-            values.add(step.readings)
-        first_ms = step.tick_ms if first_ms is None else first_ms
-        if time.monotonic() - said > _EVERY_S:
-            said = time.monotonic()
-            done = (step.tick_ms - first_ms) / 1000
-            say(f"{done / 3600:.1f} of {played.seconds / 3600:.1f} h, {done / (said - began):,.0f} times real time")
-    wall_s, cpu_s = time.monotonic() - began, time.process_time() - cpu_began
-    alarms = {name: each.alarms for name, each in told.items()}
-    return Backtested(
-        played=played,
-        wall_s=wall_s,
-        cpu_s=cpu_s,
-        outcomes={name: outcome(each, played) for name, each in alarms.items()},
-        alarms=alarms,
-        difference=difference(alarms["draft"], alarms["today"], played.happened) if draft is not None else None,
-        surfaces=[surface(values, limits[name], played, say=say) for name, values in kept.items()],
-    )
 
 
 def _at_equal_sensitivity(
@@ -205,8 +89,8 @@ def _at_equal_sensitivity(
     as_json: bool,
     say: Callable[[str], None],
 ) -> None:
-    from cli.offline_models import finding_of, folder_of
-    from cli.offline_policy import HEAD, cells, policies
+    from cli.backtesting.equal_sensitivity import HEAD, cells, policies
+    from cli.backtesting.models import finding_of, folder_of
     from inference.datasets.folders import read_folder
     from inference.datasets.split import Part, members
     from inference.evaluate import scorers
@@ -228,7 +112,7 @@ def _at_equal_sensitivity(
     rows = policies(parts[0], parts[1], _read(rules), scores, kept, seed=seed, say=say)
     about = f"{recording.name}: {len(parts[0].patients):,} patients ({patients}), {parts[0].events:,} events"
     if page is not None:
-        from cli.offline_report import simple, table
+        from cli.backtesting.report import simple, table
 
         text = "The thresholds of scores were chosen on other patients, at the sensitivity of the plain thresholds there."
         page.write_text(simple(f"Alarms at equal sensitivity, {about}", text, table(HEAD, [cells(row) for row in rows])))
@@ -242,12 +126,6 @@ def _at_equal_sensitivity(
     console = Console(highlight=False)
     console.print(about)
     console.print(shown)
-
-
-def _as_today(condition: str) -> str:
-    from cli.offline_models import DRAFT
-
-    return condition.replace(f"{DRAFT}_score", "_score")
 
 
 def _read(path: Path | None) -> RuleSet:
@@ -279,7 +157,7 @@ def _played(
     patients: str,
     say: Callable[[str], None],
 ) -> Iterator[Played]:
-    from cli import offline_sources
+    from cli.backtesting import sources
     from contracts.readings import EARLIEST_MS
     from inference.datasets.folders import read_folder
 
@@ -288,10 +166,10 @@ def _played(
             "Say what to play.", fix="one of --data DIR, --from TIME (stored streams), or --ward BEDS (simulated)"
         )
     if ward:
-        yield offline_sources.of_ward(ward, hours, seed, scenario, EARLIEST_MS)
+        yield sources.of_ward(ward, hours, seed, scenario, EARLIEST_MS)
         return
     if data is not None and (data / "numerics_1hz.parquet").is_file():
-        yield offline_sources.of_numerics(data.resolve())
+        yield sources.of_numerics(data.resolve())
         return
     with tempfile.TemporaryDirectory(prefix="vigil-backtest-") as scratch:
         folder = data or _stored(Path(scratch), since, until, say)
@@ -303,7 +181,7 @@ def _played(
             if patients not in tuple(Part):
                 raise InvalidInput("patients", f"must be all, {', '.join(Part)}")
             recording = recording.of_patients(members(recording.patients, Part(patients)))
-        yield offline_sources.of_recording(recording)
+        yield sources.of_recording(recording)
 
 
 def _stored(folder: Path, since: datetime | None, until: datetime | None, say: Callable[[str], None]) -> Path:
@@ -322,7 +200,7 @@ def _stored(folder: Path, since: datetime | None, until: datetime | None, say: C
 
 
 def _show(found: Backtested) -> None:
-    from cli.offline_report import HEAD, row
+    from cli.backtesting.report import HEAD, row
 
     console = Console(highlight=False)
     console.print(f"{found.played.about}: {found.facts()}")

@@ -71,7 +71,7 @@ def evaluate(
     Or, with `ward`, judge the alarms themselves: sensitivity to critical events and notifications a patient-day.
     """
     if names == ["ward"]:
-        from cli.ward_evaluation import run
+        from cli.backtesting.ward_evaluation import run
 
         run(beds=beds, hours=hours, seed=seed, scenario=scenario, rules=rules, processes=processes, as_json=as_json)
         return

@@ -81,7 +81,7 @@ def try_out(
     as_json: AsJson = False,
 ) -> None:
     """Try a rule file out on data, through the same code as live, beside the rules in force: what would alarm, what would not."""
-    from cli.rule_trial import lines, trial
+    from cli.backtesting.rule_trial import lines, trial
 
     found = trial(
         read_file(file), in_force(), data=data, hours=hours, beds=beds, seed=seed,

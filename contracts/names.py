@@ -22,5 +22,9 @@ def all_good(names: Sequence[str]) -> bool:
     if min(lengths) == 0 or max(lengths) > MAX_NAME:
         return False
     text = "".join(names)
-    # A space is the one printable character that `strip` removes.
-    return text.isprintable() and (" " not in text or all(map(good_name, names)))
+    if not text.isprintable():
+        return False
+    if " " not in text:  # the one printable character that `strip` removes
+        return True
+    lines = "\n".join(("", *names, ""))
+    return "\n " not in lines and " \n" not in lines

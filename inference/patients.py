@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +30,10 @@ class Patients:
 
     def slots_of(self, patients: Labels) -> npt.NDArray[np.intp]:
         """The slot of each row; a new patient gets the next one."""
-        lookup = np.array([self._slots.setdefault(p, len(self._slots)) for p in patients.names] or [0], dtype=np.intp)
-        return lookup[patients.codes]
+        found = [*map(self._slots.get, patients.names, repeat(-1))]
+        if -1 in found:
+            found = [self._slots.setdefault(name, len(self._slots)) for name in patients.names]
+        return np.array(found or [0], dtype=np.intp)[patients.codes]
 
     def labels(self) -> Labels:
         """One row a slot, for snapshots."""

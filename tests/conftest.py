@@ -18,8 +18,8 @@ from infra.local.ports import free_port as find_free_port
 ROOT = Path(__file__).parents[1]
 # Files that take a minute or so begin first: a process that ended with one of them would keep the others waiting.
 LONG = (
-    "infra/local/test_kafka.py", "producers/gateway/test_with_kafka.py", "infra/runtime/test_conveyor.py", "browser/test_wall.py",
-    "api/test_live_peers.py", "api/test_live.py",
+    "infra/local/test_kafka.py", "producers/gateway/test_with_kafka.py", "infra/runtime/conveyor/test_restarts.py",
+    "browser/test_wall.py", "api/test_live_peers.py", "api/test_live.py",
     "cli/test_stack.py", "faults/test_everyday.py", "stream_processors/test_sink.py", "faults/test_canary.py",
     "replay/test_same_log.py", "stream_processors/test_determinism.py",
 )  # fmt: skip

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.lib import recfunctions
 
 from alerting import snapshot as saved
-from alerting.conditions import OPEN
+from alerting.cells import OPEN
 from alerting.room import AlertRoom
 from alerting.rules.load import parse
 from alerting.silence import PAIR

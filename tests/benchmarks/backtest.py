@@ -20,8 +20,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from alerting.rules.load import shipped
-from cli.backtest import run as play
-from cli.offline_sources import of_recording
+from cli.backtesting.run import run as play
+from cli.backtesting.sources import of_recording
 from contracts.vitals import BY_NAME
 from inference.datasets import stored
 from tests.benchmarks.result import Result, figure

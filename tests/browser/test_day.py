@@ -22,9 +22,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from alerting.room import AlertRoom
 from alerting.rules.load import shipped
 from api.columns import latest_rows
-from cli.in_process import PARTITION, keys
+from cli.backtesting.one_partition import PARTITION, keys, named
 from contracts.alarms import AlarmEvent, Change, Priority
-from contracts.frames import Labels
 from contracts.latest import decode_latest
 from contracts.readings import encode_readings
 from contracts.ticks import Tick, encode_tick
@@ -107,9 +106,8 @@ class FastWard:
         """Everything up to now."""
         records: list[Record] = []
         while self._ward.next_ms + 1000 <= self._clock.now_ms() and len(records) < 240:
-            readings = self._ward.step()
-            named = dataclasses.replace(readings, patient=Labels(codes=readings.patient.codes, names=self._patients))
-            records.append(self._record(READINGS.name, encode_readings(named), ARROW_FRAME))
+            readings = encode_readings(named(self._ward.step(), self._patients))
+            records.append(self._record(READINGS.name, readings, ARROW_FRAME))
             tick = Tick(tick_ms=self._ward.next_ms, config_version=0)
             records.append(self._record(READINGS.name, encode_tick(tick), TICK))
         made = self._processors.step(records)

@@ -1,25 +1,15 @@
-"""`vigil backtest`: the live rooms in one process, what came of them, and every threshold and delay at once."""
+"""`vigil backtest`, the command: drafts and models beside today's rules, stored streams, alarms at equal sensitivity."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from alerting.rules.load import parse, shipped
-from alerting.rules.model import LimitRule, RuleSet
-from cli.backtest import run
-from cli.in_process import PARTITION, keys
+from cli.backtesting.one_partition import PARTITION, keys, named
 from cli.main import main
-from cli.offline_chain import OfflineChain
-from cli.offline_outcome import Alarm, Told, difference, outcome
-from cli.offline_sources import Happened, Played, Step, of_ward
-from cli.offline_surface import Values, surface
-from contracts.alarms import Priority
-from contracts.readings import EARLIEST_MS, Readings, encode_readings
+from contracts.readings import EARLIEST_MS, encode_readings
 from contracts.ticks import Tick, encode_tick
 from contracts.topics import ARROW_FRAME, CONTENT_TYPE, READINGS, TICK, WINDOWS
 from contracts.windows import decode_windows
@@ -36,119 +26,6 @@ from stream_processors.room import ProcessorRoom
 from tests.inference.bundle_builder import TRAINING
 from tests.inference.datasets.folders import sepsis_folder
 from tests.inference.serving.graphs import classifier
-
-HOUR_MS = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def ward() -> list[Readings]:
-    return list(Ward(12, 3, "storm", EARLIEST_MS).seconds(120))
-
-
-def played(steps: Iterator[Step] | list[Step], happened: tuple[Happened, ...] = (), days: float = 1.0) -> Played:
-    return Played(
-        about="made up", every="second", patients=1, patient_days=days, happened=happened, seconds=60.0, steps=steps
-    )
-
-
-def test_ten_seconds_at_once_bring_the_alarms_of_ten_ticks(ward: list[Readings]) -> None:
-    """The identity of an event is that of its cause, so equal ids are equal alarms at equal times."""
-    rules = shipped().model_copy(update={"scores": shipped().scores[:1]})  # the personal baseline, and every limit
-    single, chain = [], OfflineChain({"today": rules})
-    for second, readings in enumerate(ward):
-        single += chain.step(readings, EARLIEST_MS + 1000 * (second + 1))["today"]
-    several = run(of_ward(12, len(ward) / 3600, 3, "storm", EARLIEST_MS), rules)
-    told = Told()
-    told.add(single)
-    assert len(told.alarms) > 5
-    assert {alarm.alarm_id for alarm in told.alarms} == {alarm.alarm_id for alarm in several.alarms["today"]}
-
-
-def test_the_shipped_rules_catch_every_critical_event_of_a_simulated_ward() -> None:
-    found = run(of_ward(20, 0.4, 1, "load", EARLIEST_MS), shipped(), score=False)
-    assert found.outcomes["today"].events > 0
-    assert found.outcomes["today"].sensitivity == 1.0
-    assert found.difference is None
-
-
-def test_the_surface_of_the_simulated_ward_shows_what_studies_found() -> None:
-    """Welch 2011: SpO2 limit 90 to 88, and a delay of 15 s, each remove more than half of the alarms. On values that the device
-    itself calls good, as monitors alarm by."""
-    rule = next(r for r in shipped().limits if r.id == "spo2_low").model_copy(update={"quality": "good"})
-    whole, values = of_ward(200, 1.0, 1, "day", EARLIEST_MS), Values(rule)
-    for step in whole.steps:
-        values.add(step.readings)
-    found = surface(values, rule, whole, thresholds=(88.0, 90.0), delays_s=(0.0, 15.0), filters=(1,))
-    at = {(point.threshold, point.delay_s): point.alarms_per_patient_day for point in found.points}
-    assert at[90.0, 0.0] > 2
-    assert at[88.0, 0.0] < at[90.0, 0.0] / 2 > at[90.0, 15.0]
-
-
-@pytest.mark.parametrize(("threshold", "delay_s"), [(90.0, 0.0), (88.0, 15.0), (92.0, 30.0)])
-def test_a_point_of_the_surface_is_what_the_live_rule_would_have_done(
-    ward: list[Readings], threshold: float, delay_s: float
-) -> None:
-    document = {"metric": "spo2", "direction": "low", "limit": threshold, "onset_s": delay_s, "critical": None}
-    rules = parse({"limits": [document]}, version=0)
-    rule, chain, told, values = rules.limits[0], OfflineChain({"r": rules}, score=False), Told(), Values(rules.limits[0])
-    for second, readings in enumerate(ward):
-        told.add(chain.step(readings, EARLIEST_MS + 1000 * (second + 1))["r"])
-        values.add(readings)
-    expected = sorted((a.patient, a.at_ms) for a in told.alarms)
-    whole = of_ward(12, 120 / 3600, 3, "storm", EARLIEST_MS)
-    others = surface(values, rule, whole, thresholds=(95.0, threshold), delays_s=(delay_s, 999.0), filters=(1,))
-    point = next(p for p in others.points if (p.threshold, p.delay_s) == (threshold, delay_s))
-    assert round(point.alarms_per_patient_day * whole.patient_days) == len(expected) > 0
-    assert point.caught == outcome(told.alarms, whole).caught
-
-
-def test_a_filter_forgets_a_single_stray_value() -> None:
-    rule = LimitRule(metric="spo2", direction="low", limit=90, onset_s=0, max_gap_s=90, spot=False)
-    calm = list(Ward(1, 1, "calm", EARLIEST_MS).seconds(40))
-    values = Values(rule)
-    for second, readings in enumerate(calm):
-        values.add(replace(readings, value=readings.value * 0 + 70) if second == 20 else readings)
-    whole = played([], days=1.0)
-    found = surface(values, rule, whole, thresholds=(90.0,), delays_s=(0.0,), filters=(1, 5))
-    assert [point.alarms_per_patient_day for point in found.points] == [1.0, 0.0]
-
-
-def alarm(patient: str, at_h: float, condition: str = "spo2_low", **more: object) -> Alarm:
-    return Alarm(
-        alarm_id=f"{patient}{at_h}", patient=patient, condition=condition, at_ms=round(at_h * HOUR_MS),
-        priority=Priority.MEDIUM, **more,  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
-def event(patient: str, at_h: int) -> Happened:
-    return Happened(patient=patient, from_ms=(at_h - 12) * HOUR_MS, to_ms=at_h * HOUR_MS, at_ms=at_h * HOUR_MS)
-
-
-def test_an_event_is_caught_by_an_alarm_in_its_time_and_by_no_other() -> None:
-    happened = (event("a", 20), event("b", 20), event("c", 20), event("d", 20))
-    alarms = [
-        alarm("a", 14), alarm("a", 16),  # the first of them leads by six hours
-        alarm("b", 7.9), alarm("b", 20.1),  # too early, too late
-        alarm("c", 2, worse_ms=19 * HOUR_MS),  # called again when it became worse
-        alarm("e", 15),  # nothing ever happened to e
-    ]  # fmt: skip
-    found = outcome(alarms, played([], happened, days=10.0))
-    assert (found.caught, found.events, found.missed) == (2, 4, ["b", "d"])
-    assert found.lead_s == (2.25 * 3600, 3.5 * 3600, 4.75 * 3600)
-    assert (found.alarms, found.notifications, found.alarms_per_patient_day) == (6, 7, 0.6)
-    assert found.ppv == pytest.approx(2 / 6)
-    assert found.chance == pytest.approx(1 - 2.718281828 ** (-0.7 / 2))  # 0.7 a patient-day, half a day of time
-
-
-def test_two_sets_of_rules_differ_alarm_by_alarm() -> None:
-    today = [alarm("a", 14), alarm("b", 15), alarm("c", 19)]
-    new = [alarm("a", 14.05), alarm("a", 16), alarm("c", 15)]
-    found = difference(new, today, (event("b", 20), event("c", 20), event("d", 20)))
-    assert found.both == 1  # three minutes later is the same alarm
-    assert [(a.patient, a.at_ms) for a in found.only_new] == [("c", 15 * HOUR_MS), ("a", 16 * HOUR_MS)]
-    assert [a.patient for a in found.only_today] == ["b", "c"]
-    assert (found.events_gained, found.events_lost) == ([], ["b"])
-    assert found.by_condition() == {"spo2_low": (2, 2)}
 
 
 @pytest.fixture(scope="module")
@@ -216,8 +93,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for _ in range(90):
         log: list[Record] = []
         for _ in range(10):
-            readings = ward.step()
-            readings = replace(readings, patient=replace(readings.patient, names=names))
+            readings = named(ward.step(), names)
             tick = Tick(tick_ms=ward.next_ms, config_version=0)
             for value, kind in ((encode_readings(readings), ARROW_FRAME), (encode_tick(tick), TICK)):
                 headers = ((CONTENT_TYPE, kind.encode()),)
@@ -256,11 +132,6 @@ def test_a_draft_is_played_over_what_the_stream_has_stored(kept: Path, capsys: p
         main(["backtest", "--from", "2001-01-01T00:00:00", "--to", "2001-01-01T01:00:00"])
     assert end.value.code == 1
     assert "nothing stored in this time" in capsys.readouterr().err
-
-
-def test_rules_without_scores_load_no_model() -> None:
-    found = run(of_ward(2, 0.02, 1, "calm", EARLIEST_MS), RuleSet())
-    assert found.outcomes["today"].alarms == 0
 
 
 def test_policies_are_compared_at_the_sensitivity_of_plain_thresholds(

@@ -33,7 +33,7 @@ from tests.faults.harness.rows import record, seed, size
 from tests.faults.harness.senders import Flow, KafkaSender
 from tests.faults.harness.ward import Ward
 from tests.faults.rows_input import flood_with_poison, fuzz_values
-from tests.infra.runtime import test_conveyor as conveyor
+from tests.infra.runtime.conveyor import test_bad_records, toy_workers
 from tests.stream_processors import test_oracle as late_data
 from tests.stream_processors import test_windows as one_clock
 
@@ -68,14 +68,14 @@ def test_t17_without_a_place_for_dead_letters_nothing_is_skipped(
 ) -> None:
     settings = Settings(kafka_bootstrap_servers=kafka, topic_prefix=f"{prefix}{time.time_ns()}-", state_dir=tmp_path)
     create_topics(settings, (READINGS, WINDOWS, SCORES, REJECTED, SNAPSHOTS))
-    workers = conveyor.Workers(settings, "lookback", tmp_path, free_port)
+    workers = toy_workers.Workers(settings, "lookback", tmp_path, free_port)
     try:
-        conveyor.test_without_a_place_for_dead_letters_nothing_is_skipped(workers)
+        test_bad_records.test_without_a_place_for_dead_letters_nothing_is_skipped(workers)
     finally:
         for process in workers.running.values():
             process.kill()
             process.wait()
-    record("T-17", met=True, lost=0, exit_status=EXIT_FAULT, by="tests/infra/runtime/test_conveyor.py", bar="lost 0")
+    record("T-17", met=True, lost=0, exit_status=EXIT_FAULT, by="tests/infra/runtime/conveyor/test_bad_records.py", bar="lost 0")
 
 
 @pytest.mark.parametrize("moment_s", [0.0, 0.005, 0.05])  # before, while and after Kafka writes

@@ -13,7 +13,7 @@ from contracts.errors import Retryable
 from contracts.topics import SNAPSHOTS
 from infra.runtime.plan import Plan
 from tests.infra.runtime.memory_log import MemoryLog
-from tests.infra.runtime.test_processing import A0, LOOKBACK, SNAPSHOT, Sent, numbered, processor, right
+from tests.infra.runtime.processed import A0, LOOKBACK, SNAPSHOT, Sent, numbered, processor, right
 
 
 class Worker:

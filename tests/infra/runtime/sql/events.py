@@ -1,10 +1,12 @@
-"""Builders of alarm events: a test names what matters to it."""
+"""Alarm events for tests, which name what matters to them, and alarms that are recorded and acted on as they must be."""
 
 from __future__ import annotations
 
 from contracts.alarms import AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
+from infra.runtime.sql.alarms import AlarmStore, Recorded
 
 ONSET_MS = 1_770_000_000_000
+NOW_MS = ONSET_MS + 60_000
 
 
 def event(
@@ -39,3 +41,17 @@ def event(
         condition_ms=onset_ms + 10_000,
         at_ms=at_ms if at_ms is not None else onset_ms + 10_000,
     )
+
+
+def recorded(store: AlarmStore, *events: AlarmEvent) -> list[AlarmEvent]:
+    """Record `events`, all of which must be new."""
+    results = store.record(events)
+    assert all(isinstance(result, Recorded) and not result.repeated for result in results), results
+    return [result.event for result in results]
+
+
+def acted(store: AlarmStore, alarm: str, change: Change, **more: object) -> AlarmEvent:
+    """Have a nurse do `change`, which must be allowed."""
+    result = store.act(alarm, change, actor="nurse.a", at_ms=NOW_MS, **more)  # type: ignore[arg-type]
+    assert isinstance(result, AlarmEvent), result
+    return result

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
 
 from contracts.alarms import Change, Priority, State
 from contracts.errors import InvalidInput
@@ -16,11 +15,6 @@ from tests.infra.runtime.sql.events import ONSET_MS, event
 
 AT_MS = ONSET_MS - 60_000
 UNTIL_MS = ONSET_MS + 60_000
-
-
-@pytest.fixture
-def store(engine: Engine) -> AlarmStore:
-    return AlarmStore(engine)
 
 
 def carer(patient: str = "p-001", person: str = "Ann", **more: Any) -> Carer:

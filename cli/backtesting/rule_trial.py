@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from alerting.rules.model import RuleSet
-from cli.in_process import Chain, keys
-from cli.ward_evaluation import START_MS, STEP_S
+from cli.backtesting.chain import Chain, Step
+from cli.backtesting.one_partition import keys, named
+from cli.backtesting.ward_evaluation import START_MS, STEP_S
 from contracts.alarms import AlarmEvent, Change
 from contracts.episodes import Episodes
 from contracts.errors import InvalidInput
@@ -26,17 +27,15 @@ _BEGINS: Final = (Change.RAISED, Change.FOUND)
 class _Side:
     """What one rule set makes of the stream."""
 
-    def __init__(self, rules: RuleSet) -> None:
-        self._chain, self._episodes = Chain(rules), Episodes()
+    def __init__(self) -> None:
+        self._episodes = Episodes()
         self.raised: dict[str, AlarmEvent] = {}
         self.changes: Counter[str] = Counter()
         self.notices = 0
 
-    def take(self, readings: Any, patients: tuple[str, ...], tick_ms: int) -> None:
-        self._chain.take(readings, patients, tick_ms)
-
-    def step(self, tick_ms: int) -> None:
-        for event in sorted(self._chain.step(), key=lambda e: (e.at_ms, e.patient, e.condition, e.alarm_version)):
+    def take(self, events: Iterable[AlarmEvent], tick_ms: int) -> None:
+        """Everything up to this tick."""
+        for event in sorted(events, key=lambda e: (e.at_ms, e.patient, e.condition, e.alarm_version)):
             self.changes[event.change] += 1
             if event.change in _BEGINS:
                 self.raised[event.alarm_id] = event
@@ -61,18 +60,19 @@ def trial(
     if not 1 <= beds <= MOST_PATIENTS:
         raise InvalidInput("beds", f"must be 1 to {MOST_PATIENTS}")
     source, people, about = _source(data, hours, beds, seed)
-    # Both as version 0: a version's number is not what makes a difference.
-    sides = [_Side(rules.model_copy(update={"version": 0})) for rules in (draft, today)]
+    chain, sides = Chain({"draft": draft, "in_force": today}), {"draft": _Side(), "in_force": _Side()}
     patients, seconds = keys(people), round(hours * 3600)
+    waiting: list[Step] = []
     for second in range(1, seconds + 1):
         readings = source.step()
-        for side in sides:
-            side.take(readings, patients, source.next_ms)
-            if second % STEP_S == 0 or second == seconds:
-                side.step(source.next_ms)
+        waiting.append(Step(readings=named(readings, patients), tick_ms=source.next_ms))
+        if len(waiting) == STEP_S or second == seconds:
+            for name, events in chain.play(*waiting).items():
+                sides[name].take(events, source.next_ms)
+            waiting = []
         if second % 3600 == 0:
             say(f"{second // 3600} of {hours:g} h")
-    new, old = sides
+    new, old = sides["draft"], sides["in_force"]
     days = people * seconds / 86_400
     return {
         "data": about, "patients": people, "hours": hours, "seed": seed,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from alerting.rules.load import shipped
+from cli.backtesting.plain_thresholds import PlainThresholds
+from cli.backtesting.ward_evaluation import START_MS, Shard, deadline_ms, evaluate_ward, judged, run_shard
 from cli.main import main
-from cli.plain_thresholds import PlainThresholds
-from cli.ward_evaluation import START_MS, Shard, deadline_ms, evaluate_ward, judged, run_shard
 from contracts.episodes import Grouping
 from contracts.errors import InvalidInput
 from contracts.vitals import INDEX

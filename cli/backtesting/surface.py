@@ -1,6 +1,6 @@
 """One limit at every threshold, delay and filter at once: how many alarms, and how many events found.
 
-The machine is that of the live limits (`alerting.conditions.Cells`); each pair of threshold and delay is a condition of its own
+The machine is that of the live limits (`alerting.cells.Cells`); each pair of threshold and delay is a condition of its own
 beside the others, so the whole surface is one pass over the values. The critical limit of the rule is left out: the surface says
 what the limit itself does. A filter is the median of a patient's newest values, in the order in which they came.
 """
@@ -14,12 +14,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from alerting.conditions import Cells, Kind, Level, Samples, Terms
+from alerting.cells import Cells
+from alerting.conditions import Kind, Level, Samples, Terms
 from alerting.rules.model import Direction, LimitRule
 from alerting.sequence import passes, sequence
 from alerting.thresholds import no_terms
-from cli.offline_outcome import Alarm, outcome
-from cli.offline_sources import Played
+from cli.backtesting.outcome import Alarm, outcome
+from cli.backtesting.sources import Played
 from contracts.alarms import Priority
 from contracts.readings import Quality, Readings
 from contracts.vitals import BY_NAME, INDEX

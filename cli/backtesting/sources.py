@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rules.model import LimitRule, RuleSet, ScoreRule
-from cli.offline_models import OF_THUMB
+from cli.backtesting.chain import Step
+from cli.backtesting.models import OF_THUMB
 from contracts.errors import InvalidInput
 from contracts.frames import Labels
 from contracts.readings import EARLIEST_MS, Readings, concat
@@ -46,15 +47,6 @@ class Happened:
     from_ms: int
     to_ms: int
     at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What `OfflineChain.step` takes. `windows` None: processors make them."""
-
-    readings: Readings
-    tick_ms: int
-    windows: Windows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,9 @@ import typer
 
 from alerting.rules.load import dump_json, parse_json, shipped
 from alerting.rules.model import RuleSet
-from cli.in_process import Chain, keys
-from cli.plain_thresholds import PlainThresholds
+from cli.backtesting.chain import Chain, Step
+from cli.backtesting.one_partition import keys, named
+from cli.backtesting.plain_thresholds import PlainThresholds
 from contracts.alarms import Lane, Priority
 from contracts.episodes import Episodes, Grouping, Notice
 from contracts.errors import InvalidInput
@@ -135,7 +136,8 @@ def run_shard(shard: Shard, say: Say = lambda _: None) -> Found:
     mine = np.arange(shard.beds) % shard.of == shard.which
     patients = keys(shard.beds)
     bed_of = {patient: bed for bed, patient in enumerate(patients)}
-    chain, episodes = Chain(parse_json(shard.rules, version=0)), Episodes(shard.grouping)
+    chain, episodes = Chain({"": parse_json(shard.rules, version=0)}), Episodes(shard.grouping)
+    waiting: list[Step] = []
     naive, usable = PlainThresholds(shard.beds, usable_only=False), PlainThresholds(shard.beds, usable_only=True)
     notices: list[Notice] = []
     alarms: Counter[str] = Counter()
@@ -145,9 +147,10 @@ def run_shard(shard: Shard, say: Say = lambda _: None) -> Found:
             readings = readings.take(np.flatnonzero(mine[readings.patient.codes]))
         naive.take(readings, ward.next_ms)
         usable.take(readings, ward.next_ms)
-        chain.take(readings, patients, ward.next_ms)
-        if second % STEP_S == 0 or second == shard.seconds:
-            for event in sorted(chain.step(), key=lambda e: (e.at_ms, e.patient, e.condition, e.alarm_version)):
+        waiting.append(Step(readings=named(readings, patients), tick_ms=ward.next_ms))
+        if len(waiting) == STEP_S or second == shard.seconds:
+            events, waiting = chain.play(*waiting)[""], []
+            for event in sorted(events, key=lambda e: (e.at_ms, e.patient, e.condition, e.alarm_version)):
                 alarms[f"{event.change} {event.condition.partition(':')[0]}"] += 1
                 notices += episodes.take(event)
             notices += episodes.due(ward.next_ms)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rules.model import PRIORITIES
-from cli.offline_sources import Happened, Played
+from cli.backtesting.sources import Happened, Played
 from contracts.alarms import AlarmEvent, Change, Lane, Priority
 
 SAME_S: Final = 300.0

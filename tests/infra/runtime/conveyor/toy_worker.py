@@ -1,6 +1,6 @@
 """A worker whose state is easy to check: each output carries the sum of the last numbers of its patient.
 
-`python -m tests.infra.runtime.toy_worker RECOVERY INSTANCE PORT [GROUP]`, settings from the environment. A message is
+`python -m tests.infra.runtime.conveyor.toy_worker RECOVERY INSTANCE PORT [GROUP]`, settings from the environment. A message is
 JSON `{"patient", "n"}`; the output, on vitals.scores, is `{"patient", "n", "sum", "topic", "offset"}`. RECOVERY is
 `lookback`, `snapshots` (every 2 s) or `two-topics` (readings and windows, with look-back).
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from cli.offline_outcome import Alarm, Difference, Outcome
-from cli.offline_surface import Surface
+from cli.backtesting.outcome import Alarm, Difference, Outcome
+from cli.backtesting.surface import Surface
 
 MOST_ROWS: Final = 500
 _STYLE: Final = """

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from alerting.rules.model import RuleSet
-from cli.backtest import run
-from cli.offline_outcome import Alarm
-from cli.offline_sources import of_recording
+from cli.backtesting.outcome import Alarm
+from cli.backtesting.run import run
+from cli.backtesting.sources import of_recording
 from contracts.errors import InvalidInput
 from inference.datasets.recording import HOUR_MS, NEVER_MS, Recording
 from inference.evaluate.alarms import WINDOW_H, Alarms, grid, raise_alarms
