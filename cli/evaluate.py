@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -20,6 +21,7 @@ from contracts.errors import InvalidInput, VigilError
 if TYPE_CHECKING:
     from inference.datasets.recording import Recording
     from inference.evaluate.evaluation import Evaluation
+    from inference.evaluate.forecasts import Forecasts
     from inference.evaluate.replayed import Replayed
     from inference.evaluate.scorers import Score
 
@@ -50,11 +52,17 @@ def evaluate(
         str, typer.Option(help="What lightgbm is trained on in folds: device, stream, vitals, context or all.")
     ] = "vitals",
     folds: Annotated[int, typer.Option(min=2, help="Folds by patient, for scores that are fitted here.")] = 5,
+    minutes: Annotated[
+        Path | None, typer.Option(help="1 Hz numerics to judge a forecaster by. Default: the folder bidmc beside the data.")
+    ] = None,
     train_set: Annotated[
         str, typer.Option(help="With cinc2012: train lightgbm on this set alone and judge it on the others.")
     ] = "",
     draws: Annotated[int, typer.Option("--bootstrap", min=0, help="Draws of patients for the intervals.")] = 1000,
     stress: Annotated[bool, typer.Option("--stress", help="Also score the data with things wrong with them.")] = False,
+    silence: Annotated[
+        int, typer.Option(min=1, help="Hours without a further alarm of the patient after each, for every score alike.")
+    ] = 6,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same figures.")] = 1,
     bags: Annotated[int, typer.Option(min=1, help="Models of different seeds that lightgbm is the mean of.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the training in folds.")] = 1,
@@ -78,8 +86,10 @@ def evaluate(
     if data is None:
         raise InvalidInput("data", "name a folder of recordings: vigil evaluate NAME --data DIR")
     from inference.datasets.folders import read_folder
+    from inference.evaluate.alarms import Stages
     from inference.evaluate.evaluation import Plan
     from inference.evaluate.evaluation import evaluate as judge
+    from inference.evaluate.forecasters import is_forecaster, judge_forecasters
     from inference.evaluate.replayed import Replayed
     from inference.evaluate.report import figures
     from inference.evaluate.report import report as page
@@ -94,17 +104,23 @@ def evaluate(
     wanted = [*_ALWAYS, *(name for name in names if name not in _ALWAYS)]
     paths = {name: _folder(name) for name in wanted if name not in _OWN}
     part = patients or _part(paths, recording)
+    forecasters = {name: paths[name] for name in paths if is_forecaster(paths[name])}
     replayed = Replayed()
     scores = {
         _called(name, inputs): _score(
             name, paths, replayed, inputs=inputs, folds=folds, seed=seed, bags=bags, threads=threads, say=say
         )
         for name in wanted
+        if name not in forecasters
     }
     if train_set:
         recording, scores = _by_set(data, train_set, wanted, inputs, seed, bags, threads, scores, say)
     chosen = _chosen(recording, part)
-    found = judge(chosen, scores, Plan(draws=draws, seed=seed, stress=stress), part=part, say=say)
+    plan = Plan(draws=draws, seed=seed, stress=stress, stages=Stages(silence_h=silence))
+    found = judge(chosen, scores, plan, part=part, say=say)
+    if forecasters:
+        beside = minutes or data.parent / "bidmc"
+        found = replace(found, forecasts=judge_forecasters(forecasters, chosen, beside, part, draws=draws, seed=seed, say=say))
     if report is not None:
         report.write_text(page(found), encoding="utf-8")
         say(f"report written to {report}")
@@ -226,7 +242,7 @@ def _show(found: Evaluation) -> None:
     console.print(table)
     if timed:
         console.print(
-            "Found: events with an alarm in the 12 h before, alarms 6 h apart; PPV and median lead in brackets."
+            f"Found: events with an alarm in the 12 h before, alarms {found.silence_h} h apart; PPV and median lead in brackets."
         )
     for name, judged in found.scorers.items():
         lines = [f"moments scored {judged.scored:.1%}"]
@@ -248,3 +264,30 @@ def _show(found: Evaluation) -> None:
             left = ((judged.stress[kind][0], judged.auroc) for judged in tested.values())
             harmed.add_row(kind, *(f"{auroc:.3f} ({auroc - whole:+.3f})" for auroc, whole in left))
         console.print(harmed)
+    for name, forecasts in found.forecasts.items():
+        _show_forecasts(console, name, forecasts)
+
+
+def _show_forecasts(console: Console, name: str, found: Forecasts) -> None:
+    table = Table(
+        f"{name}: of", "minutes ahead", "values", "nats a value", "gain over persistence (95 %)", "over the personal baseline",
+        "within 50 %", "90 %",
+    )  # fmt: skip
+    for line in found.lines:
+        table.add_row(
+            line.ground,
+            str(line.ahead_minutes),
+            f"{line.values:,}",
+            f"{line.nll:.3f}",
+            *(
+                f"{gain:+.3f} ({low:+.3f} to {high:+.3f})"
+                for gain, (low, high) in (
+                    (line.gain_persistence, line.gain_persistence_interval),
+                    (line.gain_personal, line.gain_personal_interval),
+                )
+            ),
+            f"{line.within_50:.3f}",
+            f"{line.within_90:.3f}",
+        )
+    console.print(table)
+    console.print(f"{name}: minutes are semi-synthetic between charted hours; the two other grounds are real ({found.note})")

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.errors import InvalidInput
+from inference import forecast_gates
 from inference.bundles import Bundle
 
 RIVAL_WITHOUT_CHAMPION: Final = "news2"  # what wards use today
@@ -33,6 +34,12 @@ class Limits(BaseModel):
     batch_p99_ms: float
     windows_per_second: float
     bundle_bytes: int
+    forecast_patients: int
+    forecast_real_minutes: int
+    within_50: float
+    within_90: float
+    vital_loss: float
+    vital_values: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +89,13 @@ def judge_bundle(measured: Measured, asked: Limits) -> list[Gate]:
 def judge_evaluation(
     evaluation: Mapping[str, Any], candidate: Bundle, champion: Bundle | None, asked: Limits
 ) -> list[Gate]:
-    """The gates before a champion. `champion`: None when the model has none; then NEWS2 is to be beaten.
+    """The gates before a champion. `champion`: None when the model has none; then NEWS2 is to be beaten. A forecaster is judged
+    by what it forecast (`inference.forecast_gates`).
 
     Raises `InvalidInput` when this is no evaluation, or none of these very bundles.
     """
+    if candidate.manifest.kind == "forecaster":
+        return _judge_forecasts(evaluation, candidate, champion, asked)
     scorers = evaluation.get("scorers")
     if not isinstance(scorers, Mapping):
         raise InvalidInput("evaluation", "is not the JSON of `vigil evaluate`: it has no scorers")
@@ -102,10 +112,7 @@ def judge_evaluation(
 
 
 def judge_shipped(evaluation: Mapping[str, Any], bundle: Bundle, asked: Limits) -> list[Gate]:
-    """What the gates before a champion say of a bundle that ships, by the evaluation that ships beside it. None for a forecaster:
-    it says what comes next and not who gets ill, and alarms nobody."""
-    if bundle.manifest.kind == "forecaster":
-        return []
+    """What the gates before a champion say of a bundle that ships, by the evaluation that ships beside it."""
     try:
         return judge_evaluation(evaluation, bundle, None, asked)
     except InvalidInput as error:
@@ -117,6 +124,30 @@ def evidence(gates: list[Gate], evaluation: Mapping[str, Any] | None = None) -> 
     of = evaluation or {}
     known = {key: of[key] for key in ("data", "part", "patients", "events", "seed") if key in of}
     return {"gates": [asdict(gate) for gate in gates], **known}
+
+
+def _judge_forecasts(
+    evaluation: Mapping[str, Any], candidate: Bundle, champion: Bundle | None, asked: Limits
+) -> list[Gate]:
+    judged = evaluation.get("forecasts")
+    if not isinstance(judged, Mapping):
+        raise InvalidInput("evaluation", "is not the JSON of `vigil evaluate` of a forecaster: it has no forecasts")
+    forecast = candidate.manifest.forecast
+    assert forecast is not None, "checked by the manifest of a forecaster"
+    mine = _of_bundle(judged, candidate)
+    ahead = forecast.steps_ahead
+    gates = {
+        "unseen patients": lambda: _unseen(evaluation, candidate),
+        "forecasts": lambda: forecast_gates.enough(mine, ahead, asked.forecast_patients, asked.forecast_real_minutes),
+        "beats persistence": lambda: forecast_gates.beats(mine, ahead, "persistence"),
+        "beats the personal baseline": lambda: forecast_gates.beats(mine, ahead, "personal"),
+        "intervals": lambda: forecast_gates.honest(mine, ahead, asked.within_50, asked.within_90),
+        "vitals": lambda: forecast_gates.no_vital_lost(mine, ahead, asked.vital_loss, asked.vital_values),
+    }
+    if champion is not None:
+        before = _of_bundle(judged, champion)
+        gates["beats the champion"] = lambda: forecast_gates.beats_champion(mine, before, ahead, champion.label)
+    return [_told(name, found) for name, found in gates.items()]
 
 
 def _of_bundle(scorers: Mapping[str, Any], bundle: Bundle) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ from inference.patients import Patients
 Floats = npt.NDArray[np.float32]
 
 STATE_SCHEMA: Final = "personal-baseline-state/1"
-_MAD_TO_SIGMA: Final = np.float32(1.4826)  # for a normal distribution
+MAD_TO_SIGMA: Final = np.float32(1.4826)  # for a normal distribution
 _OK, _NOT_READY, _INSUFFICIENT = (
     STATUSES.index(s) for s in (Status.OK, Status.NOT_READY, Status.INSUFFICIENT)
 )
@@ -71,6 +71,21 @@ class Policy:
 
 HOURLY: Final = Policy(prior_windows=4, memory_windows=48, ready_windows=4)
 """For a value an hour: a baseline that waits for 30 windows would say nothing for a day."""
+MINUTELY: Final = Policy(prior_windows=2, memory_windows=360, ready_windows=5)
+"""For a value a minute: the times of `Policy` with its six windows a minute."""
+
+
+def learnt(
+    median: Floats, mad: Floats, count: Floats, values: Floats, spread: Floats, policy: Policy
+) -> tuple[Floats, Floats]:
+    """Median and MAD after one more value each, when `count` values came before it. All of one shape, or such as go together;
+    `spread`: of the population."""
+    gain = np.float32(2.0) / np.minimum(count + np.float32(policy.prior_windows), np.float32(policy.memory_windows))
+    distance = values - median
+    towards = np.clip(distance / mad, -1, 1)
+    wider = np.clip((np.abs(distance) - mad) / mad, -1, 1)
+    floor = (np.float32(policy.spread_floor) / MAD_TO_SIGMA) * spread
+    return median + gain * mad * towards, np.maximum(mad + gain * mad * wider, floor)
 
 
 class PersonalBaseline:
@@ -150,19 +165,14 @@ class PersonalBaseline:
         score[at[ok]] = total[ok]
 
     def _learn(self, slots: npt.NDArray[np.intp], values: Floats, usable: npt.NDArray[np.bool_]) -> None:
-        policy = self._policy
         median, mad, count = self._median[:, slots], self._mad[:, slots], self._count[:, slots]
-        gain = np.float32(2.0) / np.minimum(count + np.float32(policy.prior_windows), np.float32(policy.memory_windows))
-        distance = values - median
-        towards = np.clip(distance / mad, -1, 1)
-        wider = np.clip((np.abs(distance) - mad) / mad, -1, 1)
-        floor = (np.float32(policy.spread_floor) / _MAD_TO_SIGMA) * self._spread[:, None]
-        self._median[:, slots] = np.where(usable, median + gain * mad * towards, median)
-        self._mad[:, slots] = np.where(usable, np.maximum(mad + gain * mad * wider, floor), mad)
+        found = learnt(median, mad, count, values, self._spread[:, None], self._policy)
+        self._median[:, slots] = np.where(usable, found[0], median)
+        self._mad[:, slots] = np.where(usable, found[1], mad)
         self._count[:, slots] = np.where(usable, count + np.float32(1), count)
 
     def _sigma(self, slots: npt.NDArray[np.intp]) -> Floats:
-        return np.asarray(self._mad[:, slots] * _MAD_TO_SIGMA, dtype=np.float32)
+        return np.asarray(self._mad[:, slots] * MAD_TO_SIGMA, dtype=np.float32)
 
     def _inputs(self, windows: Windows) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Mean of each input metric per row (0 where unusable, so that arithmetic stays finite) and where it counts."""
@@ -186,7 +196,7 @@ class PersonalBaseline:
         new = len(self._patients) - len(self._seen_ms)
         if new:
             metrics = len(self._policy.inputs)
-            prior_mad = (self._spread / _MAD_TO_SIGMA)[:, None]
+            prior_mad = (self._spread / MAD_TO_SIGMA)[:, None]
             self._median = np.hstack([self._median, np.repeat(self._centre[:, None], new, axis=1)])
             self._mad = np.hstack([self._mad, np.repeat(prior_mad, new, axis=1).astype(np.float32)])
             self._count = np.hstack([self._count, np.zeros((metrics, new), dtype=np.float32)])

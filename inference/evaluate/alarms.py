@@ -1,8 +1,8 @@
 """Alarms from scores: what a threshold costs the ward and what it finds, at a given number of alarms per patient-day.
 
 One policy for every score, so that scores are compared and not policies: an alarm at a score at or above the threshold, then
-six hours of silence for that patient. An event is found when an alarm came in the twelve hours before it, or with it. Alarms
-after an event count as alarms that found nothing. `Stages` are what can be added to it.
+six hours of silence for that patient, or as many as are asked for. An event is found when an alarm came in the twelve hours
+before it, or with it. Alarms after an event count as alarms that found nothing. `Stages` are what can be added to it.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def raise_alarms(of: Grid, threshold: float | Doubles, stages: Stages = PLAIN) -
     return Alarms(alarms=alarms, true=true, lead_h=lead_h, first_h=first_h)
 
 
-def threshold_for(of: Grid, budget: float) -> float:
+def threshold_for(of: Grid, budget: float, stages: Stages = PLAIN) -> float:
     """The lowest threshold with at most `budget` alarms per patient-day, by bisection over the scores that occur; infinite when
     even the highest score alone brings more."""
     levels = np.unique(of.score[~np.isnan(of.score)])
@@ -132,20 +132,22 @@ def threshold_for(of: Grid, budget: float) -> float:
         if low >= high:
             break
         middle = (low + high) // 2
-        if raise_alarms(of, float(levels[middle])).alarms.sum() <= budget * of.days:
+        if raise_alarms(of, float(levels[middle]), stages).alarms.sum() <= budget * of.days:
             high = middle
         else:
             low = middle + 1
     return float(levels[high]) if high < len(levels) else float("inf")
 
 
-def at_budgets(of: Grid, *, draws: int, seed: int, budgets: Sequence[float] = BUDGETS) -> dict[str, AtBudget]:
+def at_budgets(
+    of: Grid, *, draws: int, seed: int, budgets: Sequence[float] = BUDGETS, stages: Stages = PLAIN
+) -> dict[str, AtBudget]:
     """By budget as text ("0.25")."""
-    return {f"{budget:g}": _judged(of, threshold_for(of, budget), draws, seed) for budget in budgets}
+    return {f"{budget:g}": _judged(of, threshold_for(of, budget, stages), stages, draws, seed) for budget in budgets}
 
 
-def _judged(of: Grid, threshold: float, draws: int, seed: int) -> AtBudget:
-    alarms = raise_alarms(of, threshold)
+def _judged(of: Grid, threshold: float, stages: Stages, draws: int, seed: int) -> AtBudget:
+    alarms = raise_alarms(of, threshold, stages)
     events, found = of.events, alarms.true > 0
     nan = float("nan")
     total, true = float(alarms.alarms.sum()), float(alarms.true.sum())

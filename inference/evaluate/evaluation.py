@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from inference.datasets.recording import Recording
 from inference.evaluate import utility
-from inference.evaluate.alarms import AtBudget, at_budgets, grid
+from inference.evaluate.alarms import PLAIN, AtBudget, Stages, at_budgets, grid
 from inference.evaluate.benefit import Benefit, decision_curve
 from inference.evaluate.calibration import Calibration, calibration
+from inference.evaluate.forecasts import Forecasts
 from inference.evaluate.ranking import auprc, auroc, bootstrap, ranked
 from inference.evaluate.scorers import Score, Scored
 from inference.evaluate.stress import stresses
@@ -26,11 +27,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`draws`: of patients, for intervals. `stress`: whether to score the recording again with things wrong with it."""
+    """`draws`: of patients, for intervals. `stress`: whether to score the recording again with things wrong with it. `stages`:
+    between a score and an alarm, the same for every score."""
 
     draws: int = 1000
     seed: int = 1
     stress: bool = False
+    stages: Stages = PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """All scorers on the same rows. `part`: which patients."""
+    """All scorers on the same rows. `part`: which patients. `forecasts`: of the forecasters that were asked for, which do not
+    score who gets ill."""
 
     data: str
     citation: str
@@ -88,7 +92,9 @@ class Evaluation:
     prevalence: float
     days: float
     seed: int
+    silence_h: int
     scorers: Mapping[str, Judged]
+    forecasts: Mapping[str, Forecasts] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """For JSON: what cannot be known is null."""
@@ -107,7 +113,9 @@ class Evaluation:
             "prevalence": self.prevalence,
             "patient_days": self.days,
             "seed": self.seed,
+            "silence_h": self.silence_h,
             "scorers": scorers,
+            "forecasts": {name: asdict(found) for name, found in self.forecasts.items()},
         }
         return _plain(whole)  # type: ignore[no-any-return]
 
@@ -132,6 +140,7 @@ def evaluate(recording: Recording, scores: Mapping[str, Score], plan: Plan, *, p
         prevalence=float(moments.label.mean()),
         days=len(moments) / 24 if recording.by_hour else float("nan"),
         seed=plan.seed,
+        silence_h=plan.stages.silence_h,
         scorers=judged,
     )
 
@@ -165,7 +174,9 @@ def _judge(recording: Recording, found: Scored, plan: Plan, stress: Mapping[str,
         auprc_interval=spread.auprc,
         scored=float(np.mean(~np.isnan(found.score))),
         at_budget=(
-            at_budgets(grid(recording, found.score), draws=plan.draws, seed=plan.seed) if recording.timed else {}
+            at_budgets(grid(recording, found.score), draws=plan.draws, seed=plan.seed, stages=plan.stages)
+            if recording.timed
+            else {}
         ),
         utility=_utility(recording, found) if recording.by_hour else None,
         event_1=None if recording.timed else event_1,

@@ -11,6 +11,7 @@ import numpy as np
 
 from contracts.errors import VigilError
 from inference.evaluate.evaluation import Evaluation, Judged
+from inference.evaluate.forecasts import Forecasts
 
 _STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b2733;background:#fff}
@@ -36,11 +37,12 @@ def report(evaluation: Evaluation) -> str:
     if any(j.at_budget for j in judged.values()):
         parts += ["<h2>At the same number of alarms</h2>", _budgets(judged)]
         parts.append(
-            "<p class=note>An alarm, then 6 h of silence for that patient. Found: an alarm came in the 12 h before the event. "
+            f"<p class=note>An alarm, then {evaluation.silence_h} h of silence for that patient. Found: an alarm came in the "
+            "12 h before the event. "
             "The threshold of each row is the one that brings this many alarms on these patients.</p>"
         )
     parts += ["<h2>Plots</h2><div class=plots>", *_plots(evaluation), "</div>"]
-    parts += [_calibration(judged), _subgroups(judged), _stress(judged)]
+    parts += [_calibration(judged), _subgroups(judged), _stress(judged), _forecasts(evaluation.forecasts)]
     parts.append(
         f"<p class=note>Data: {_text(evaluation.citation)} ({_text(evaluation.licence)}). Seed {evaluation.seed}.</p>"
     )
@@ -144,6 +146,32 @@ def _stress(judged: Mapping[str, Judged]) -> str:
         for kind in kinds
     ]
     return "<h2>When something is wrong: AUROC</h2>" + _table(["", *tested], rows)
+
+
+def _forecasts(found: Mapping[str, Forecasts]) -> str:
+    if not found:
+        return ""
+    head = ["forecaster", "of", "minutes ahead", "values", "gain over persistence, nats a value", "over the personal baseline"]
+    rows = [
+        [
+            name,
+            line.ground,
+            str(line.ahead_minutes),
+            f"{line.values:,}",
+            *(
+                f"{gain:+.3f} ({low:+.3f} to {high:+.3f})"
+                for gain, (low, high) in (
+                    (line.gain_persistence, line.gain_persistence_interval),
+                    (line.gain_personal, line.gain_personal_interval),
+                )
+            ),
+            f"{line.within_50:.3f}",
+            f"{line.within_90:.3f}",
+        ]
+        for name, each in found.items()
+        for line in each.lines
+    ]
+    return "<h2>Forecasts</h2>" + _table([*head, "within the central 50 %", "90 %"], rows)
 
 
 def figures() -> Any:

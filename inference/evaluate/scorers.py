@@ -162,7 +162,7 @@ def bundle(folder: Path, *, native: bool = False, replayed: Replayed | None = No
     if found.manifest.kind == "forecaster":
         raise VigilError(
             f"{found.manifest.name} is a forecaster, which says what comes next and not who gets ill.",
-            fix="evaluate a classifier",
+            fix="vigil evaluate judges its forecasts",
         )
     backend, model = open_backend(found, "native" if native else "onnx"), Classifier(found.manifest)
     replayed = replayed or Replayed()
@@ -205,14 +205,18 @@ def _ensemble(folder: Path, found: Bundle, native: bool, replayed: Replayed) -> 
 
 def saw(folder: Path, recording: Recording) -> bool:
     """Whether the bundle was trained on this very recording, so that only its locked patients are new to it: the data set has
-    the same name and the same number of patients to train on. On part of it, say which patients to take."""
-    training = load_bundle(folder).manifest.training
+    the same name and the same number of patients to train on. On part of it, say which patients to take. A forecaster, which has
+    learnt of records of minutes too, counts as one that saw every recording of the name."""
+    manifest = load_bundle(folder).manifest
+    training = manifest.training
     train = int(members(recording.patients, Part.TRAIN).sum())
     both = train + int(members(recording.patients, Part.VALIDATION).sum())
-    return training.data.startswith(recording.name) and training.patients in (train, both)
+    same = training.patients in (train, both) or manifest.kind == "forecaster"
+    return training.data.startswith(recording.name) and same
 
 
 def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
+    from inference.train.organs import organs_table
     from inference.train.series import context_table, series_table
     from inference.train.spans import spans_table
 
@@ -225,7 +229,9 @@ def _table(recording: Recording, variant: str) -> npt.NDArray[np.float32]:
         parts.append(series_table(recording, vitals, ("first", "std", "count", "count_12h"))[1])
     if variant == "all":
         parts.append(series_table(recording, [m for m in recording.metrics if m not in METRICS])[1])
-        if not recording.by_hour:  # where a patient is scored once there is no clock to hide: the course counts too
+        if recording.by_hour:
+            parts.append(organs_table(recording)[1])
+        else:  # where a patient is scored once there is no clock to hide: the course counts too
             parts.append(series_table(recording, vitals)[1])
             parts.append(spans_table(recording, recording.metrics)[1])
     return np.concatenate(parts, axis=1)

@@ -46,7 +46,8 @@ def forecaster_card(manifest: Manifest, *, smoke: bool = False) -> str:
         "",
         "**Semi-synthetic minutes.** No open recording holds these vitals by the minute over hours. Values charted each hour",
         "are real; the minutes between are a random bridge with the texture of real 1 Hz numerics of heart rate, respiratory",
-        "rate and SpO2 (8 minutes a patient); the other vitals are given the mean of those textures. So the scale for 1 and",
+        "rate and SpO2 (8 minutes a patient), of another amplitude for each crop, rounded as monitors round; the other vitals",
+        "are taken to change as much within an hour, for what they change from hour to hour. So the scale for 1 and",
         "15 minutes of blood pressure and temperature is an assumption, and a bridge ends where the next hour was charted,",
         "which real minutes do not know: figures by the minute are too good for real ones.",
         "",
@@ -65,6 +66,8 @@ def forecaster_card(manifest: Manifest, *, smoke: bool = False) -> str:
         "",
         f"Real minutes of patients that trained nothing, one minute ahead: {metrics['real_1_nll']:.3f}, persistence "
         f"{metrics['real_1_nll_persistence']:.3f}.",
+        "",
+        _GATES,
         "",
         f"    {training.command}",
         "",

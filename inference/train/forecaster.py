@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from contracts.errors import InvalidInput
 from inference.bundles import Bundle, write_bundle
+from inference.datasets.minutes import MINUTES, Texture, filled, hourly_change, hours_of, real_minutes, starts, texture
 from inference.datasets.recording import Recording
 from inference.datasets.split import Part, members, share
 from inference.features import FEATURE_SET, METRICS
@@ -22,7 +23,6 @@ from inference.nets import NETS, Floats, load, native
 from inference.train import loop
 from inference.train.card import forecaster_card
 from inference.train.graphs import hold, opened
-from inference.train.minutes import MINUTES, Texture, filled, hours_of, real_minutes, starts, texture
 from inference.train.recipe import Fit, Recipe
 
 Say = Callable[[str], None]
@@ -66,11 +66,11 @@ def train(
         few = (share(recording.patients) * 1_000) % 1 < _SMOKE_SHARE
         allowed, checked = allowed & few, checked & few
     of_real = members(records, Part.TRAIN)
-    grain = texture(real[of_real])
+    hours, patient = hours_of(recording.of_patients(allowed))
+    grain = texture(real[of_real], hourly_change(hours, patient))
     for k in np.flatnonzero(grain.measured):
         walk, noise = grain.walk[k] * SPREADS[k], grain.noise[k] * SPREADS[k]
         say(f"{METRICS[k]}: wanders {walk:.2f} a minute, a minute's median is off by {noise:.2f}")
-    hours, patient = hours_of(recording.of_patients(allowed))
     begin = starts(hours, patient)
     other_hours, other_patient = hours_of(recording.of_patients(checked))
     other_begin = starts(other_hours, other_patient)

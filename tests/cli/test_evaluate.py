@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from tests.inference.datasets.folders import mortality_folder, sepsis_folder, without
+from inference.manifest import Forecast
+from tests.inference.bundle_builder import TRAINING
+from tests.inference.datasets.folders import minutes_folder, mortality_folder, sepsis_folder, without
+from tests.inference.serving.graphs import forecaster
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,38 @@ def test_a_part_of_the_patients_can_be_chosen(data: Path, capsys: pytest.Capture
         found[part] = json.loads(capsys.readouterr().out)["patients"]
     assert sum(found.values()) == 50
     assert found["train"] > found["locked"] > 0
+
+
+def test_a_forecaster_is_judged_by_its_forecasts_on_patients_it_never_saw(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = Forecast(metrics=("heart_rate", "spo2", "respiratory_rate"), steps_ahead=(1, 60), state=4, warm_steps=3)
+    learnt = TRAINING.model_copy(update={"data": "sepsis2019b by the hour"})
+    forecaster(tmp_path / "mine" / "1", name="mine", forecast=steps, training=learnt)
+    asked = (str(tmp_path / "mine" / "1"), "--data", str(data), "--minutes", str(minutes_folder(tmp_path)), "--bootstrap", "20")
+    run(*asked, "--json")
+    document = json.loads(capsys.readouterr().out)
+    assert document["part"] == "locked"
+    assert list(document["scorers"]) == ["random", "news2"]
+    (found,) = document["forecasts"].values()
+    lines = {(line["ground"], line["ahead_minutes"]): line for line in found["lines"]}
+    assert set(lines) == {("minutes", 1), ("minutes", 60), ("charted", 60), ("real minutes", 1)}
+    assert lines["charted", 60]["patients"] == document["patients"]
+    real = lines["real minutes", 1]
+    assert 1 < real["patients"] < 24
+    assert 0 < real["values"] <= real["patients"] * 7 * 3
+    run(*asked)
+    assert "the two other grounds are real" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_silence_after_an_alarm_holds_for_every_score(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alarms = {}
+    for hours in ("6", "48"):
+        run("news2", "--data", str(data), "--json", "--bootstrap", "0", "--silence", hours)
+        document = json.loads(capsys.readouterr().out)
+        assert document["silence_h"] == int(hours)
+        alarms[hours] = {name: said["at_budget"]["1"]["alarmed"] for name, said in document["scorers"].items()}
+    assert all(alarms["48"][name] > alarms["6"][name] for name in ("random", "news2"))  # fewer a patient, so more patients
 
 
 def test_trees_are_trained_in_folds_with_the_inputs_asked_for(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ from contracts.frames import labels
 from contracts.registry import Stage
 from contracts.scores import Scores
 from inference.gates import Measured
+from inference.manifest import Forecast
 from inference.serving.choice import choose
 from inference.serving.folders import Folders
 from infra.runtime.series_sqlite import SqliteSeries
@@ -29,6 +30,7 @@ from infra.runtime.sql.model_registry import ModelRegistry, stages
 from infra.runtime.sql.patients import PatientStore
 from infra.runtime.sql.rules import RuleStore
 from tests.inference.serving.graphs import classifier, forecaster
+from tests.inference.test_forecast_gates import LINES
 from tests.inference.test_gates import GOOD
 
 QUICK = Measured(bytes=1000, batch_p99_ms=1.0, windows_per_second=1e6)
@@ -157,7 +159,28 @@ def test_what_ships_is_on_record_with_what_the_gates_say_of_it(engine: Engine, t
     assert "NOT passed: " in said["toy"]
     assert "calibration (slope 3.00" in said["toy"]
     assert "evaluation (does not judge other 1" in said["other"]
-    assert said["forecaster"] == "", "it alarms nobody, and no gate is for it"
+    assert "evaluation (is not the JSON of `vigil evaluate` of a forecaster" in said["forecaster"]
+
+
+def test_a_forecaster_becomes_champion_by_its_forecasts_alone(engine: Engine, tmp_path: Path) -> None:
+    steps = Forecast(metrics=("heart_rate", "spo2", "respiratory_rate"), steps_ahead=(1, 60), state=4)
+    first = forecaster(tmp_path / "trained", forecast=steps)
+    at_work = desk(engine, tmp_path)
+    at_work.register(tmp_path / "trained", author="ann", reason="first")
+    assert at_work.promote("forecaster", "1", author="ann", reason="try it").promoted
+    with pytest.raises(VigilError, match="only through the gates"):
+        at_work.promote("forecaster", "1", author="ann", reason="now")
+    with pytest.raises(InvalidInput, match="no forecasts"):  # an evaluation of who gets ill says nothing of it
+        at_work.promote("forecaster", "1", author="ann", reason="now", evaluation=GOOD)
+    note = f"bundle forecaster 1, manifest {first.digest[:12]}"
+    for lines, passes in (([{**each, "within_90": 0.5} for each in LINES], False), (LINES, True)):
+        seen = {"data": "elsewhere", "part": "all", "forecasts": {"forecaster": {"note": note, "lines": lines}}}
+        done = at_work.promote("forecaster", "1", author="ann", reason="now", evaluation=seen)
+        assert done.promoted is passes
+        assert [gate.name for gate in done.gates if not gate.passed] == ([] if passes else ["intervals"])
+        assert at(engine)["1"] is (Stage.CHAMPION if passes else Stage.SHADOW)
+    (row,) = at_work.models()
+    assert row["gates"] == "all 9 passed"
 
 
 def test_there_is_nothing_to_go_back_to(engine: Engine, tmp_path: Path) -> None:

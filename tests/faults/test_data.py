@@ -54,6 +54,7 @@ def rest(seconds: float) -> None:
 def test_t14_poison_goes_to_the_dead_letters_and_its_neighbours_go_on(hospital: Hospital, each: int) -> None:
     rest(5)  # what the gaps are without poison
     found = flood_with_poison(hospital.deployment, each=each)
+    rest(12)  # a window ends every ten seconds: without one there is nothing to compare
     count = hospital.count()
     record(f"T-14 {each} of each", met=count.clean and found.met, **found.figures(), lost=count.lost,
            bar="letters = injected, stall ≤ 0.1 s per 1,000")  # fmt: skip

@@ -65,6 +65,19 @@ def mortality_folder(folder: Path, *, patients: int = 30, seed: int = 2) -> Path
     return folder
 
 
+def minutes_folder(folder: Path, *, records: int = 24, seconds: int = 480) -> Path:
+    """1 Hz numerics that wander a little, in the folder bidmc."""
+    rng, rows = np.random.default_rng(0), records * seconds
+    table: dict[str, object] = {
+        "record": np.repeat([f"r{k}" for k in range(records)], seconds), "t_s": np.tile(np.arange(seconds), records)
+    }  # fmt: skip
+    for column, centre in (("hr", 80), ("resp", 16), ("spo2", 97)):
+        table[column] = np.round(centre + np.cumsum(rng.normal(0, 0.05, rows)) + rng.normal(0, 0.5, rows))
+    (folder / "bidmc").mkdir()
+    pa.parquet.write_table(pa.table(table), folder / "bidmc" / "numerics_1hz.parquet")
+    return folder / "bidmc"
+
+
 def without(path: Path, column: str) -> None:
     """Write a Parquet file again without one column."""
     pa.parquet.write_table(pa.parquet.read_table(path).drop_columns([column]), path)

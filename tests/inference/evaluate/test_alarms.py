@@ -72,6 +72,19 @@ def test_the_threshold_is_the_lowest_within_the_budget() -> None:
     assert at["1.5"].first_alarm_h_quartiles == (3.5, 4, 4.5)  # hours 3 and 5
 
 
+def test_with_a_longer_silence_the_same_budget_reaches_further() -> None:
+    # One patient calls for three days, another for a moment and lower: at one alarm a day there is room for both only when the
+    # first one is quiet for longer.
+    long, short = [0.9] * 72, [0.0] * 72
+    short[50] = 0.5
+    of = ward([long, short], [NAN, 55.0])
+    six, twelve = (
+        at_budgets(of, draws=0, seed=1, budgets=(7 / 6,), stages=Stages(silence_h=hours))["1.16667"] for hours in (6, 12)
+    )
+    assert (six.sensitivity, twelve.sensitivity) == (0, 1)
+    assert twelve.alarms_per_patient_day == 7 / 6
+
+
 def test_a_random_score_finds_what_chance_finds() -> None:
     """At one alarm a day, an event has a chance near 1 - (1 - p)^13 to lie within twelve hours of an alarm."""
     rng = np.random.default_rng(2)

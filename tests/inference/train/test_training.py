@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
 from contracts.errors import InvalidInput
@@ -29,7 +27,7 @@ from inference.train.examples import examples  # noqa: E402
 from inference.train.graphs import PARITY, opened  # noqa: E402
 from inference.train.lightgbm_trees import read_search  # noqa: E402
 from inference.train.recipe import parse_recipe, read_recipe  # noqa: E402
-from tests.inference.datasets.folders import sepsis_folder  # noqa: E402
+from tests.inference.datasets.folders import minutes_folder, sepsis_folder  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 
@@ -51,13 +49,7 @@ negatives = 1.0
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    second = np.tile(np.arange(480), 24)
-    table = {"record": np.repeat([f"r{k}" for k in range(24)], 480), "t_s": second}
-    for column, centre in (("hr", 80), ("resp", 16), ("spo2", 97)):
-        table[column] = np.round(centre + np.cumsum(rng.normal(0, 0.05, 11520)) + rng.normal(0, 0.5, 11520))
-    (data / "bidmc").mkdir()
-    pa.parquet.write_table(pa.table(table), data / "bidmc" / "numerics_1hz.parquet")
+    minutes_folder(data)
     return sepsis_folder(data / "sepsis2019b", patients=120)
 
 

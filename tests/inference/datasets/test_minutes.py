@@ -11,14 +11,27 @@ import pytest
 
 from contracts.errors import InvalidInput
 from inference.datasets.folders import read_folder
+from inference.datasets.minutes import (
+    CROP_H,
+    MINUTES,
+    Texture,
+    bridged,
+    filled,
+    hourly_change,
+    hours_of,
+    real_minutes,
+    scaled,
+    starts,
+    texture,
+)
 from inference.features import METRICS
-from inference.train.minutes import CROP_H, MINUTES, Texture, filled, hours_of, real_minutes, scaled, starts, texture
+from inference.features.layout import CENTRES, SPREADS
 from tests.inference.datasets.folders import sepsis_folder
 
 HEART = METRICS.index("heart_rate")
 GRAIN = Texture(
     walk=np.full(len(METRICS), 0.1, np.float32), noise=np.full(len(METRICS), 0.2, np.float32),
-    measured=np.ones(len(METRICS), np.bool_),
+    differs=np.full(len(METRICS), 0.3, np.float32), measured=np.ones(len(METRICS), np.bool_),
 )  # fmt: skip
 
 
@@ -50,13 +63,39 @@ def test_the_texture_that_made_minutes_is_found_again() -> None:
     rng = np.random.default_rng(3)
     path = np.cumsum(rng.normal(0, 0.3, (400, 40, len(METRICS))), axis=1) + rng.normal(0, 0.5, (400, 40, len(METRICS)))
     path[..., 1] = np.nan
-    found = texture(path.astype(np.float32))
+    hourly = np.where(np.arange(len(METRICS)) == 1, 0.5, 2.0).astype(np.float32)
+    found = texture(path.astype(np.float32), hourly)
     assert found.walk[0] == pytest.approx(0.3, rel=0.15)
     assert found.noise[0] == pytest.approx(0.5, rel=0.15)
+    assert found.differs[0] < 0.1  # all records are alike
     assert not found.measured[1]
-    assert found.walk[1] == pytest.approx(float(np.mean(np.delete(found.walk, 1))))
+    # Of what was not measured: a quarter of the others' change from hour to hour, so a quarter of their texture.
+    assert found.walk[1] == pytest.approx(float(np.mean(np.delete(found.walk, 1))) / 4, rel=1e-5)
+    assert found.noise[1] == pytest.approx(float(np.mean(np.delete(found.noise, 1))) / 4, rel=1e-5)
     with pytest.raises(InvalidInput, match="too few"):
-        texture(np.full((3, 8, len(METRICS)), np.nan, np.float32))
+        texture(np.full((3, 8, len(METRICS)), np.nan, np.float32), hourly)
+
+
+def test_records_differ_as_they_were_made_to_and_minutes_come_in_whole_numbers() -> None:
+    rng = np.random.default_rng(4)
+    knots = np.zeros((600, 2, len(METRICS)), dtype=np.float32) + scaled(np.array(CENTRES, np.float32))
+    found = bridged(knots, GRAIN, rng)
+    heart = found[..., HEART] * SPREADS[HEART] + CENTRES[HEART]
+    np.testing.assert_allclose(heart, np.round(heart), atol=1e-3)
+    coarse = Texture(walk=GRAIN.walk * 9, noise=GRAIN.noise * 9, differs=GRAIN.differs * 2, measured=GRAIN.measured)
+    again = texture(bridged(knots, coarse, rng)[:, 20:40], np.ones(len(METRICS), np.float32))
+    assert again.differs[HEART] == pytest.approx(0.6, rel=0.15)
+    assert again.noise[HEART] == pytest.approx(1.8, rel=0.15)
+
+
+def test_what_a_vital_changes_from_hour_to_hour_is_told_within_patients_alone() -> None:
+    patient = np.repeat(np.arange(200, dtype=np.int32), 6)
+    rng = np.random.default_rng(5)
+    hours = (np.repeat(rng.normal(0, 50, 200), 6) + rng.normal(0, 1, 1200))[:, None] + np.zeros((1, 3))
+    hours[:, 1] = np.nan
+    found = hourly_change(hours.astype(np.float32), patient)
+    assert found[0] == pytest.approx(np.sqrt(2), rel=0.1)
+    assert found[1] == 1
 
 
 def test_a_minute_is_the_median_of_its_seconds_when_half_of_them_are_there(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 No open recording holds many vitals by the minute over hours. So the values charted each hour are kept as they are, and the 59
 minutes between two of them are a Brownian bridge with measurement noise, whose two strengths are fitted on how real 1 Hz
-numerics differ after 1 to 6 minutes. What a forecaster learns of minutes is that texture; of hours, real patients.
+numerics differ after 1 to 6 minutes. Patients are not alike in it: some stand still for minutes, some never do. So each vital of
+each crop has an amplitude of its own, as spread as that of the real records; and monitors show rounded numbers. What a
+forecaster learns of minutes is that texture; of hours, real patients.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.errors import InvalidInput
+from contracts.vitals import BY_NAME
 from inference.datasets.columns import numbers, plausible, read_parquet, require, texts
 from inference.datasets.recording import HOUR_MS, Recording
 from inference.features import METRICS
@@ -27,9 +30,12 @@ MINUTES: Final = CROP_H * 60 + 1  # both ends are charted values
 _COLUMNS: Final = {"hr": "heart_rate", "resp": "respiratory_rate", "spo2": "spo2"}
 _LAGS: Final = (1, 2, 3, 4, 5, 6)
 _DIFFERENCES: Final = 10  # of minutes, at least, to tell their variance
+_DIFFERENCES_OF_ONE: Final = 5  # of a record, at least, to tell how it differs from others
 _COVERED: Final = 30  # seconds of a minute that must hold a value
 _CENTRE: Final = np.array(CENTRES, dtype=np.float32)
 _SPREAD: Final = np.array(SPREADS, dtype=np.float32)
+ROUNDED: Final = np.array([10.0 ** -BY_NAME[m].decimals / BY_NAME[m].spread for m in METRICS], dtype=np.float32)
+"""The step in which a monitor shows each vital, in its spreads."""
 _PRESSURES: Final = tuple(METRICS.index(m) for m in ("systolic_bp", "mean_bp", "diastolic_bp"))
 _CUFF_SHARE: Final = 0.4  # of the crops have their pressures every `_CUFF_EVERY` minutes only
 _CUFF_EVERY: Final = 15
@@ -38,11 +44,13 @@ _GAPS: Final = 0.03  # of the minutes are missing here and there
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Texture:
-    """Of each vital, in its spreads: how far it wanders a minute (`walk`) and how far a minute's median is off (`noise`).
-    `measured`: whether it was measured; the others take the mean of those."""
+    """Of each vital, in its spreads: how far it wanders a minute (`walk`) and how far a minute's median is off (`noise`), root
+    mean squares over patients; `differs`: standard deviation over patients of the logarithm of both. `measured`: whether it was
+    measured; the others wander as far within an hour, for what they change from hour to hour, as those do."""
 
     walk: Floats
     noise: Floats
+    differs: Floats
     measured: npt.NDArray[np.bool_]
 
 
@@ -73,12 +81,13 @@ def real_minutes(folder: Path) -> tuple[Floats, tuple[str, ...]]:
     return scaled(found.astype(np.float32)), names
 
 
-def texture(minutes: Floats) -> Texture:
-    """Fit walk and noise of each vital on real minutes: the variance of a difference after k minutes is k walk² + 2 noise².
+def texture(minutes: Floats, hourly: Floats) -> Texture:
+    """Fit walk and noise of each vital on real minutes: the variance of a difference after k minutes is k walk² + 2 noise²; and
+    how records differ in it. `hourly`: how far each vital changes from one charted hour to the next (`hourly_change`).
 
     Raises `InvalidInput` when no vital has enough minutes.
     """
-    walk, noise = (np.full(len(METRICS), np.nan) for _ in range(2))
+    walk, noise, differs = (np.full(len(METRICS), np.nan) for _ in range(3))
     design = np.array([[lag, 2.0] for lag in _LAGS])
     for m in range(len(METRICS)):
         variance = np.full(len(_LAGS), np.nan)
@@ -91,14 +100,30 @@ def texture(minutes: Floats) -> Texture:
         if np.isfinite(variance).all():
             squares = np.maximum(np.linalg.lstsq(design, variance, rcond=None)[0], 1e-5)
             walk[m], noise[m] = np.sqrt(squares)
+            differs[m] = _differs(minutes[..., m], float(ROUNDED[m]))
     measured = np.isfinite(walk)
     if not measured.any():
         raise InvalidInput("minutes", "there are too few to tell how vitals differ from minute to minute")
+    walks, noises = (float((each[measured] / hourly[measured]).mean()) for each in (walk, noise))
     return Texture(
-        walk=np.where(measured, walk, walk[measured].mean()).astype(np.float32),
-        noise=np.where(measured, noise, noise[measured].mean()).astype(np.float32),
+        walk=np.where(measured, walk, walks * hourly).astype(np.float32),
+        noise=np.where(measured, noise, noises * hourly).astype(np.float32),
+        differs=np.where(measured, differs, differs[measured].mean()).astype(np.float32),
         measured=measured,
     )
+
+
+def _differs(minutes: Floats, rounded: float) -> float:
+    """How records differ in what changes from minute to minute: the standard deviation of its logarithm, less what chance
+    alone brings about in so few minutes. `rounded`: the step in which values come; below it nobody can be told to be steady."""
+    off = np.diff(minutes, axis=1)
+    count = (~np.isnan(off)).sum(axis=1)
+    some = count >= _DIFFERENCES_OF_ONE
+    if some.sum() < 2:
+        return 0.0
+    square = np.nansum(off[some] ** 2, axis=1) / count[some] + rounded**2 / 6
+    by_chance = float((0.5 / count[some]).mean())
+    return float(np.sqrt(max(float(np.var(np.log(square) / 2)) - by_chance, 0.0)))
 
 
 def hours_of(recording: Recording) -> tuple[Floats, npt.NDArray[np.int32]]:
@@ -118,6 +143,18 @@ def hours_of(recording: Recording) -> tuple[Floats, npt.NDArray[np.int32]]:
     return scaled(found), np.repeat(np.arange(patients, dtype=np.int32), count)
 
 
+def hourly_change(hours: Floats, patient: npt.NDArray[np.int32]) -> Floats:
+    """Standard deviation of what each vital changes from one charted hour to the next, of `hours_of`; 1 where that is unknown."""
+    off = np.diff(hours, axis=0)[np.diff(patient) == 0]
+    found = np.ones(hours.shape[1], dtype=np.float32)
+    for m in range(hours.shape[1]):
+        known = off[~np.isnan(off[:, m]), m]
+        if len(known) >= _DIFFERENCES:
+            low, high = np.quantile(known, (0.01, 0.99))
+            found[m] = max(float(np.clip(known, low, high).std()), 1e-3)
+    return found
+
+
 def starts(hours: Floats, patient: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
     """Rows at which a crop may begin: the same patient all along, and a heart rate at both ends of some hour."""
     last = len(patient) - CROP_H
@@ -129,27 +166,42 @@ def starts(hours: Floats, patient: npt.NDArray[np.int32]) -> npt.NDArray[np.intp
     return np.flatnonzero(whole & pairs)
 
 
-def filled(
-    hours: Floats, at: npt.NDArray[np.intp], of: Texture, draw: np.random.Generator, *, lost: float = 0.0
-) -> Floats:
-    """Crops of minutes that begin at rows `at`, shape (crops, MINUTES, vitals). Between two charted hours a bridge; beside an
-    hour that is not charted nothing. `lost`: chance that a vital is left out of a crop; then cuffs and gaps come too."""
-    crops, vitals = len(at), hours.shape[1]
-    knots = hours[at[:, None] + np.arange(CROP_H + 1)]
-    found = np.empty((crops, MINUTES, vitals), dtype=np.float32)
+def _rounded(minutes: Floats) -> Floats:
+    """As a monitor shows them."""
+    values = minutes * _SPREAD + _CENTRE
+    step = ROUNDED * _SPREAD
+    return scaled(np.round(values / step) * step)
+
+
+def bridged(knots: Floats, of: Texture, draw: np.random.Generator) -> Floats:
+    """Minutes from values charted each hour, shape (crops, hours + 1, vitals) to (crops, 60 hours + 1, vitals). Between two
+    charted hours a bridge; beside an hour that is not charted nothing. A minute knows the charted values before and after it, and
+    none beyond."""
+    crops, hours, vitals = len(knots), knots.shape[1] - 1, knots.shape[2]
+    found = np.empty((crops, hours * 60 + 1, vitals), dtype=np.float32)
     along = (np.arange(60, dtype=np.float32) / 60)[None, :, None]
-    for k in range(CROP_H):
-        steps = draw.normal(size=(crops, 60, vitals)).astype(np.float32) * of.walk
+    amount = np.exp(of.differs * (draw.normal(size=(crops, 1, vitals)).astype(np.float32) - of.differs))  # mean square 1
+    for k in range(hours):
+        steps = draw.normal(size=(crops, 60, vitals)).astype(np.float32) * of.walk * amount
         path = np.cumsum(steps, axis=1)
         path = np.concatenate([np.zeros((crops, 1, vitals), np.float32), path[:, :-1]], axis=1)
         end = path[:, -1:] + steps[:, -1:]
         bridge = path - along * end
-        noise = draw.normal(size=bridge.shape).astype(np.float32) * of.noise
-        noise[:, 0] = 0  # the charted value stays as it is
+        noise = draw.normal(size=bridge.shape).astype(np.float32) * of.noise * amount
         left, right = knots[:, k, None], knots[:, k + 1, None]
-        found[:, k * 60 : (k + 1) * 60] = left + along * (right - left) + bridge + noise
-        found[:, k * 60] = np.where(np.isnan(found[:, k * 60]), knots[:, k], found[:, k * 60])
+        found[:, k * 60 + 1 : (k + 1) * 60] = _rounded(left + along * (right - left) + bridge + noise)[:, 1:]
+        found[:, k * 60] = knots[:, k]
     found[:, -1] = knots[:, -1]
+    return found
+
+
+def filled(
+    hours: Floats, at: npt.NDArray[np.intp], of: Texture, draw: np.random.Generator, *, lost: float = 0.0
+) -> Floats:
+    """Crops of minutes that begin at rows `at`, `bridged`, shape (crops, MINUTES, vitals). `lost`: chance that a vital is left
+    out of a crop; then cuffs and gaps come too."""
+    crops, vitals = len(at), hours.shape[1]
+    found = bridged(hours[at[:, None] + np.arange(CROP_H + 1)], of, draw)
     if lost > 0:
         found[np.broadcast_to(draw.random((crops, 1, vitals)) < lost, found.shape)] = np.nan
         found[draw.random(found.shape) < _GAPS] = np.nan
