@@ -57,6 +57,17 @@ class Acting:
 
         return await self._done(act)
 
+    async def take_back(self) -> Alarm:
+        """Take back what this person did to the alarm last, and give the alarm after it."""
+        now_ms = self.node.clock.now_ms()
+
+        def act(store: AlarmStore) -> WireEvent | Refused | Conflict:
+            return store.take_back(
+                self.alarm_id, actor=self.actor, at_ms=now_ms, expected_version=self.version, idempotency_key=self.key
+            )
+
+        return await self._done(act)
+
     async def _done(self, act: Callable[[AlarmStore], WireEvent | Refused | Conflict]) -> Alarm:
         """The alarm after `act`; a problem that says why it was not done."""
 

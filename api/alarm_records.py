@@ -18,6 +18,7 @@ from api.schema import Alarm, AlarmDetail, AlarmEvent, AlarmHistory, QuietPolicy
 from api.versions import UNCHANGED, IfNoneMatch, etag, unchanged
 from contracts.alarms import AlarmEvent as WireEvent
 from contracts.alarms import Change, State
+from contracts.quiet import UNDO_S
 from infra.runtime.sql.alarms import LABELS
 from infra.runtime.sql.episodes import rebuilt
 
@@ -33,7 +34,7 @@ def transitions(events: Sequence[WireEvent]) -> list[Transition]:
     before: State | None = None
     for event in events:
         label = event.note if event.change is Change.LABELLED else None
-        person = event.to or (event.note if event.change is Change.ASSIGNED else None)
+        person = event.assignee if event.change in (Change.ASSIGNED, Change.HANDED_OVER) else None
         found.append(
             Transition(
                 sequence=event.feed_seq or 0,
@@ -70,10 +71,11 @@ def as_it_was(events: Sequence[WireEvent], at_ms: int) -> AlarmDetail | None:
 
 @router.get("/policy")
 async def quiet_policy(node: TheNode) -> QuietPolicy:
-    """For how long an alarm may be kept quiet here, and the labels there are."""
+    """For how long an alarm may be kept quiet here, the labels there are, and for how long one may take back what one did."""
     return QuietPolicy(
-        acknowledge_minutes=dict(node.quiet.acknowledge), snooze_minutes=dict(node.quiet.snooze), labels=list(LABELS)
-    )
+        acknowledge_minutes=dict(node.quiet.acknowledge), snooze_minutes=dict(node.quiet.snooze), labels=list(LABELS),
+        undo_seconds=UNDO_S,
+    )  # fmt: skip
 
 
 @router.get(

@@ -121,6 +121,16 @@ async def close(acting: TheActing, body: Close | None = None) -> Alarm:
     return await acting.make(Change.CLOSED, note=body.reason if body else None)
 
 
+@router.post("/{alarm_id}/undo", responses=_CHANGES)
+async def undo(acting: TheActing) -> Alarm:
+    """Take back what you yourself did to the alarm last, within a few seconds.
+
+    `undo_seconds` of the policy says how many. For an acknowledgement, a snooze, an assignment and a label, when nothing has
+    happened to the alarm since. Both changes stay in its history. What has ended the alarm stays ended.
+    """
+    return await acting.take_back()
+
+
 @router.post("/handover", responses=problems(400, 403, 415, 422, 503))
 async def handover(node: TheNode, permit: ThePermit, actor: Actor, body: Handover, key: Key = None) -> HandedOver:
     """Hand every open alarm that is assigned to one person over to another: all of them, or none. Alarms of patients whom the

@@ -21,6 +21,7 @@ from api import (
     devices,
     episodes,
     limits,
+    models,
     observations,
     patients,
     push,
@@ -90,7 +91,7 @@ def create_app(
     )
     records = (alarm_records, alarms, episodes, burden)  # in this order: "/alarms/policy" is no alarm's id
     care = (patients, devices, observations, limits, carers, *records)
-    for part in (system, sessions, teams, audit_pages, *care, push, reach):
+    for part in (system, models, sessions, teams, audit_pages, *care, push, reach):
         app.include_router(part.router)
     app.router.routes.extend(page_routes(dist))
     add_problem_handlers(app)

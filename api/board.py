@@ -267,9 +267,9 @@ def folded(known: Alarm | None, event: AlarmEvent) -> Alarm:
         case Change.BROKEN:
             facts.update((_UNACKNOWLEDGED if event.state is State.ACTIVE else {}) | _NOT_SNOOZED)
         case Change.ASSIGNED | Change.HANDED_OVER:
-            facts["assigned_to"] = event.to or event.note
+            facts["assigned_to"] = event.assignee
         case Change.LABELLED:
-            facts.update(label=event.note, labelled_by=event.actor)
+            facts.update(label=event.note, labelled_by=None if event.note is None else event.actor)
         case Change.CLOSED:
             facts.update(closed=at, closed_by=event.actor)
         case Change.RESOLVED | Change.NOTED:

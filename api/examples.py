@@ -120,7 +120,16 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "QuietPolicy": {
         "acknowledge_minutes": {"low": 240, "medium": 60, "high": 15}, "snooze_minutes": {"low": 120, "medium": 30, "high": 10},
-        "labels": ["actionable", "false_alarm", "artefact"],
+        "labels": ["actionable", "false_alarm", "artefact"], "undo_seconds": 10,
+    },
+    "RegisteredModels": {
+        "items": [
+            {
+                "name": "deterioration_lightgbm", "version": "2", "kind": "classifier", "framework": "lightgbm",
+                "digest": "5f0c" * 16, "stage": "shadow", "since": _AT, "by": "vigil",
+                "reason": "ships with the release", "in_force_from": 0, "gates": "NOT passed: calibration (slope 3)",
+            }
+        ]
     },
     "Resolve": {"reason": "sensor moved"},
     "Scores": {

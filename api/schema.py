@@ -198,11 +198,13 @@ class Alarms(Answer):
 
 
 class QuietPolicy(Answer):
-    """How long people may keep an alarm quiet, in minutes by priority, and what they may say that it was worth."""
+    """How long people may keep an alarm quiet, in minutes by priority, what they may say that it was worth, and for how long they
+    may take back what they did."""
 
     acknowledge_minutes: dict[Priority, int]
     snooze_minutes: dict[Priority, int]
     labels: list[str]
+    undo_seconds: int
 
 
 class HandedOver(Answer):

@@ -14,6 +14,7 @@ from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.audit import AuditStore
 from infra.runtime.sql.engine import open_engine, upgrade
 from infra.runtime.sql.episode_pages import EpisodeReader
+from infra.runtime.sql.model_registry import ModelRegistry
 from infra.runtime.sql.notices import SqlOutbox
 from infra.runtime.sql.observations import ObservationStore
 from infra.runtime.sql.patients import PatientStore
@@ -41,6 +42,7 @@ class SqlStores:
         self._outbox: SqlOutbox | None = None
         self._observations: ObservationStore | None = None
         self._rules: RuleStore | None = None
+        self._models: ModelRegistry | None = None
         self._dispose: Callable[[], None] = lambda: None
 
     @property
@@ -62,6 +64,7 @@ class SqlStores:
         self._outbox = SqlOutbox(engine)
         self._observations = ObservationStore(engine)
         self._rules = RuleStore(engine)
+        self._models = ModelRegistry(engine)
         self._alarms = AlarmStore(engine, self._quiet)
 
     async def alarms(self, ask: Callable[[AlarmStore], T]) -> T:
@@ -119,6 +122,13 @@ class SqlStores:
         if store is None:
             raise _not_open()
         return await self._run(lambda: ask(store))
+
+    async def models(self, ask: Callable[[ModelRegistry], T]) -> T:
+        """The answer of the registry of models."""
+        registry = self._models
+        if registry is None:
+            raise _not_open()
+        return await self._run(lambda: ask(registry))
 
     def close(self) -> None:
         """Forget the connections; questions under way are not waited for."""

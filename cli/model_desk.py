@@ -23,7 +23,6 @@ from inference.gates import (
     judge_evaluation,
     judge_shipped,
     limits,
-    verdict,
 )
 from inference.serving.choice import order
 from inference.serving.folders import Folders
@@ -102,24 +101,18 @@ class Desk:
 
     def models(self) -> list[dict[str, Any]]:
         """Every version with its stage, who brought it there, and what the gates said last, by name and age."""
-        changes = self._registry.changes()
-        now, last = stages(changes), {(c.name, c.version): c for c in changes}
-        judged = {(c.name, c.version): c.evidence["gates"] for c in changes if c.evidence.get("gates")}
-        rows = []
-        for found in self._registry.versions():
-            change = last[found.name, found.version]
-            rows.append(
-                {
-                    **asdict(found),
-                    "stage": now[found.name, found.version].value,
-                    "since_ms": change.at_ms,
-                    "changed_by": change.author,
-                    "reason": change.reason,
-                    "gates": verdict(judged.get((found.name, found.version), ())),
-                    "in_force_from": change.config_version,
-                }
-            )
-        return rows
+        return [
+            {
+                **asdict(found.model),
+                "stage": found.change.stage.value,
+                "since_ms": found.change.at_ms,
+                "changed_by": found.change.author,
+                "reason": found.change.reason,
+                "gates": found.gates,
+                "in_force_from": found.change.config_version,
+            }
+            for found in self._registry.listed()
+        ]
 
     def register(self, folder: Path, *, author: str, reason: str) -> Bundle:
         """Check a bundle, keep a copy of it, make it known as a candidate. Raises `InvalidInput` for what cannot be served."""

@@ -69,8 +69,8 @@ class Change(StrEnum):
     LABELLED = "labelled"
     NOTED = "noted"
     CLOSED = "closed"  # reviewed by a person
-    LAPSED = "lapsed"  # the time of an acknowledgement is over
-    RESUMED = "resumed"  # the time of a snooze is over
+    LAPSED = "lapsed"  # the time of an acknowledgement is over, or who gave it has taken it back
+    RESUMED = "resumed"  # the time of a snooze is over, or who gave it has taken it back
     BROKEN = "broken"  # the metric now alarms in the opposite direction: ends an acknowledgement and a snooze
     INHIBITED = "inhibited"  # began behind another alarm
     RELEASED = "released"  # the alarm it stood behind is over, and the condition still holds
@@ -142,11 +142,16 @@ class AlarmEvent(_Wire):
     condition_ms: int
     at_ms: int
     actor: str | None = None
-    note: str | None = Field(None, max_length=2000)  # why, in a person's words; the label of LABELLED
-    to: str | None = Field(None, max_length=200)  # the person assigned to
+    note: str | None = Field(None, max_length=2000)  # why, in a person's words; the label of LABELLED, None: none any more
+    to: str | None = Field(None, max_length=200)  # the person assigned to; empty: nobody any more
     episode_id: str | None = None  # the deterioration it belongs to; given by SQL, None: by nothing yet
     latches: bool | None = None  # of CLEARED: whether the alarm stays until somebody has seen it; None: as its priority does
-    until_ms: int | None = None  # acknowledged or snoozed until; of LAPSED and RESUMED, the end that has come
+    until_ms: int | None = None  # acknowledged or snoozed until; of LAPSED and RESUMED, the end that is meant
+
+    @property
+    def assignee(self) -> str | None:
+        """Whom ASSIGNED and HANDED_OVER give the alarm to; None: nobody. Before there was `to`, the note had the name."""
+        return (self.note if self.to is None else self.to) or None
 
 
 # The text mark of a priority, as on bedside monitors.

@@ -15,6 +15,9 @@ from contracts.alarms import Priority
 from contracts.errors import InvalidInput
 
 MINUTE_MS: Final = 60_000
+# For how long one may take back what one did, and what the request may take on its way beyond that.
+UNDO_S: Final = 10
+UNDO_WAY_S: Final = 3
 # No site may stretch these further: an alarm of high priority that is quiet for longer than an hour is forgotten, and nobody is
 # on duty for longer than half a day.
 LONGEST: Final = MappingProxyType({Priority.HIGH: 60, Priority.MEDIUM: 240, Priority.LOW: 720})

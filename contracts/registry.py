@@ -11,9 +11,10 @@ A *candidate* is known and does nothing. A *shadow* scores the live topic under 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 
 class Stage(StrEnum):
@@ -34,3 +35,14 @@ FOLLOWS: Final = MappingProxyType(
 """What may follow each stage. To CHAMPION from RETIRED is a rollback, and only to a version that was champion before."""
 
 LIVE: Final = frozenset({Stage.SHADOW, Stage.CHAMPION})
+
+
+def verdict(gates: Sequence[Mapping[str, Any]]) -> str:
+    """What gates said (name, passed, said; as a change of a stage keeps them) in a line; "" where none was asked.
+
+    >>> verdict([{"name": "events", "passed": True, "said": "184"}, {"name": "calibration", "passed": False, "said": "slope 3"}])
+    'NOT passed: calibration (slope 3)'
+    """
+    if failed := [f"{gate['name']} ({gate['said']})" for gate in gates if not gate["passed"]]:
+        return f"NOT passed: {'; '.join(failed)}"
+    return f"all {len(gates)} passed" if gates else ""

@@ -1,8 +1,8 @@
 """Ticks: time as part of the log.
 
-Whoever feeds the topics writes one tick a second into every partition of `vitals.readings`. A processor's clock is the
-highest tick it has seen in that partition; nothing else is "now" on the stream path, so the same log always gives the
-same windows, scores and alarms. Several writers do no harm.
+Whoever feeds the topics writes a tick at least once a second into every partition of `vitals.readings`. A processor's clock is
+the highest tick it has seen in that partition; nothing else is "now" on the stream path, so the same log always gives the same
+windows, scores and alarms. Several writers do no harm.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ A gate that cannot be judged, because the evaluation does not say, is not passed
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -117,17 +117,6 @@ def judge_shipped(evaluation: Mapping[str, Any], bundle: Bundle, asked: Limits) 
         return judge_evaluation(evaluation, bundle, None, asked)
     except InvalidInput as error:
         return [Gate(name=error.field, passed=False, said=error.reason)]
-
-
-def verdict(gates: Sequence[Mapping[str, Any]]) -> str:
-    """In a line, from what `evidence` keeps of the gates; "" where none was asked.
-
-    >>> verdict([{"name": "events", "passed": True, "said": "184"}, {"name": "calibration", "passed": False, "said": "slope 3"}])
-    'NOT passed: calibration (slope 3)'
-    """
-    if failed := [f"{gate['name']} ({gate['said']})" for gate in gates if not gate["passed"]]:
-        return f"NOT passed: {'; '.join(failed)}"
-    return f"all {len(gates)} passed" if gates else ""
 
 
 def evidence(gates: list[Gate], evaluation: Mapping[str, Any] | None = None) -> dict[str, Any]:

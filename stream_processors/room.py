@@ -36,6 +36,7 @@ _HEADERS = ((CONTENT_TYPE, ARROW_FRAME.encode()),)
 STATE_SCHEMA: Final = "processors-state/1"
 # Patients of whom nothing was heard are looked for once in so many hops.
 _SWEEP_HOPS = 60
+_SECOND_MS = 1_000
 
 
 @dataclass(slots=True)
@@ -180,12 +181,26 @@ class ProcessorRoom:
             return  # several gateways write ticks; only the furthest counts
         self.counts.ticks += 1
         self._fit()
+        if self._clock_ms is not None and tick_ms // _SECOND_MS == self._clock_ms // _SECOND_MS:
+            yield from self._between(tick_ms)
+            return
         parts = list(self._first(tick_ms) if self._clock_ms is None else self._advance(self._clock_ms, tick_ms))
         for windows in frames(parts, self._slots, self._planes, self._policy.frame_rows):
             self.counts.windows += len(windows)
             self.counts.revised += int(np.count_nonzero(windows.revised))
             headers = (*_HEADERS, (CONFIG_VERSION, b"%d" % self._version))
             yield Output(topic=WINDOWS.name, partition=self._partition, value=encode_windows(windows), headers=headers)
+        yield from self._show(tick_ms)
+
+    def _between(self, tick_ms: int) -> Iterator[Output]:
+        """A further tick of the same second: what has come is shown, and windows wait for the next second, so that they are
+        neither split into more frames nor changed by how often ticks come."""
+        rows = self._pending.all()
+        if rows is not None:
+            self._write(rows)
+        yield from self._show(tick_ms)
+
+    def _show(self, tick_ms: int) -> Iterator[Output]:
         for latest in self._latest.changed(tick_ms, self._slots, self._planes):
             self.counts.latest += len(latest)
             yield Output(topic=LATEST.name, partition=self._partition, value=encode_latest(latest), headers=_HEADERS)

@@ -82,7 +82,7 @@ def _taken(call: Call | None, event: AlarmEvent, episode: str | None, told_ago_m
         case Change.RESUMED | Change.BROKEN | Change.ESCALATED:
             call = replace(call, snoozed=False)
         case Change.ASSIGNED | Change.HANDED_OVER:
-            call = _assigned(call, event.to or event.note)
+            call = _assigned(call, event.assignee)
         case Change.CLEARED if call.told:
             # Latched: who was told is reminded, and nobody further is called for what is over.
             call = replace(call, step_ms=None)

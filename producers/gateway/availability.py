@@ -1,7 +1,7 @@
 """Whether Kafka takes what we send, partition by partition: a state machine without a clock of its own.
 
 A partition counts as away from the first write that failed or was not confirmed in time until the next confirmed one.
-While it is away nothing for it is accepted, so nothing piles up; the tick of every second is the probe.
+While it is away nothing for it is accepted, so nothing piles up; the tick is the probe.
 """
 
 from __future__ import annotations

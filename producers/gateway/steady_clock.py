@@ -28,7 +28,7 @@ _log = get_logger("producers.gateway.clock")
 
 
 class SteadyClock:
-    """A `Clock` on top of another one. `follow` is called once a second, `saw` for rows of readings while in doubt."""
+    """A `Clock` on top of another one. `follow` is called with every tick, `saw` for rows of readings while in doubt."""
 
     def __init__(self, clock: Clock, metrics: Metrics) -> None:
         self._clock = clock

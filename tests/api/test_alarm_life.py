@@ -95,6 +95,29 @@ async def test_a_shift_hands_all_its_open_alarms_over_in_one_action(rest: Rest) 
     check_problem(reused, 422, "idempotency-key-reused")
 
 
+async def test_one_takes_back_what_one_did_a_moment_ago_and_nobody_else_does(rest: Rest) -> None:
+    assert (await rest.get(f"{ALARMS}/policy"))["undo_seconds"] == 10
+    alarm_id = rest.raise_alarm(priority=Priority.HIGH)
+    url = f"{ALARMS}/{alarm_id}"
+    done = await rest.client.post(f"{url}/acknowledge", headers=ANN)
+    check_problem(await rest.client.post(f"{url}/undo", headers={"X-Vigil-Actor": "Ben"}), 409, "not-possible-now")
+    headers = {**ANN, "If-Match": done.headers["ETag"], "Idempotency-Key": "k"}
+    answers = [await rest.client.post(f"{url}/undo", headers=headers) for _ in range(2)]
+    assert answers[0].status_code == 200, answers[0].text
+    assert answers[0].json() == answers[1].json(), "a retry gives the first answer"
+    shown = Alarm.model_validate(answers[0].json())
+    assert (shown.state, shown.acknowledged_by, shown.version) == (State.ACTIVE, None, 3)
+    assert rest.node.board.get(alarm_id) == shown, "viewers see it at once"
+    last = (await rest.get(f"{url}/history"))["items"][-1]
+    assert (last["change"], last["actor"], last["reason"]) == ("lapsed", "Ann", "taken back")
+    await rest.client.post(f"{url}/assign", json={"to": "Ann"}, headers=ANN)
+    assert (await rest.client.post(f"{url}/undo", headers=ANN)).json()["assigned_to"] is None
+    last = (await rest.get(f"{url}/history"))["items"][-1]
+    assert (last["change"], last["assigned_to"], last["reason"]) == ("assigned", None, "taken back")
+    check_problem(await rest.client.post(f"{url}/undo", headers={**ANN, "If-Match": '"v4"'}), 412, "alarm-changed")
+    check_problem(await rest.client.post(f"{ALARMS}/none/undo", headers=ANN), 404, "not-found")
+
+
 async def test_only_what_calls_nobody_can_be_closed(rest: Rest) -> None:
     alarm_id = rest.raise_alarm()
     url = f"{ALARMS}/{alarm_id}"

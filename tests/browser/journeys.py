@@ -11,6 +11,7 @@ import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
 from contracts.alarms import Lane, Priority
+from contracts.registry import Stage as ModelStage
 from tests.browser.stage import Stage, stage
 
 ILL, BREATHING, SILENT, OFF, UNUSUAL = 11, 3, 7, 9, 5
@@ -42,6 +43,8 @@ def a_ward(folder: Path, beds: int = 64) -> Iterator[Stage]:
                 "temperature": lambda h: 36.8 + 1.4 * np.exp(-h / 3) + 0.1 * np.sin(h),
             },
         )
+        found.model("deterioration_lightgbm", ModelStage.CHAMPION, [("events", True, "184"), ("calibration", True, "slope 1.02")])
+        found.model("deterioration_torch_conv", ModelStage.SHADOW, [("events", True, "184"), ("calibration", False, "slope 3")])
         found.ten_minutes()
         silent = found.values.pop(found.patient(SILENT))
         found.start()

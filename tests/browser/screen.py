@@ -22,6 +22,19 @@ FLAGS = [
     "--no-first-run",
 ]  # fmt: skip
 
+# How many pixels of a canvas have a colour, given as one of the style's names.
+PIXELS = """(canvas, name) => {
+  const probe = document.createElement('canvas').getContext('2d');
+  probe.fillStyle = getComputedStyle(document.documentElement).getPropertyValue(name);
+  probe.fillRect(0, 0, 1, 1);
+  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+  const all = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  let found = 0;
+  for (let i = 0; i < all.length; i += 4)
+    if (all[i + 3] > 128 && Math.abs(all[i] - r) + Math.abs(all[i + 1] - g) + Math.abs(all[i + 2] - b) < 24) found += 1;
+  return found;
+}"""
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:

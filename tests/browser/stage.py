@@ -30,6 +30,7 @@ from cli.limit_desk import limit_desk
 from contracts.alarms import MARKS, AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
 from contracts.frames import Labels, constant, labels
 from contracts.readings import Readings
+from contracts.registry import Stage as ModelStage
 from contracts.scores import BASELINE, STATUSES, Scores, Status
 from contracts.vitals import BY_NAME, INDEX
 from infra.local.ports import free_port
@@ -41,6 +42,7 @@ from infra.runtime.series_sqlite import SqliteSeries
 from infra.runtime.settings import Settings
 from infra.runtime.sql.alarms import AlarmStore
 from infra.runtime.sql.engine import open_engine, upgrade
+from infra.runtime.sql.model_registry import ModelRegistry, ModelVersion
 from infra.runtime.sql.patients import Device, PatientStore
 from producers.sources.roster import Person, people
 from tests.api.builders import Row, latest
@@ -207,6 +209,17 @@ class Stage:
             ]
         )
         return identity
+
+    def model(self, name: str, at: ModelStage, gates: Sequence[tuple[str, bool, str]]) -> None:
+        """A model as the release ships it, with what its gates said."""
+        version = ModelVersion(
+            name=name, version="1", digest="0" * 64, kind="classifier", framework="lightgbm", author="vigil",
+            at_ms=time.time_ns() // 1_000_000,
+        )  # fmt: skip
+        kept = {"gates": [dict(zip(("name", "passed", "said"), gate, strict=True)) for gate in gates]}
+        ModelRegistry(self._engine).register(
+            version, reason="ships with the release", stage=at, shipped=True, evidence=kept
+        )
 
     def record(self, events: Sequence[AlarmEvent]) -> None:
         """Alarm changes as the alerting tells them: recorded in SQL, and then sent to those who follow."""

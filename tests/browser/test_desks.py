@@ -158,6 +158,9 @@ def test_the_page_for_ops_says_who_is_away_and_names_no_patient(browser: Browser
         expect(rows).to_have_count(2)
         expect(page.locator("[data-process=api]")).to_have_attribute("data-ready", "true")
         expect(page.locator("[data-process=processors]")).to_contain_text("does not answer")
+        champion, shadow = (page.locator(f"[data-testid=model][data-stage={s}]") for s in ("champion", "shadow"))
+        expect(champion).to_contain_text("all 2 passed")
+        expect(shadow).to_contain_text("NOT passed: calibration (slope 3)")
         said = page.get_by_test_id("system").inner_text()
         assert not any(p.name in said or p.patient in said for p in ward.people)
 

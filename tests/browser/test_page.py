@@ -111,6 +111,17 @@ def test_an_alarm_from_first_sight_to_label_by_keyboard_alone(browser: Browser, 
         edge = tile(page, ward, ILL).get_by_test_id("alarm-bar").evaluate("e => getComputedStyle(e).boxShadow")
         assert "208, 2, 27" in edge, "acknowledged, and still in the colour of its priority"
 
+        # A slip: for ten seconds it can be taken back, and its story has both.
+        undo = page.get_by_test_id("undo")
+        expect(undo.get_by_role("status")).to_contain_text("Acknowledged: A-11")
+        press("u")
+        expect(ill).to_have_attribute("data-state", "active")
+        expect(ill.get_by_test_id("story")).to_contain_text("Acknowledgement taken back by demo nurse")
+        expect(page.get_by_test_id("unread")).to_have_text(str(before))
+        expect(page.get_by_test_id("undo-now")).to_have_count(0)
+        press("a")
+        expect(ill).to_have_attribute("data-state", "acknowledged")
+
         # Snooze: minutes by arrow, reason, Enter; countdown and author stay on the card.
         choose(page, "respiratory_rate_high")
         breathing = card(page, "respiratory_rate_high")

@@ -6,25 +6,41 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.journeys import ILL, a_ward, card, ready, tile
 from tests.browser.screen import accessible, window
 from tests.browser.stage import Stage, stage
 from tests.browser.test_desks import go
+from tests.rooms import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.screens]
-# What each panel asks for, where it stands, and how to get there.
-PANELS = {
-    "**/api/v1/burden*": ("charge", "burden"),
-    "**/api/v1/devices*": ("charge", "devices"),
-    "**/api/v1/system/processes": ("system", "processes"),
-    "**/observations*": ("patient", "observations"),
-    "**/limits": ("limits", "limits"),
-    "**/series*": ("patient", "trends"),
+SOURCE: Final = ROOT / "api" / "web" / "src"
+# Every panel by what it calls itself: where it stands, and what it asks the server for.
+PANELS: Final = {
+    "the alarm burden": ("charge", "burden", "burden"),
+    "who looks after whom": ("charge", "assignments", "carers"),
+    "the care teams": ("charge", "teams", "teams"),
+    "the devices": ("charge", "devices", "devices"),
+    "the state of the stream": ("system", "stream", "system"),
+    "the models": ("system", "models-list", "models"),
+    "the processes": ("system", "processes", "system/processes"),
+    "the values of this time": ("alarm", "because", "patients/[^/]+/series"),
+    "who was told": ("alarm", None, "alarms/[^/]+/notices"),
+    "what happened before": ("alarm", None, "alarms/(?!policy)[^/]+"),
+    "the history": ("patient", "trends", "patients/[^/]+/series"),
+    "the observations of the last day": ("patient", "observations", "patients/[^/]+/observations"),
+    "what the models say": ("patient", None, "patients/[^/]+/scores"),
+    "alarms held back and found late": ("patient", "aside", "alarms"),
+    "the limits of this patient": ("limits", "limits", "patients/[^/]+/limits"),
+    "the last twelve hours": ("handover", "handover", "patients/[^/]+/series"),
 }
+# These stand only where there is something to say; and where a server tells nobody, nothing is said of it.
+NOT_THERE_BEFORE: Final = {"who was told", "what the models say", "alarms held back and found late", "who looks after whom"}
+NOT_THERE_AT_ALL: Final = "who was told"
 
 
 @pytest.fixture(scope="module")
@@ -33,40 +49,91 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield found
 
 
-@pytest.mark.parametrize("status", [403, 404, 503])
-def test_every_panel_says_why_it_has_no_answer(browser: Browser, ward: Stage, status: int) -> None:
+def panels_at(place: str) -> list[tuple[str, str | None]]:
+    return [(what, inside) for what, (where, inside, _) in PANELS.items() if where == place]
+
+
+def walk(page: Page, ward: Stage) -> Iterator[tuple[str, Locator]]:
+    """Every place that has panels, one after the other, and what stands around them."""
+    for desk in ("charge", "system"):
+        go(page, desk)
+        yield desk, page.get_by_test_id(desk)
+    go(page, "ward")
+    ill = card(page, "spo2_low").filter(has_text="SpO2 78")
+    ill.locator(".what").click()
+    yield "alarm", ill
+    tile(page, ward, ILL).locator(".open").click()
+    view = page.get_by_test_id("patient")
+    yield "patient", view
+    for part in ("limits", "handover"):
+        view.get_by_test_id(f"{part}-open").click()
+        yield part, view
+
+
+def asked() -> re.Pattern[str]:
+    return re.compile(rf"/api/v1/({'|'.join(what for _, _, what in PANELS.values())})(\?|$)")
+
+
+def test_every_panel_of_the_page_is_known_here() -> None:
+    said = re.compile(r'what="([^"]+)"|[sS]aid\([\w.]+, "([^"]+)"\)')
+    found = {a or b for file in SOURCE.rglob("*.tsx") for a, b in said.findall(file.read_text())}
+    assert found == set(PANELS)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(403, "denied"), (404, "absent"), (422, "failed"), (503, "away")])
+def test_every_panel_says_why_it_has_no_answer(browser: Browser, ward: Stage, status: int, kind: str) -> None:
     problem = json.dumps({"type": "x", "title": "x", "status": status, "detail": "Ask the ward sister."})
-
-    def refuse(route: Route) -> None:
-        route.fulfill(status=status, content_type="application/problem+json", body=problem)
-
-    kind = {403: "denied", 404: "absent", 503: "away"}[status]
+    words = {
+        403: "You may not see {}. Ask the ward sister.", 404: "This server does not have {}.",
+        422: "{} cannot be read: Ask the ward sister.", 503: "{} cannot be read now: Ask the ward sister.",
+    }[status]  # fmt: skip
     with window(browser, ward.url, 1366, 768, "dark") as page:
         ready(page)
-        for pattern in PANELS:
-            page.route(pattern, refuse)
-        for place, panel in PANELS.values():
-            if place in ("charge", "system"):
-                go(page, place)
-                inside = page.get_by_test_id(panel)
-            else:
-                go(page, "ward")
-                tile(page, ward, ILL).locator(".open").click()
-                view = page.get_by_test_id("patient")
-                if place == "limits":
-                    view.get_by_test_id("limits-open").click()
-                inside = view.get_by_test_id(panel)
-            expect(inside.get_by_test_id("panel-trouble")).to_have_attribute("data-trouble", kind)
-            if status == 403:
-                expect(inside).to_contain_text("You may not see")
-                expect(inside.locator("table, canvas, .observed")).to_have_count(0)
-            page.keyboard.press("Escape")
-        # What is known stays while a store is away, and says of when it is; what may no longer be seen goes.
-        for pattern in PANELS:
-            page.unroute(pattern)
+        page.route(
+            asked(), lambda route: route.fulfill(status=status, content_type="application/problem+json", body=problem)
+        )
+        for place, around in walk(page, ward):
+            for what, inside in panels_at(place):
+                panel = around if inside is None else around.get_by_test_id(inside)
+                if status == 404 and what == NOT_THERE_AT_ALL:
+                    expect(around).not_to_contain_text("Loading who was told")
+                    continue
+                said = re.compile(re.escape(words.format(what)), re.IGNORECASE)
+                trouble = panel.get_by_test_id("panel-trouble").filter(has_text=said)
+                expect(trouble).to_be_visible(timeout=15_000)
+                expect(trouble).to_have_attribute("data-trouble", kind)
+                if inside is not None and what != "who looks after whom":
+                    expect(panel.locator("table, canvas, .observed, .sheet, dl")).to_have_count(0)
+            expect(around.locator(".story, .models")).to_have_count(0)
+        page.keyboard.press("Escape")
+
+
+def test_every_panel_says_that_it_loads(browser: Browser, ward: Stage) -> None:
+    with window(browser, ward.url, 1366, 768, "dark") as page:
+        ready(page)
+        page.route(asked(), lambda _: None)  # never answered
+        for place, around in walk(page, ward):
+            for what, inside in panels_at(place):
+                panel = around if inside is None else around.get_by_test_id(inside)
+                if what == "the history":
+                    expect(panel).to_contain_text("Loading…")
+                elif what not in NOT_THERE_BEFORE:
+                    expect(panel.get_by_test_id("panel-loading").filter(has_text=f"Loading {what}…")).to_be_visible()
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_what_is_known_stays_while_a_store_is_away_and_goes_when_it_may_not_be_seen(
+    browser: Browser, ward: Stage, status: int
+) -> None:
+    problem = json.dumps({"type": "x", "title": "x", "status": status, "detail": "Ask the ward sister."})
+    with window(browser, ward.url, 1366, 768, "dark") as page:
+        ready(page)
         go(page, "charge")
         expect(page.get_by_test_id("device").first).to_be_attached()
-        page.route("**/api/v1/devices*", refuse)
+        page.route(
+            "**/api/v1/devices*",
+            lambda route: route.fulfill(status=status, content_type="application/problem+json", body=problem),
+        )
         trouble = page.get_by_test_id("devices").get_by_test_id("panel-trouble")
         expect(trouble).to_be_visible(timeout=15_000)
         expect(page.get_by_test_id("device")).to_have_count(0 if status == 403 else 64)
@@ -74,44 +141,7 @@ def test_every_panel_says_why_it_has_no_answer(browser: Browser, ward: Stage, st
             expect(trouble).to_contain_text(re.compile(r"What is shown is of \d\d:\d\d:\d\d"))
 
 
-@pytest.mark.parametrize("status", [403, 503])
-def test_what_is_asked_for_about_one_alarm_and_one_patient_says_why_too(
-    browser: Browser, ward: Stage, status: int
-) -> None:
-    problem = json.dumps({"type": "x", "title": "x", "status": status, "detail": "Ask the ward sister."})
-    words = "You may not see {}." if status == 403 else "{} cannot be read now"
-
-    def said(what: str) -> re.Pattern[str]:
-        return re.compile(re.escape(words.format(what)), re.IGNORECASE)
-
-    with window(browser, ward.url, 1366, 768, "dark") as page:
-        ready(page)
-        pattern = re.compile(r"/api/v1/(alarms/[^/?]+(/notices)?$|system$|carers|patients/[^/]+/(series|scores))")
-        page.route(
-            pattern,
-            lambda route: route.fulfill(status=status, content_type="application/problem+json", body=problem),
-        )
-        ill = card(page, "spo2_low").filter(has_text="SpO2 78")
-        ill.locator(".what").click()
-        for what in ("the values of this time", "who was told", "what happened before"):
-            expect(ill.get_by_test_id("panel-trouble").filter(has_text=said(what))).to_be_visible()
-        expect(ill.locator("canvas, .story")).to_have_count(0)
-        ill.get_by_test_id("to-patient").click()
-        view = page.get_by_test_id("patient")
-        for what in ("the history", "what the models say"):
-            expect(view.get_by_test_id("panel-trouble").filter(has_text=said(what))).to_be_visible()
-        view.get_by_test_id("handover-open").click()
-        expect(view.get_by_test_id("panel-trouble")).to_have_text(said("the last twelve hours"))
-        expect(view.get_by_test_id("sheet")).to_have_count(0)
-        page.keyboard.press("Escape")
-        go(page, "charge")
-        trouble = page.get_by_test_id("assignments").get_by_test_id("panel-trouble")
-        expect(trouble).to_have_text(said("who looks after whom"), timeout=15_000)
-        go(page, "system")
-        expect(page.get_by_test_id("stream").get_by_test_id("panel-trouble")).to_have_text(said("the state of the stream"))
-
-
-def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, tmp_path: Path) -> None:
+def test_a_panel_says_that_there_is_nothing(browser: Browser, tmp_path: Path) -> None:
     with stage(tmp_path, 2) as empty:
         empty.values.clear()
         empty.start()
@@ -119,26 +149,8 @@ def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, 
             expect(page.get_by_test_id("tile")).to_have_count(2, timeout=20_000)
             expect(page.get_by_test_id("tile").first).to_contain_text("No data from this patient yet")
             expect(page.get_by_test_id("alarm-list")).to_contain_text("No open alarms.")
-            held: list[Route] = []
-            holding = [True]
-            page.route(
-                re.compile(r"/api/v1/(burden|devices|system|patients/)"),
-                lambda route: held.append(route) if holding[0] else route.continue_(),
-            )
-            go(page, "charge")
-            for panel in ("burden", "devices"):
-                expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()
-            go(page, "system")
-            for panel in ("stream", "processes"):
-                expect(page.get_by_test_id(panel).get_by_test_id("panel-loading")).to_be_visible()
-            go(page, "ward")
             page.get_by_test_id("tile").first.locator(".open").click()
             view = page.get_by_test_id("patient")
-            expect(view.get_by_test_id("observations").get_by_test_id("panel-loading")).to_be_visible()
-            expect(view.get_by_test_id("trends")).to_contain_text("Loading")
-            holding[0] = False
-            for route in held:
-                route.continue_()
             nothing = view.get_by_test_id("observations").get_by_test_id("panel-empty")
             expect(nothing).to_contain_text("Nothing written down")
             expect(view.get_by_test_id("trends")).to_contain_text("Nothing was measured in this time.")
@@ -148,6 +160,9 @@ def test_a_panel_says_that_it_loads_and_that_there_is_nothing(browser: Browser, 
             for panel, words in (
                 ("burden", "No alarm has called anybody in this time."),
                 ("assignments", "No patient has an open alarm or somebody who looks after them."),
+                ("teams", "Nobody has to log in here, so there are no care teams."),
             ):
                 expect(page.get_by_test_id(panel).get_by_test_id("panel-empty")).to_have_text(words)
             accessible(page, "a ward of which nothing is known")
+            go(page, "system")
+            expect(page.get_by_test_id("models-list").get_by_test_id("panel-empty")).to_contain_text("No model is registered")

@@ -1,4 +1,4 @@
-"""Every other journey, to its end, and every screen before axe, on a wall, a desk and a phone. `make screens`."""
+"""Every screen before axe; a patient over a week and on paper; a phone. `make screens`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from contracts.alarms import Priority
-from contracts.errors import Retryable
-from tests.browser.journeys import ILL, a_ward, card, post, ready, tile
-from tests.browser.screen import accessible, picture, window
+from tests.browser.journeys import ILL, a_ward, card, ready, tile
+from tests.browser.screen import PIXELS, accessible, picture, window
 from tests.browser.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.screens]
@@ -54,83 +53,6 @@ def test_axe_finds_nothing_on_any_screen(browser: Browser, ward: Stage, width: i
         view.get_by_test_id("handover-open").click()
         expect(view.get_by_test_id("sheet")).to_be_visible()
         accessible(page, "handover")
-
-
-CUT = (
-    "[...document.querySelectorAll('.numeric .number, .tile .bed, .bar:is(.high, .medium):not(.technical) .text')]"
-    ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
-)
-BIG = "parseFloat(getComputedStyle(document.querySelector('.numeric.big .number')).fontSize)"
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "scheme"), [(1920, 1080, "dark"), (1366, 768, "light"), (390, 844, "dark")]
-)
-def test_fewer_beds_are_shown_larger_and_nothing_is_cut_off(
-    browser: Browser, tmp_path: Path, width: int, height: int, scheme: str
-) -> None:
-    with a_ward(tmp_path, 24) as few, window(browser, few.url, width, height, scheme, reduced_motion="reduce") as page:
-        ready(page, 24)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
-        if width > 390:
-            assert page.get_by_test_id("wall").evaluate("e => e.scrollHeight - e.clientHeight") <= 0, "all on one screen"
-        assert page.evaluate(CUT) == []
-        assert page.evaluate(BIG) >= {1920: 48, 1366: 30, 390: 30}[width], "what fits is as large as it can be"
-        picture(page, "wall" if width == 1920 else f"wall-{width}")
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "scheme"), [(1366, 768, "light"), (390, 844, "dark"), (960, 540, "dark"), (683, 384, "light")]
-)
-def test_sixty_four_beds_on_a_desk_on_a_phone_and_at_twice_the_size(
-    browser: Browser, ward: Stage, width: int, height: int, scheme: str
-) -> None:
-    with window(browser, ward.url, width, height, scheme) as page:
-        ready(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
-        assert page.evaluate(CUT) == []
-
-
-def test_a_dead_feed_turns_the_wall_grey_and_comes_back_by_itself(browser: Browser, ward: Stage) -> None:
-    async def nobody(*_: object) -> None:
-        raise Retryable("The feed is away.", after_s=1.0)
-
-    with window(browser, ward.url, 1366, 768) as page:
-        ready(page)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("api.gate.Gate.admit", nobody)
-            ward.cut()
-            expect(page.get_by_test_id("banner")).to_contain_text("not live", timeout=5_000)
-            assert "grayscale" in page.get_by_test_id("wall").evaluate("e => getComputedStyle(e).filter")
-            stale = page.locator("[data-testid=value][data-metric=heart_rate][data-state=stale]")
-            expect(stale.nth(60)).to_be_attached(timeout=30_000)
-            expect(stale.first.locator(".number")).to_have_text("--")
-            picture(page, "feed-lost")
-        expect(page.get_by_test_id("banner")).to_have_count(0, timeout=20_000)
-        ready(page)
-
-
-def test_several_at_once_are_acknowledged_with_care(browser: Browser, ward: Stage) -> None:
-    with window(browser, ward.url, 1366, 768, "light") as page:
-        ready(page)
-        ward.alarm(20, "spo2_low", Priority.HIGH, "SpO2 75 < 80", "SpO2 75 % is below 80 %", metric="spo2")
-        expect(card(page, "spo2_low").filter(has_text="SpO2 75")).to_be_visible()
-        page.get_by_test_id("bulk").click()
-        dialog = page.get_by_test_id("bulk-dialog")
-        expect(dialog.locator("li", has_text="SpO2 75").locator("input")).not_to_be_checked()
-        chosen = dialog.locator("input:checked").count()
-        assert chosen >= 2
-        changed = dialog.locator("li", has_text="Device silent").locator("input")
-        expect(changed).to_be_checked()
-        # Somebody else changes one of them meanwhile: it is not acknowledged by a person who has not seen that.
-        post(page, card(page, "device_silent:d").get_attribute("data-alarm") or "", "assign", {"to": "Dr Other"})
-        page.get_by_test_id("bulk-now").click()
-        expect(dialog.get_by_role("alert")).to_contain_text(f"{chosen - 1} acknowledged, 1 not")
-        page.keyboard.press("Escape")
-        expect(card(page, "device_silent:d")).to_have_attribute("data-state", "active")
-        expect(card(page, "device_silent:d").get_by_test_id("said")).to_contain_text("Assigned to Dr Other")
-        expect(card(page, "sensor_off:spo2")).to_have_attribute("data-state", "acknowledged")
-        picture(page, "inbox-1366")
 
 
 def test_the_patient_view_goes_from_an_hour_to_a_week_and_onto_paper(
@@ -218,6 +140,9 @@ def test_a_phone_by_touch_and_a_quiet_screen_for_those_who_ask_for_one(browser: 
         fresh.get_by_test_id("snooze").tap()
         fresh.get_by_test_id("snooze-now").tap()
         expect(fresh.get_by_test_id("said")).to_contain_text(re.compile(r"Snoozed.*left"))
+        assert page.get_by_test_id("undo-now").evaluate("e => e.offsetHeight") >= 40, "a thumb can hit it"
+        page.get_by_test_id("undo-now").tap()
+        expect(fresh.get_by_test_id("said")).to_have_count(0)
         fresh.get_by_test_id("resolve").tap()
         fresh.get_by_test_id("form-resolve").locator("input").fill("Probe back on")
         fresh.get_by_test_id("words-send").tap()
@@ -228,20 +153,21 @@ def test_a_phone_by_touch_and_a_quiet_screen_for_those_who_ask_for_one(browser: 
         picture(page, "patient-390")
 
 
-def test_sound_is_off_until_somebody_clicks_and_says_when_it_is_paused(browser: Browser, ward: Stage) -> None:
-    with window(browser, ward.url, 1366, 768, "light") as page:
-        ready(page)
-        sound = page.get_by_test_id("sound")
-        expect(sound).to_have_attribute("data-sound", "off")
-        page.get_by_test_id("sound-volumes").click()
-        page.get_by_test_id("sound-test-medium").click()
-        expect(sound).to_have_attribute("data-heard", "medium")
-        expect(sound).to_have_attribute("data-sound", "off")
-        page.get_by_test_id("sound-enable").click()
-        ward.alarm(50, "spo2_low", Priority.HIGH, "SpO2 70 < 80", "SpO2 70 % is below 80 %", metric="spo2")
-        expect(sound).to_have_attribute("data-heard", "high")
-        page.get_by_test_id("sound-pause").click()
-        expect(sound).to_have_attribute("data-sound", "paused")
-        expect(page.get_by_test_id("sound-resume")).to_contain_text(re.compile(r"1:5\d left"))
-        page.get_by_test_id("sound-resume").click()
-        expect(sound).to_have_attribute("data-sound", "on")
+def test_alarms_and_notes_are_marked_where_they_were(browser: Browser, tmp_path: Path) -> None:
+    with a_ward(tmp_path, 12) as few, window(browser, few.url, 1920, 1080) as page:
+        ready(page, 12)
+        tile(page, few, ILL).locator(".open").click()
+        view = page.get_by_test_id("patient")
+        spo2, heart, lane = (view.locator(f"figure[data-metric={m}] canvas") for m in ("spo2", "heart_rate", "score"))
+        expect(lane).to_be_visible(timeout=15_000)
+        assert spo2.evaluate(PIXELS, "--mark-high") > 50, "the alarm of SpO2 on its own chart"
+        assert lane.evaluate(PIXELS, "--mark-high") > 50, "and on the lane of the score"
+        assert heart.evaluate(PIXELS, "--mark-high") == 0
+        assert lane.evaluate(PIXELS, "--m-score") > 50
+        before = lane.evaluate(PIXELS, "--ink")
+        view.get_by_test_id("observe-open").click()
+        view.get_by_test_id("observe-form").get_by_label("Note").fill("Drowsy, answers when asked")
+        page.keyboard.press("Enter")
+        expect(view.get_by_test_id("observed").first).to_contain_text("Drowsy")
+        marked = f"([before, name]) => ({PIXELS})(document.querySelector('figure[data-metric=score] canvas'), name) > before + 20"
+        page.wait_for_function(marked, arg=[before, "--ink"], timeout=15_000)

@@ -81,6 +81,11 @@ def test_a_nurse_sees_a_deterioration_reads_why_and_acknowledges(browser: Browse
         same = page.locator(f"[data-testid=alarm][data-alarm='{alarm.get_attribute('data-alarm')}']")
         expect(same).to_have_attribute("data-state", "acknowledged", timeout=60_000)
         expect(same).to_contain_text("Acknowledged by")
+        page.keyboard.press("u")
+        expect(same).to_have_attribute("data-state", "active", timeout=60_000)
+        expect(same.get_by_test_id("story")).to_contain_text("taken back")
+        page.keyboard.press("a")
+        expect(same).to_have_attribute("data-state", "acknowledged", timeout=60_000)
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1366, 768, "light"), (390, 844, "dark")])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.topics import WINDOWS
 from infra.runtime.records import Output, Record
 from stream_processors.policy import Policy
 from stream_processors.room import ProcessorRoom
@@ -40,8 +41,10 @@ def storm(rng: random.Random, seconds: int, patients: int, *, ahead_s: int = 4) 
     return arrivals
 
 
-def log_of(arrivals: list[list[Sample]], rng: random.Random, *, skip_ticks: float = 0.1) -> Log:
-    """Several frames a second in any order, then a tick, unless it fails to come."""
+def log_of(
+    arrivals: list[list[Sample]], rng: random.Random, *, skip_ticks: float = 0.1, between: random.Random | None = None
+) -> Log:
+    """Several frames a second in any order, then a tick, unless it fails to come. `between`: further ticks inside a second."""
     log = Log()
     for second, samples in enumerate(arrivals):
         mixed = rng.sample(samples, len(samples))
@@ -49,6 +52,8 @@ def log_of(arrivals: list[list[Sample]], rng: random.Random, *, skip_ticks: floa
             size = rng.randint(1, len(mixed))
             log.samples(mixed[:size])
             mixed = mixed[size:]
+            if between is not None and between.random() < 0.4:
+                log.tick(second + between.uniform(0.1, 0.9), version=second // 100)
         if rng.random() >= skip_ticks or second + 1 == len(arrivals):
             log.tick(second + 1, version=second // 100)  # rules and models change now and then
     return log
@@ -72,6 +77,22 @@ def test_grouping_changes_no_byte(seed: int, cuts: list[float]) -> None:
     whole = step(room(), log.records, [])
     assert step(room(), log.records, [round(c * len(log.records)) for c in cuts]) == whole
     assert step(room(), log.records, list(range(len(log.records)))) == whole
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 10**6))
+def test_further_ticks_inside_a_second_change_only_when_values_are_shown(seed: int) -> None:
+    arrivals = storm(random.Random(seed), 90, 4, ahead_s=60)
+    one = log_of(arrivals, random.Random(seed), skip_ticks=0)
+    more = log_of(arrivals, random.Random(seed), skip_ticks=0, between=random.Random(seed))
+    assert len(more.records) > len(one.records) + 30
+
+    def rest(log: Log) -> list[tuple[str, bytes | None]]:
+        return [(o.topic, o.value) for o in step(room(), log.records, []) if o.topic == WINDOWS.name]
+
+    assert rest(more) == rest(one)
+    cuts = random.Random(seed).choices(range(len(more.records)), k=20)
+    assert step(room(), more.records, cuts) == step(room(), more.records, [])
 
 
 @settings(max_examples=5, deadline=None)

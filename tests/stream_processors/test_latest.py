@@ -22,6 +22,13 @@ def test_values_keep_their_own_time_and_never_go_back() -> None:
     assert rows(log) == [(2, "heart_rate", 70, 1, 0)]
 
 
+def test_a_value_is_shown_with_the_first_tick_after_it_however_many_a_second_has() -> None:
+    log = Log().tick(0).samples([Sample(at=0.2, value=70, seq=1)]).tick(0.5)
+    log.samples([Sample(at=0.7, value=71, seq=2)]).tick(1).tick(1.5)
+    log.samples([Sample(at=1.6, value=72, seq=3)]).tick(2)
+    assert rows(log) == [(0.5, "heart_rate", 70, 0.2, 0), (1, "heart_rate", 71, 0.7, 0), (2, "heart_rate", 72, 1.6, 0)]
+
+
 @pytest.mark.parametrize("quality", [2, 3])
 def test_a_bad_reading_takes_the_value_away_and_says_why(quality: int) -> None:
     log = Log().tick(0).samples([Sample(at=1, value=70, seq=1)]).tick(2)

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { account, seesPatients } from "./access/session";
 import { getProcesses, getSystem } from "./api";
+import { ModelList } from "./ModelList";
 import { Panel, useAsked } from "./panel";
 import { age } from "./stale";
 import { unacknowledged } from "./store";
@@ -34,6 +35,7 @@ export function SystemPage() {
           {(found) => <Stream found={found} rows={processes.data ?? []} />}
         </Panel>
       </section>
+      <ModelList />
       <section class="panel" aria-labelledby="processes-title" data-testid="processes">
         <h2 id="processes-title">
           Processes {processes.data !== null && <small>{summary(processes.data)}</small>}

@@ -15,6 +15,7 @@ import type {
   LimitsInForce,
   LimitsOfPatient,
   Metric,
+  ModelRow,
   NewObservation,
   Notices,
   Observation,
@@ -155,6 +156,8 @@ export const assign = (alarm: Alarm, to: string): Promise<Alarm> => change(alarm
 export const label = (alarm: Alarm, name: LabelName): Promise<Alarm> =>
   change(alarm, "label", { label: name });
 export const resolve = (alarm: Alarm, note: string): Promise<Alarm> => change(alarm, "resolve", { note });
+// Takes back the change that led to `alarm`, if nothing has happened to it since.
+export const undo = (alarm: Alarm): Promise<Alarm> => change(alarm, "undo", {}, true);
 export const note = (alarm: Alarm, text: string): Promise<Alarm> => change(alarm, "note", { note: text });
 
 export function getPolicy(): Promise<Policy> {
@@ -235,6 +238,10 @@ export async function getDevices(): Promise<DeviceRow[]> {
 }
 
 export const getSystem = (): Promise<SystemInfo> => call<SystemInfo>("/system");
+
+export async function getModels(): Promise<ModelRow[]> {
+  return (await call<{ items: ModelRow[] }>("/models")).items;
+}
 
 export async function getProcesses(): Promise<ProcessRow[]> {
   return (await call<{ items: ProcessRow[] }>("/system/processes")).items;

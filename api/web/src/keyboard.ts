@@ -3,6 +3,7 @@
 import { may } from "./access/session";
 import { acknowledge, escalate, openForm } from "./alarms/actions";
 import { step } from "./alarms/inbox";
+import { takeBack } from "./alarms/undo";
 import { helpOpen } from "./Help";
 import { alarms, arrangeInbox, openPatient, selectedAlarm, shownAlarms, words } from "./store";
 import { kiosk, leaveKiosk } from "./wall/view";
@@ -14,6 +15,7 @@ export const KEYS: readonly [string, string][] = [
   ["s", "snooze it"],
   ["e", "escalate it: whoever is next is told at once"],
   ["m", "assign it"],
+  ["u", "take back what you did last, for a few seconds"],
   ["p", "open its patient"],
   ["/", "find an alarm"],
   ["?", "this help"],
@@ -54,6 +56,9 @@ function press(key: string): boolean {
       return true;
     case "?":
       helpOpen.value = true;
+      return true;
+    case "u":
+      void takeBack();
       return true;
   }
   if (chosen === undefined) return false;

@@ -113,10 +113,11 @@ export interface Alarm {
   labelled_by?: string | null;
 }
 
-// How long an acknowledgement holds and a snooze may last, by priority.
+// How long an acknowledgement holds and a snooze may last, by priority, and for how long one may take back what one did.
 export interface Policy {
   acknowledge_minutes: Record<Priority, number>;
   snooze_minutes: Record<Priority, number>;
+  undo_seconds: number;
 }
 
 // One change of an alarm, as it was recorded.
@@ -345,4 +346,17 @@ export interface Notices {
   items: Notice[];
   more: boolean;
   reasons: { at: string; reason: string }[]; // why somebody, or nobody, was told
+}
+
+// A registered version of a model. `gates`: what the gates said of it last; empty where none was asked.
+export interface ModelRow {
+  name: string;
+  version: string;
+  kind: string;
+  framework: string;
+  stage: "candidate" | "shadow" | "champion" | "retired";
+  since: string;
+  by: string;
+  reason: string;
+  gates: string;
 }

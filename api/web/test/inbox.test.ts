@@ -3,6 +3,7 @@ import { asked, episodeOf, snoozed, sorted, step, ticked, together, waits } from
 import { lost, told as toldOf } from "../src/alarms/notices";
 import { told } from "../src/alarms/Story";
 import { BURSTS, due, sounds } from "../src/alarms/sound";
+import { remaining } from "../src/alarms/undo";
 import { alarm, NOW } from "./alarm";
 
 const later = new Date(NOW + 60_000).toISOString();
@@ -47,6 +48,18 @@ describe("the shelves and the search of the inbox", () => {
     expect(found("rosa SPO2")).toBe(true);
     expect(found("a-07  ")).toBe(true);
     expect(found("rosa pulse")).toBe(false);
+  });
+});
+
+describe("taking back", () => {
+  const done = [alarm({ id: "a", version: 2, state: "acknowledged" }), alarm({ id: "b", version: 4 })];
+  it("is for alarms to which nothing has happened since", () => {
+    const known = new Map(done.map((a) => [a.id, a]));
+    expect(remaining(done, known)).toEqual(done);
+    known.set("b", alarm({ id: "b", version: 5, priority: "high" }));
+    expect(remaining(done, known).map((a) => a.id)).toEqual(["a"]);
+    known.delete("a"); // over
+    expect(remaining(done, known)).toEqual([]);
   });
 });
 
@@ -113,6 +126,15 @@ describe("what happened to an alarm, in words", () => {
     expect(told({ ...event, change: "labelled", note: "false_alarm", until: null })).toBe(
       "Labelled by Ann: false alarm",
     );
+  });
+  it("tells what somebody took back from what ended by itself", () => {
+    const lapsed = { ...event, change: "lapsed", note: "taken back" };
+    expect(told(lapsed)).toBe("Acknowledgement taken back by Ann");
+    expect(told({ ...lapsed, actor: null, note: null, until: null })).toBe("Acknowledgement ran out");
+    expect(told({ ...event, change: "assigned", to: "", note: "taken back" })).toBe(
+      "Assignment taken back by Ann",
+    );
+    expect(told({ ...event, change: "labelled", note: null })).toBe("Label taken back by Ann");
   });
 });
 

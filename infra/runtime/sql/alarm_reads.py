@@ -14,7 +14,7 @@ from contracts.policy import Team
 from infra.runtime.sql.burden import Burden, burden
 from infra.runtime.sql.engine import reading
 from infra.runtime.sql.episodes import Alarm
-from infra.runtime.sql.feed import alarms_by_id, found_alarms, parse_event
+from infra.runtime.sql.feed import alarms_by_id, events_of, found_alarms, parse_event
 from infra.runtime.sql.models import ALARM_EVENTS, ALARMS, FEED
 from infra.runtime.sql.personal import Quiet, quiet_alarms
 from infra.runtime.sql.scope import of_team
@@ -48,11 +48,8 @@ class AlarmReader:
 
     def events(self, alarm_id: str) -> list[AlarmEvent]:
         """Everything that happened to one alarm, oldest first."""
-        return self._events(
-            select(ALARM_EVENTS.c.document)
-            .where(ALARM_EVENTS.c.alarm_id == alarm_id)
-            .order_by(ALARM_EVENTS.c.alarm_version)
-        )
+        with reading(self._engine) as connection:
+            return events_of(connection, alarm_id)
 
     def events_after(self, feed_seq: int, limit: int = MAX_PAGE) -> list[AlarmEvent]:
         """The feed after number `feed_seq`, in order and without gaps, up to `limit` events."""

@@ -1,9 +1,9 @@
 """The truth about alarms: every change of every alarm, numbered without gaps, decided once whoever races.
 
-Writers are the alerting groups (`record`), people through any API node (`act`, `hand_over`), and the timers that end what
-people have made quiet (`end_quiet`). Each takes the one row of the feed first:
-it is the lock that gives the numbers, so that they have no gaps, become visible in order, and no two writers deadlock. An
-alarm is still written by compare-and-set on its version, which holds against a writer that does not know of the feed.
+Writers are the alerting groups (`record`), people through any API node (`act`, `take_back`, `hand_over`), and the timers that
+end what people have made quiet (`end_quiet`). Each takes the one row of the feed first: it is the lock that gives the numbers,
+so that they have no gaps, become visible in order, and no two writers deadlock. An alarm is still written by compare-and-set on
+its version, which holds against a writer that does not know of the feed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import IntegrityError
 
-from contracts.alarms import OPEN, AlarmEvent, Change
+from contracts.alarms import OPEN, AlarmEvent, Change, digest
 from contracts.errors import InvalidInput, Retryable
 from contracts.lifecycle import Refused
 from contracts.policy import Team
@@ -29,6 +29,7 @@ from infra.runtime.sql.feed import (
     RacedError,
     alarms_by_id,
     as_stored,
+    events_of,
     found_alarms,
     lock_feed,
     stored_events,
@@ -49,6 +50,7 @@ from infra.runtime.sql.personal import (
 )
 from infra.runtime.sql.recording import Dropped, Recorded, record
 from infra.runtime.sql.scope import of_team
+from infra.runtime.sql.taking_back import taken_back
 
 __all__ = ["LABELS", "OPEN", "Alarm", "AlarmPage", "AlarmStore", "Conflict", "Dropped", "QuietEnd", "Recorded"]
 
@@ -107,7 +109,38 @@ class AlarmStore(AlarmReader):
         """
         act = Act(change=change, actor=actor, at_ms=at_ms, note=note, to=to, until_ms=until_ms)
         check_request(act)
-        request = act.request(alarm_id)
+
+        def made(_: Connection, alarm: Alarm) -> AlarmEvent:
+            return personal(alarm, act, self._quiet)
+
+        return self._by(actor, alarm_id, act.request(alarm_id), made, expected_version, idempotency_key)
+
+    def take_back(
+        self,
+        alarm_id: str,
+        *,
+        actor: str,
+        at_ms: int,
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> AlarmEvent | Refused | Conflict:
+        """Take back what this person did to the alarm a moment ago, as `taking_back` allows. The rest as `act`."""
+
+        def made(connection: Connection, alarm: Alarm) -> AlarmEvent | Refused:
+            return taken_back(alarm, events_of(connection, alarm_id), actor=actor, at_ms=at_ms)
+
+        return self._by(actor, alarm_id, digest(alarm_id, "undo"), made, expected_version, idempotency_key)
+
+    def _by(
+        self,
+        actor: str,
+        alarm_id: str,
+        request: str,
+        make: Callable[[Connection, Alarm], AlarmEvent | Refused],
+        expected_version: int | None,
+        idempotency_key: str | None,
+    ) -> AlarmEvent | Refused | Conflict:
+        """What a person changes about one alarm, once for a key."""
 
         def decide(connection: Connection) -> AlarmEvent | Refused | Conflict:
             last_seq = lock_feed(connection)
@@ -124,7 +157,9 @@ class AlarmStore(AlarmReader):
                 )
             if alarm is None:
                 return Refused(reason="there is no such alarm")
-            event = personal(alarm, act, self._quiet)
+            event = make(connection, alarm)
+            if isinstance(event, Refused):
+                return event
             after = advance(alarm, event, last_seq + 1)
             if isinstance(after, Refused):
                 return after

@@ -193,6 +193,8 @@ def _facts(alarm: Alarm, event: AlarmEvent) -> dict[str, Any]:
             }  # fmt: skip
         case Change.SNOOZED:
             return {"snoozed_until_ms": event.until_ms, "snoozed_by": event.actor, "snoozed_reason": event.note}
+        case Change.LAPSED if event.actor is not None and alarm.first_acknowledged_ms == alarm.acknowledged_ms:
+            return _UNACKNOWLEDGED | {"first_acknowledged_ms": None}  # taken back: nobody has acknowledged it
         case Change.LAPSED:
             return _UNACKNOWLEDGED
         case Change.ESCALATED:
@@ -202,9 +204,9 @@ def _facts(alarm: Alarm, event: AlarmEvent) -> dict[str, Any]:
         case Change.BROKEN:
             return (_UNACKNOWLEDGED if alarm.state is State.ACTIVE else {}) | _NOT_SNOOZED
         case Change.ASSIGNED | Change.HANDED_OVER:
-            return {"assigned_to": event.to or event.note}  # events before there was `to` have the name in the note
+            return {"assigned_to": event.assignee}
         case Change.LABELLED:
-            return {"label": event.note, "labelled_by": event.actor}
+            return {"label": event.note, "labelled_by": None if event.note is None else event.actor}
         case Change.CLOSED:
             return {"closed_ms": event.at_ms, "closed_by": event.actor}
         case _:

@@ -77,6 +77,12 @@ def stored_events(connection: Connection, event_ids: Iterable[str]) -> dict[str,
     return {event.event_id: event for event in events}
 
 
+def events_of(connection: Connection, alarm_id: str) -> list[AlarmEvent]:
+    """Everything that happened to one alarm, oldest first."""
+    statement = select(ALARM_EVENTS.c.document).where(ALARM_EVENTS.c.alarm_id == alarm_id)
+    return [parse_event(d) for d in connection.execute(statement.order_by(ALARM_EVENTS.c.alarm_version)).scalars()]
+
+
 def parse_event(document: str) -> AlarmEvent:
     """The event that `document` holds."""
     return AlarmEvent.model_validate_json(document)

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from contracts.registry import FOLLOWS, Stage
+from contracts.registry import FOLLOWS, Stage, verdict
 from infra.runtime.sql.engine import reading, writing
 from infra.runtime.sql.models import MODEL_CHANGES, MODEL_VERSIONS, RULE_VERSIONS
 
@@ -54,6 +54,15 @@ class StageChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A version as it stands: the newest change of its stage, and in a line what the gates said of it last."""
+
+    model: ModelVersion
+    change: StageChange
+    gates: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """Nothing was done, and why."""
 
@@ -78,6 +87,15 @@ class ModelRegistry:
         with reading(self._engine) as connection:
             found = _changes(connection)
         return [change for change in found if until is None or change.config_version <= until]
+
+    def listed(self) -> list[Listed]:
+        """Every registered version as it stands, by name and time."""
+        versions, changes = self.versions(), self.changes()  # a version that comes between the two has a change already
+        last = {(c.name, c.version): c for c in changes}
+        judged = {(c.name, c.version): c.evidence["gates"] for c in changes if c.evidence.get("gates")}
+        return [
+            Listed(model=v, change=last[v.name, v.version], gates=verdict(judged.get((v.name, v.version), ()))) for v in versions
+        ]
 
     def register(
         self,

@@ -108,7 +108,7 @@ def check_request(act: Act) -> None:
 
 def personal(alarm: Alarm, act: Act, quiet: QuietTimes) -> AlarmEvent:
     """What the person did to this alarm. Raises `InvalidInput` for a time beyond the bound of its priority."""
-    return _event(
+    return change_of(
         alarm, act.change, act.at_ms, digest("act", alarm.alarm_id, alarm.version + 1),
         actor=act.actor, note=act.note, to=act.to, until_ms=_until(alarm, act, quiet),
     )  # fmt: skip
@@ -116,7 +116,7 @@ def personal(alarm: Alarm, act: Act, quiet: QuietTimes) -> AlarmEvent:
 
 def ended(alarm: Alarm, end: QuietEnd, at_ms: int) -> AlarmEvent:
     """The end of a quiet time. The same end has the same id, whichever node says it."""
-    return _event(
+    return change_of(
         alarm, end.change, at_ms, digest("end", alarm.alarm_id, end.change, alarm.version + 1), until_ms=end.until_ms
     )
 
@@ -124,7 +124,7 @@ def ended(alarm: Alarm, end: QuietEnd, at_ms: int) -> AlarmEvent:
 def broken_by(alarm: Alarm, cause: AlarmEvent) -> AlarmEvent:
     """The end of all quiet about `alarm`: `cause` is the same metric in the opposite direction, so the patient is another one
     than the person has seen."""
-    return _event(
+    return change_of(
         alarm, Change.BROKEN, cause.at_ms, digest("broken", alarm.alarm_id, cause.event_id), note=f"{cause.condition} alarms"
     )
 
@@ -132,7 +132,7 @@ def broken_by(alarm: Alarm, cause: AlarmEvent) -> AlarmEvent:
 def given_to(alarm: Alarm, person: str, by: str, cause: AlarmEvent) -> AlarmEvent:
     """`alarm` has begun to call with `cause`, and `person` looks after its patient, as `by` has said before. The same beginning
     has the same id, whichever group records it."""
-    return _event(
+    return change_of(
         alarm, Change.ASSIGNED, cause.at_ms, digest("carer", alarm.alarm_id, cause.event_id), actor=by, to=person,
         note="looks after this patient",
     )  # fmt: skip
@@ -213,7 +213,8 @@ def _until(alarm: Alarm, act: Act, quiet: QuietTimes) -> int | None:
     return until_ms
 
 
-def _event(alarm: Alarm, change: Change, at_ms: int, event_id: str, **said: Any) -> AlarmEvent:
+def change_of(alarm: Alarm, change: Change, at_ms: int, event_id: str, **said: Any) -> AlarmEvent:
+    """A change of this alarm, told with what it is now. Raises `InvalidInput` for what cannot be said."""
     try:
         return AlarmEvent(
             event_id=event_id,

@@ -6,7 +6,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { PriorityIcon } from "../icons";
 import { alarms, waiting } from "../store";
 import type { Alarm } from "../types";
-import { acknowledge, failures } from "./actions";
+import { failures } from "./acting";
+import { acknowledgeAll } from "./actions";
 import { where } from "./Card";
 import { ticked } from "./inbox";
 
@@ -48,13 +49,7 @@ function Listed() {
   };
   const send = async () => {
     setWorking(true);
-    let done = 0;
-    let refused = 0;
-    for (const alarm of listed)
-      if (chosen.has(alarm.id)) {
-        if (await acknowledge(alarm, true)) done += 1;
-        else refused += 1;
-      }
+    const refused = await acknowledgeAll(listed.filter((a) => chosen.has(a.id)));
     setWorking(false);
     if (refused === 0) {
       bulkOpen.value = false;
@@ -63,7 +58,9 @@ function Listed() {
     // What is left is listed as it is now, and nothing of it is ticked: it must be read again.
     setListed(waiting.peek());
     setChosen(new Set());
-    setResult(`${done} acknowledged, ${refused} not: changed since, or refused. Look at them again.`);
+    setResult(
+      `${chosen.size - refused} acknowledged, ${refused} not: changed since, or refused. Look at them again.`,
+    );
   };
   return (
     <form

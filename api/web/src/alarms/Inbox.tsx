@@ -8,6 +8,7 @@ import {
   arrangeInbox,
   feed,
   inboxPointed,
+  openPatient,
   outOfPlace,
   policy,
   shelf,
@@ -20,6 +21,7 @@ import { Card } from "./Card";
 import { HandOver } from "./HandOver";
 import { episodeOf, type Shelf } from "./inbox";
 import { SoundBar } from "./SoundBar";
+import { Undo } from "./Undo";
 
 const SHELVES: readonly [Shelf, string][] = [
   ["all", "All"],
@@ -100,6 +102,7 @@ export function Inbox() {
         </ul>
       )}
       <Bulk />
+      {openPatient.value === null && <Undo />}
     </aside>
   );
 }

@@ -52,7 +52,18 @@ export function Story({ alarm }: { alarm: Alarm }) {
   );
 }
 
+// The system ends a quiet time when it is over; a person ends it, an assignment or a label by taking it back.
+function takenBack(event: AlarmEvent): string | null {
+  if (event.actor === null) return null;
+  if (event.change === "lapsed") return "Acknowledgement";
+  if (event.change === "resumed") return "Snooze";
+  if (event.change === "assigned" && event.to === "") return "Assignment";
+  return event.change === "labelled" && event.note === null ? "Label" : null;
+}
+
 export function told(event: AlarmEvent): string {
+  const back = takenBack(event);
+  if (back !== null) return `${back} taken back by ${event.actor}`;
   const what = CHANGES[event.change] ?? event.change;
   const by = event.actor === null ? "" : ` by ${event.actor}`;
   const to = event.to ?? (event.change === "assigned" ? event.note : null);

@@ -1,49 +1,47 @@
-// What a person does about an alarm: the server decides, the page shows what it answered at once, and says why when it refuses.
+// What a person can do about an alarm.
 
 import { signal } from "@preact/signals";
 import * as api from "../api";
-import { ApiError } from "../api";
-import { takeAlarm } from "../store";
 import type { Alarm, LabelName } from "../types";
+import { act } from "./acting";
+import { offer } from "./undo";
 
-export const busy = signal<ReadonlySet<string>>(new Set());
-export const failures = signal<ReadonlyMap<string, string>>(new Map());
 export type Form = "snooze" | "assign" | "note" | "resolve";
 export const openForm = signal<{ alarm: string; form: Form } | null>(null);
 
-// Whether it was done. A refusal stays beside the alarm until the next try.
-async function act(alarm: Alarm, doing: () => Promise<Alarm>): Promise<boolean> {
-  if (busy.peek().has(alarm.id)) return false;
-  busy.value = new Set(busy.peek()).add(alarm.id);
-  say(alarm.id, null);
-  try {
-    takeAlarm(await doing());
-    return true;
-  } catch (error) {
-    say(alarm.id, error instanceof ApiError ? error.message : "Not done. Try again.");
-    return false;
-  } finally {
-    const rest = new Set(busy.peek());
-    rest.delete(alarm.id);
-    busy.value = rest;
-  }
+// What can be taken back says what it was; the rest is said by the alarm itself.
+async function undoable(alarm: Alarm, what: string, doing: () => Promise<Alarm>): Promise<boolean> {
+  const after = await act(alarm, doing);
+  if (after !== null) offer(what, [after]);
+  return after !== null;
 }
 
-function say(id: string, words: string | null): void {
-  const next = new Map(failures.peek());
-  if (words === null) next.delete(id);
-  else next.set(id, words);
-  failures.value = next;
+async function final(alarm: Alarm, doing: () => Promise<Alarm>): Promise<boolean> {
+  return (await act(alarm, doing)) !== null;
 }
 
-export const acknowledge = (alarm: Alarm, seen: boolean = false): Promise<boolean> =>
-  act(alarm, () => api.acknowledge(alarm, seen));
+export const acknowledge = (alarm: Alarm): Promise<boolean> =>
+  undoable(alarm, "Acknowledged", () => api.acknowledge(alarm));
 export const snooze = (alarm: Alarm, minutes: number, reason: string): Promise<boolean> =>
-  act(alarm, () => api.snooze(alarm, minutes, reason));
-export const escalate = (alarm: Alarm): Promise<boolean> => act(alarm, () => api.escalate(alarm));
-export const assign = (alarm: Alarm, to: string): Promise<boolean> => act(alarm, () => api.assign(alarm, to));
+  undoable(alarm, `Snoozed ${minutes} min`, () => api.snooze(alarm, minutes, reason));
+export const assign = (alarm: Alarm, to: string): Promise<boolean> =>
+  undoable(alarm, `Assigned to ${to}`, () => api.assign(alarm, to));
 export const label = (alarm: Alarm, name: LabelName): Promise<boolean> =>
-  act(alarm, () => api.label(alarm, name));
-export const note = (alarm: Alarm, text: string): Promise<boolean> => act(alarm, () => api.note(alarm, text));
+  undoable(alarm, "Labelled", () => api.label(alarm, name));
+export const escalate = (alarm: Alarm): Promise<boolean> => final(alarm, () => api.escalate(alarm));
+export const note = (alarm: Alarm, text: string): Promise<boolean> =>
+  final(alarm, () => api.note(alarm, text));
 export const resolve = (alarm: Alarm, reason: string): Promise<boolean> =>
-  act(alarm, () => api.resolve(alarm, reason));
+  final(alarm, () => api.resolve(alarm, reason));
+
+// Those that are still as this person saw them, one after the other; taken back together. How many were not acknowledged.
+export async function acknowledgeAll(list: readonly Alarm[]): Promise<number> {
+  const beganMs = performance.now();
+  const done: Alarm[] = [];
+  for (const alarm of list) {
+    const after = await act(alarm, () => api.acknowledge(alarm, true));
+    if (after !== null) done.push(after);
+  }
+  offer("Acknowledged", done, beganMs);
+  return list.length - done.length;
+}

@@ -2,8 +2,10 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { may } from "../access/session";
-import { acknowledge, busy, failures } from "../alarms/actions";
+import { busy, failures } from "../alarms/acting";
+import { acknowledge } from "../alarms/actions";
 import { where } from "../alarms/Card";
+import { Undo } from "../alarms/Undo";
 import { getAlarms } from "../api";
 import { carers } from "../carers";
 import { Panel, useAsked } from "../panel";
@@ -41,7 +43,12 @@ export function PatientView() {
       data-patient={id}
       onClose={() => (openPatient.value = null)}
     >
-      {bed !== undefined && <Detail key={bed.id} bed={bed} />}
+      {bed !== undefined && (
+        <>
+          <Detail key={bed.id} bed={bed} />
+          <Undo />
+        </>
+      )}
     </dialog>
   );
 }

@@ -30,7 +30,8 @@ export function Wall() {
     const wall = element.current;
     if (wall === null) return;
     const measure = () => {
-      const { clientWidth: width, clientHeight: height } = wall;
+      const width = wall.clientWidth;
+      const height = Math.min(wall.clientHeight, innerHeight); // on a phone the wall is as high as its beds
       const next = chosen === "auto" ? fitting(width, height, count) : chosen;
       const { big, small } = figures(width, height, count, next);
       setSize(next);
@@ -50,6 +51,7 @@ export function Wall() {
       aria-label="Ward"
       data-testid="wall"
       data-density={size}
+      data-chosen={chosen}
       data-feed={feed.value}
       onPointerMove={point}
       onPointerDown={point}

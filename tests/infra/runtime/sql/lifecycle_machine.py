@@ -53,7 +53,7 @@ class Seen:
 def drawn(chance: Random, patient: int) -> Any:
     """One step, most often about `patient`: many that act on few alarms meet."""
     whose = patient if chance.random() < 0.9 else chance.randrange(len(LIVES)), chance.choice(DIRECTIONS)
-    match chance.choices(["group", "person", "handover", "carer", "timers"], [4, 8, 1, 1, 2])[0]:
+    match chance.choices(["group", "person", "undo", "handover", "carer", "timers"], [4, 8, 2, 1, 1, 2])[0]:
         case "group":  # tells a life in order, but may start again from any point, as after a crash
             return "group", whose, chance.choices([0, 1, 2], [6, 2, 1])[0], chance.choices([1, 2, 3], [6, 2, 1])[0]
         case "person":
@@ -67,6 +67,8 @@ def drawn(chance: Random, patient: int) -> Any:
             version = chance.randint(1, 6) if chance.random() < 0.2 else None  # the one that the person saw
             # Minutes asked for; the last is too long for every priority.
             return "person", whose, change, version, chance.choice([None, None, 1, 10, 30, 500])
+        case "undo":
+            return "undo", whose
         case "handover":
             return "handover", chance.sample(NURSES, 2)
         case "carer":  # sometimes of a shift that ends amid the life of the alarm; None: nobody any more
@@ -150,6 +152,11 @@ class Lives(RuleBasedStateMachine):
                 assert isinstance(answer, AlarmEvent | Refused | Conflict)
                 if version is not None and isinstance(answer, AlarmEvent):
                     assert answer.alarm_version == version + 1
+                return [answer] if isinstance(answer, AlarmEvent) else []
+            case ("undo", (life, direction)):
+                alarm = self.story(life, direction)[0]
+                answer = store.take_back(alarm.alarm_id, actor=NURSES[node], at_ms=self.now_ms)
+                assert isinstance(answer, AlarmEvent | Refused)
                 return [answer] if isinstance(answer, AlarmEvent) else []
             case ("handover", (leaving, coming)):
                 handed = store.hand_over(leaving, coming, actor=leaving, at_ms=self.now_ms)
