@@ -274,20 +274,6 @@ def _show_forecasts(console: Console, name: str, found: Forecasts) -> None:
         "within 50 %", "90 %",
     )  # fmt: skip
     for line in found.lines:
-        table.add_row(
-            line.ground,
-            str(line.ahead_minutes),
-            f"{line.values:,}",
-            f"{line.nll:.3f}",
-            *(
-                f"{gain:+.3f} ({low:+.3f} to {high:+.3f})"
-                for gain, (low, high) in (
-                    (line.gain_persistence, line.gain_persistence_interval),
-                    (line.gain_personal, line.gain_personal_interval),
-                )
-            ),
-            f"{line.within_50:.3f}",
-            f"{line.within_90:.3f}",
-        )
+        table.add_row(line.ground, str(line.ahead_minutes), f"{line.values:,}", f"{line.nll:.3f}", *line.shown())
     console.print(table)
     console.print(f"{name}: minutes are semi-synthetic between charted hours; the two other grounds are real ({found.note})")

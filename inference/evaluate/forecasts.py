@@ -79,6 +79,17 @@ class Line:
     within_90: float
     vitals: Mapping[str, Vital]
 
+    def shown(self) -> tuple[str, ...]:
+        """For a table: both gains with their intervals, and the shares within the central 50 and 90 %."""
+        gains = (
+            (self.gain_persistence, self.gain_persistence_interval), (self.gain_personal, self.gain_personal_interval),
+        )  # fmt: skip
+        return (
+            *(f"{gain:+.3f} ({low:+.3f} to {high:+.3f})" for gain, (low, high) in gains),
+            f"{self.within_50:.3f}",
+            f"{self.within_90:.3f}",
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecasts:

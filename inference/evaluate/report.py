@@ -153,21 +153,7 @@ def _forecasts(found: Mapping[str, Forecasts]) -> str:
         return ""
     head = ["forecaster", "of", "minutes ahead", "values", "gain over persistence, nats a value", "over the personal baseline"]
     rows = [
-        [
-            name,
-            line.ground,
-            str(line.ahead_minutes),
-            f"{line.values:,}",
-            *(
-                f"{gain:+.3f} ({low:+.3f} to {high:+.3f})"
-                for gain, (low, high) in (
-                    (line.gain_persistence, line.gain_persistence_interval),
-                    (line.gain_personal, line.gain_personal_interval),
-                )
-            ),
-            f"{line.within_50:.3f}",
-            f"{line.within_90:.3f}",
-        ]
+        [name, line.ground, str(line.ahead_minutes), f"{line.values:,}", *line.shown()]
         for name, each in found.items()
         for line in each.lines
     ]
