@@ -81,6 +81,7 @@ def test_a_nurse_sees_a_deterioration_reads_why_and_acknowledges(browser: Browse
         same = page.locator(f"[data-testid=alarm][data-alarm='{alarm.get_attribute('data-alarm')}']")
         expect(same).to_have_attribute("data-state", "acknowledged", timeout=60_000)
         expect(same).to_contain_text("Acknowledged by")
+        expect(page.get_by_test_id("undo-now")).to_be_visible()
         page.keyboard.press("u")
         expect(same).to_have_attribute("data-state", "active", timeout=60_000)
         expect(same.get_by_test_id("story")).to_contain_text("taken back")
