@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from alerting.deliver import settle
@@ -28,11 +27,8 @@ from api.server import Server, configuration
 from api.viewer import GOING_AWAY, Closing
 from cli.limit_desk import limit_desk
 from contracts.alarms import MARKS, AlarmEvent, Change, Lane, Priority, Reason, State, alarm_id, digest
-from contracts.frames import Labels, constant, labels
-from contracts.readings import Readings
 from contracts.registry import Stage as ModelStage
-from contracts.scores import BASELINE, STATUSES, Scores, Status
-from contracts.vitals import BY_NAME, INDEX
+from contracts.vitals import BY_NAME
 from infra.local.ports import free_port
 from infra.runtime.clock import Clock, SystemClock
 from infra.runtime.health import Health
@@ -46,8 +42,8 @@ from infra.runtime.sql.model_registry import ModelRegistry, ModelVersion
 from infra.runtime.sql.patients import Device, PatientStore
 from producers.sources.roster import Person, people
 from tests.api.builders import Row, latest
+from tests.browser.measured import Numbers, readings_of, scores_of
 
-Numbers = npt.NDArray[Any]
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 NOT_WORN = 3
@@ -163,7 +159,7 @@ class Stage:
     def score(self, bed: int, score: float, parts: dict[str, float], off: dict[str, float]) -> None:
         """The personal baseline's score of a bed now."""
         now = time.time_ns() // 1_000_000
-        self.give(score_rows(_scores(self.patient(bed), np.array([now]), np.array([score]), parts, off)))
+        self.give(score_rows(scores_of(self.patient(bed), np.array([now]), np.array([score]), parts, off)))
 
     def alarm(
         self,
@@ -252,12 +248,12 @@ class Stage:
         time_ms = (now - ago * HOUR_MS).astype(np.int64)
         metrics = {m: f(ago) for m, f in course.items()}
         store = SqliteSeries(self.settings.state_dir / "series.db")
-        store.write(_readings(self.people[bed - 1], time_ms, metrics))
+        store.write(readings_of(self.people[bed - 1], time_ms, metrics))
         self._written.add(self.patient(bed))
         ends = now - np.arange(24 * 60, 0, -1) * MINUTE_MS
         hours = (now - ends) / HOUR_MS
         score = 1.2 + 0.5 * np.sin(hours * 2) + 7 * np.exp(-hours * 2.2)
-        store.write_scores([_scores(self.patient(bed), ends, score, {"spo2": 0.6, "respiratory_rate": 0.4}, {})])
+        store.write_scores([scores_of(self.patient(bed), ends, score, {"spo2": 0.6, "respiratory_rate": 0.4}, {})])
         store.close()
 
     def ten_minutes(self) -> None:
@@ -269,7 +265,7 @@ class Stage:
         for k, person in enumerate(self.people):
             metrics = {m: self._wander(m, v, k, seconds) for m, v in self._usual(k).items()}
             if person.patient not in self._written:
-                store.write(_readings(person, time_ms, metrics))
+                store.write(readings_of(person, time_ms, metrics))
         store.close()
 
     # --- the server ----------------------------------------------------------------------------------------------
@@ -336,7 +332,7 @@ class Stage:
         for k, (patient, values) in enumerate(list(self.values.items())):
             worn = {m: v for m, v in values.items() if (patient, m) not in self.not_worn}
             now = np.array([self.second])
-            store.write(_readings(who[patient], time_ms, {m: self._wander(m, v, k, now) for m, v in worn.items()}))
+            store.write(readings_of(who[patient], time_ms, {m: self._wander(m, v, k, now) for m, v in worn.items()}))
 
     def _feed(self) -> _GivenFeed:
         feed: Any = self._nodes[0].kafka
@@ -355,43 +351,6 @@ class Stage:
         wave = np.sin(seconds / 7 + k) * 0.25 + np.sin(seconds / 23 + 2 * k) * 0.2
         found = np.round(value + wave * USUAL[metric][1], BY_NAME[metric].decimals)
         return np.asarray(np.minimum(found, 100.0) if metric == "spo2" else found)
-
-
-def _readings(person: Person, time_ms: Numbers, metrics: dict[str, Numbers]) -> Readings:
-    count = len(time_ms) * len(metrics)
-    times = np.tile(time_ms, len(metrics))
-    return Readings(
-        patient=constant(person.patient, count),
-        device=constant(person.device, count),
-        metric=np.repeat(np.array([INDEX[m] for m in metrics], dtype=np.int16), len(time_ms)),
-        value=np.concatenate(list(metrics.values())).astype(np.float32),
-        time_ms=times,
-        received_ms=times,
-        boot=np.zeros(count, dtype=np.int32),
-        seq=np.arange(count, dtype=np.int64),
-        quality=np.zeros(count, dtype=np.uint8),
-    )
-
-
-def _scores(
-    patient: str,
-    ends: Numbers,
-    score: Numbers,
-    parts: dict[str, float],
-    off: dict[str, float],
-) -> Scores:
-    rows = len(ends)
-    who: Labels = labels([patient] * rows)
-    return Scores(
-        model=BASELINE,
-        version="1",
-        patient=who,
-        window_end_ms=ends.astype(np.int64),
-        score=score.astype(np.float32),
-        status=np.full(rows, STATUSES.index(Status.OK), dtype=np.uint8),
-        contribution={m: (share * score).astype(np.float32) for m, share in parts.items()},
-        deviation={m: np.full(rows, v, dtype=np.float32) for m, v in off.items()},
-    )
 
 
 @contextmanager
