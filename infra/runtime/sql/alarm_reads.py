@@ -145,6 +145,12 @@ class AlarmReader:
                     histories[event.alarm_id].append(event)
         return [(alarm, histories[alarm.alarm_id]) for alarm in alarms]
 
+    def labelled(self, from_ms: int, to_ms: int) -> list[Alarm]:
+        """Every alarm raised in [`from_ms`, `to_ms`) that carries a label, oldest first."""
+        chosen = (ALARMS.c.raised_ms >= from_ms) & (ALARMS.c.raised_ms < to_ms) & ALARMS.c.label.is_not(None)
+        with reading(self._engine) as connection:
+            return found_alarms(connection, select(ALARMS).where(chosen).order_by(ALARMS.c.raised_ms, ALARMS.c.alarm_id))
+
     def burden(self, from_ms: int, to_ms: int, team: Team | None = None) -> Burden:
         """How much the alarms of [`from_ms`, `to_ms`), of `team` or of everybody, asked of people."""
         with reading(self._engine) as connection:
