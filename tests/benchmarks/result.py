@@ -70,7 +70,7 @@ class Result:
         }
 
     def lines(self) -> list[str]:
-        """For a person: a row a figure, and how many times each rival's."""
+        """For a person: a row a figure, and how many times each rival's it is."""
         about = machine()
         rows = [
             f"{self.name}: {about['cores']} cores of {about['processor']}, {about['memory_gb']} GB, Python {about['python']}",
@@ -83,5 +83,5 @@ class Result:
             for rival, theirs in self.rivals.items():
                 if name in theirs and "median" in found:
                     ratio = found["median"] / theirs[name]["median"]
-                    rows.append(f"  {rival:34}{theirs[name]['median']:>16,g}   {ratio:,.1f} x less than ours")
+                    rows.append(f"  {rival:34}{theirs[name]['median']:>16,g}   ours is {ratio:,.2g} x")
         return [*rows, *self.notes]
