@@ -1,6 +1,6 @@
 // Which language: what was chosen on this screen, else the first that the browser asks for and we have, else English.
 
-export const FIRST = "en";
+const FIRST = "en";
 
 export function chosen(kept: string, wished: readonly string[], offered: readonly string[]): string {
   for (const wish of [kept, ...wished]) {

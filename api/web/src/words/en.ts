@@ -8,6 +8,7 @@ import { common, time } from "./en/common";
 import { handover, limits, observe } from "./en/desks";
 import { header, help, pages, trust } from "./en/frame";
 import { models, news2, patient, table, timeline, trends } from "./en/patient";
+import { push } from "./en/push";
 import { modelList, system } from "./en/system";
 import { panels, things } from "./en/things";
 import { wall } from "./en/wall";
@@ -34,6 +35,7 @@ export const en = {
   pages,
   panels,
   patient,
+  push,
   snooze,
   sound,
   story,
