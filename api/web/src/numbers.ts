@@ -12,6 +12,10 @@ export const precise = (value: number, digits: number): string => marked(value.t
 export const plain = (value: number): string => marked(String(value));
 export const percent = (share: number): string => w.common.percent({ n: Math.round(share * 100) });
 
-export function grouped(value: number, digits: number): string {
-  return value.toLocaleString(language, { maximumFractionDigits: digits, numberingSystem: "latn" });
+const groups = [0, 1, 2, 3].map(
+  (digits) => new Intl.NumberFormat(language, { maximumFractionDigits: digits, numberingSystem: "latn" }),
+);
+
+export function grouped(value: number, digits: 0 | 1 | 2 | 3): string {
+  return groups[digits]?.format(value) ?? plain(value);
 }
