@@ -187,9 +187,9 @@ function Table({ rows }: { rows: readonly ProcessRow[] }) {
               <td>
                 {r.answers ? (
                   r.ready === true ? (
-                    (r.state ?? w.system.ready)
+                    (stateOf(r) ?? w.system.ready)
                   ) : (
-                    <span class="pill medium">{r.state ?? w.system.notReady}</span>
+                    <span class="pill medium">{stateOf(r) ?? w.system.notReady}</span>
                   )
                 ) : (
                   <span class="pill high">{w.system.noAnswer}</span>
@@ -213,6 +213,10 @@ function Table({ rows }: { rows: readonly ProcessRow[] }) {
       </table>
     </section>
   );
+}
+
+function stateOf(row: ProcessRow): string | null {
+  return row.state === null ? null : named(w.system.states, row.state);
 }
 
 function number(value: number | null): string {

@@ -3,7 +3,7 @@
 //
 // Not here, because they are not the page's words:
 // - what the server says in words: alarm texts (`**SpO2 86 < 90`), their reasons, the `detail` of a refusal, labels of metrics, names
-//   of models, rules and processes, the state a process gives itself. They are shown as they come, in the server's language;
+//   of models, rules and processes. They are shown as they come, in the server's language;
 // - what people wrote, and their names, beds and units;
 // - values of the API. Where a person sees one it goes through a table of the catalogue (`w.common.states`, `w.common.roles`); one that
 //   the table does not know is shown as it came;

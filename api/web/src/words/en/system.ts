@@ -42,6 +42,15 @@ export const system = {
     behind: "Behind",
     still: "Stands still",
   },
+  // What a process says of itself, where it is one of these; "waiting for topics" and the like are its own words.
+  states: {
+    starting: "starting",
+    joining: "joining",
+    warming: "warming",
+    ready: "ready",
+    running: "running",
+    stopping: "stopping",
+  },
   ready: "ready",
   notReady: "not ready",
   noAnswer: "does not answer",
