@@ -5,7 +5,8 @@ import { language, w } from "./words";
 
 const mark =
   new Intl.NumberFormat(language).formatToParts(0.5).find((p) => p.type === "decimal")?.value ?? ".";
-const marked = (text: string): string => (mark === "." ? text : text.replace(".", mark));
+// Digits as JavaScript writes them, with the decimal mark of the language.
+export const marked = (text: string): string => (mark === "." ? text : text.replace(".", mark));
 
 export const fixed = (value: number, digits: number): string => marked(value.toFixed(digits));
 export const precise = (value: number, digits: number): string => marked(value.toPrecision(digits));

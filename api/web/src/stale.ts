@@ -1,6 +1,6 @@
 // How old a value is and what may be shown of it. The rule of the screen: a number that is not current is not shown.
 
-import { fixed } from "./numbers";
+import { marked } from "./numbers";
 import type { Quality } from "./types";
 import { w } from "./words";
 
@@ -29,10 +29,11 @@ export function shown(
     return { kind: "invalid", words: w.common.unusable[measured.quality], ageS };
   if (measured.value === null || !Number.isFinite(measured.value))
     return { kind: "invalid", words: w.common.noValue, ageS };
+  const digits = measured.value.toFixed(decimals);
   return {
     kind: "value",
-    text: fixed(measured.value, decimals),
-    rounded: Number(measured.value.toFixed(decimals)),
+    text: marked(digits),
+    rounded: Number(digits),
     ageS,
     questionable: measured.quality === "questionable",
   };
