@@ -13,11 +13,7 @@ async def test_the_public_key_and_nothing_of_the_private_one(settings: Settings)
     private, public = "p" * 43, "B" * 87
     async with serving(settings, DIST) as (client, _):
         assert (await client.get("/api/v1/push-key")).status_code == 404
-        for path, kind in (
-            ("/push.html", "text/html"),
-            ("/push-page.js", "javascript"),
-            ("/push-worker.js", "javascript"),
-        ):
+        for path, kind in (("/push.html", "text/html"), ("/push-worker.js", "javascript")):
             answer = await client.get(path)
             assert answer.status_code == 200
             assert kind in answer.headers["content-type"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
+from api.page import DIST
 from contracts.alarms import Lane, Priority
 from contracts.registry import Stage as ModelStage
 from tests.browser.stage import Stage, stage
@@ -19,9 +20,9 @@ WIDE = 12  # three digits and arrows: what needs most room
 
 
 @contextmanager
-def a_ward(folder: Path, beds: int = 64) -> Iterator[Stage]:
+def a_ward(folder: Path, beds: int = 64, dist: Path = DIST) -> Iterator[Stage]:
     """Sixty-four beds, or fewer: one very ill, one that breathes fast, one whose device is silent, one whose sensor is off."""
-    with stage(folder, beds) as found:
+    with stage(folder, beds, dist=dist) as found:
         found.values[found.patient(ILL)] |= {
             "spo2": 78.0,
             "heart_rate": 118.0,

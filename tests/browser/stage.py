@@ -22,6 +22,7 @@ from api.app import create_app
 from api.columns import LatestRows, ScoreRows, latest_rows, score_rows
 from api.kafka_feed import Vitals
 from api.node import Node
+from api.page import DIST
 from api.processes import Place
 from api.server import Server, configuration
 from api.viewer import GOING_AWAY, Closing
@@ -95,7 +96,10 @@ class Stage:
     """`people`: who lies in which bed. `values`: what is measured next, by patient and metric; a metric that is taken out falls
     silent and grows stale."""
 
-    def __init__(self, folder: Path, beds: int, *, accounts: bool = False, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, beds: int, *, accounts: bool = False, port: int | None = None, dist: Path = DIST
+    ) -> None:
+        self._dist = dist
         self.settings = Settings(
             state_dir=folder, demo=not accounts, access="accounts" if accounts else "auto", api_port=port or free_port(),
             canary_url="", kafka_bootstrap_servers="127.0.0.1:1",
@@ -276,6 +280,7 @@ class Stage:
         app = create_app(
             lambda: Node(self.settings, self.clock, metrics, Health(), limit_desk(), self._places()),
             metrics,
+            dist=self._dist,
             started=self._nodes.append,
         )
         config = configuration(app, host="127.0.0.1", port=self.settings.api_port)
@@ -354,13 +359,15 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path, beds: int, *, accounts: bool = False, port: int | None = None) -> Iterator[Stage]:
-    """A stage whose server is not started yet; it ends with the block. `accounts`: one has to log in."""
+def stage(
+    folder: Path, beds: int, *, accounts: bool = False, port: int | None = None, dist: Path = DIST
+) -> Iterator[Stage]:
+    """A stage whose server is not started yet; it ends with the block. `accounts`: one has to log in. `dist`: the built page."""
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("api.node.KafkaFeed", _GivenFeed)
         patch.setattr("api.node.AsyncSender", _NoSender)
-        found = Stage(folder, beds, accounts=accounts, port=port)
+        found = Stage(folder, beds, accounts=accounts, port=port, dist=dist)
         try:
             yield found
         finally:

@@ -75,9 +75,10 @@ def asked() -> re.Pattern[str]:
 
 
 def test_every_panel_of_the_page_is_known_here() -> None:
-    said = re.compile(r'what="([^"]+)"|[sS]aid\([\w.]+, "([^"]+)"\)')
-    found = {a or b for file in SOURCE.rglob("*.tsx") for a, b in said.findall(file.read_text())}
-    assert found == set(PANELS)
+    names = dict(re.findall(r'(\w+): thing\("([^"]+)"\)', (SOURCE / "words" / "en" / "things.ts").read_text()))
+    drawn = {name for file in SOURCE.rglob("*.tsx") for name in re.findall(r"w\.things\.(\w+)", file.read_text())}
+    assert drawn == set(names)
+    assert set(names.values()) == set(PANELS)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, "denied"), (404, "absent"), (422, "failed"), (503, "away")])

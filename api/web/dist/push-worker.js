@@ -7,7 +7,14 @@ function read(data) {
   } catch {
     // Shown as below: a browser that is woken must show something.
   }
-  return { title: "Message from Vigil", text: "Open Vigil to see more.", tag: "unreadable", link: "/", priority: "high" };
+  const words = new URL(self.location.href).searchParams; // in the language of the page that subscribed
+  return {
+    title: words.get("title") ?? "Message from Vigil",
+    text: words.get("text") ?? "Open Vigil to see more.",
+    tag: "unreadable",
+    link: "/",
+    priority: "high",
+  };
 }
 
 self.addEventListener("install", () => self.skipWaiting());

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { PriorityIcon } from "./icons";
 import { KEYS } from "./keyboard";
+import { w } from "./words";
 
 export const helpOpen = signal(false);
 
@@ -23,38 +24,35 @@ export function Help() {
       data-testid="help"
       onClose={() => (helpOpen.value = false)}
     >
-      <h2 id="help-title">Keys and marks</h2>
+      <h2 id="help-title">{w.help.title}</h2>
       <dl class="keys">
-        {KEYS.map(([key, what]) => (
+        {KEYS.map((key) => (
           <div key={key}>
             <dt>
-              <kbd>{key}</kbd>
+              <kbd>{key === "Escape" ? w.help.escapeKey : key}</kbd>
             </dt>
-            <dd>{what}</dd>
+            <dd>{w.help.keys[key]}</dd>
           </div>
         ))}
       </dl>
       <ul class="marks">
         <li class="bar high">
-          <PriorityIcon priority="high" technical={false} /> *** high: look at once
+          <PriorityIcon priority="high" technical={false} /> {w.help.high}
         </li>
         <li class="bar medium">
-          <PriorityIcon priority="medium" technical={false} /> ** medium: look promptly
+          <PriorityIcon priority="medium" technical={false} /> {w.help.medium}
         </li>
         <li class="bar low">
-          <PriorityIcon priority="low" technical={false} /> * low: be aware
+          <PriorityIcon priority="low" technical={false} /> {w.help.low}
         </li>
         <li class="bar technical">
-          <PriorityIcon priority="low" technical={true} /> technical: about a device or its link
+          <PriorityIcon priority="low" technical={true} /> {w.help.technical}
         </li>
       </ul>
-      <p>
-        Acknowledged and snoozed alarms keep the colour of their priority as an edge. A hatched value is too
-        old to be shown. Δ is the deviation from the patient's own usual.
-      </p>
+      <p>{w.help.marks}</p>
       <div class="row">
         <button type="button" class="main" onClick={() => (helpOpen.value = false)}>
-          Close
+          {w.common.close}
         </button>
       </div>
     </dialog>

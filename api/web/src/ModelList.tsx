@@ -5,6 +5,7 @@ import { Panel, useAsked } from "./panel";
 import { nowMs } from "./store";
 import { moment, utc } from "./times";
 import type { ModelRow } from "./types";
+import { named, w } from "./words";
 
 const REFRESH_MS = 30_000;
 
@@ -12,36 +13,36 @@ export function ModelList() {
   const asked = useAsked("models", getModels, REFRESH_MS);
   return (
     <section class="panel" aria-labelledby="models-title" data-testid="models-list">
-      <h2 id="models-title">Models</h2>
+      <h2 id="models-title">{w.modelList.title}</h2>
       <Panel
         asked={asked}
-        what="the models"
-        empty={(found) => (found.length === 0 ? "No model is registered. The rules need none." : null)}
+        thing={w.things.models}
+        empty={(found) => (found.length === 0 ? w.modelList.none : null)}
       >
         {(found) => <Table rows={found} />}
       </Panel>
-      <p class="fine">
-        A champion's scores count; a shadow's are compared and never alarm; the others score nobody.
-      </p>
+      <p class="fine">{w.modelList.legend}</p>
     </section>
   );
 }
 
+const stage = (row: ModelRow): string => named(w.modelList.stages, row.stage);
+
 function Table({ rows }: { rows: readonly ModelRow[] }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="table-box" tabIndex={0} aria-label="Registered models">
+    <section class="table-box" tabIndex={0} aria-label={w.modelList.table}>
       <table class="figures models-list">
         <thead>
           <tr>
-            <th scope="col">Model</th>
-            <th scope="col">Version</th>
-            <th scope="col">Stage</th>
-            <th scope="col">Trained with</th>
-            <th scope="col">Since</th>
-            <th scope="col">By</th>
-            <th scope="col">Reason</th>
-            <th scope="col">Gates</th>
+            <th scope="col">{w.modelList.columns.model}</th>
+            <th scope="col">{w.modelList.columns.version}</th>
+            <th scope="col">{w.modelList.columns.stage}</th>
+            <th scope="col">{w.modelList.columns.framework}</th>
+            <th scope="col">{w.modelList.columns.since}</th>
+            <th scope="col">{w.modelList.columns.by}</th>
+            <th scope="col">{w.modelList.columns.reason}</th>
+            <th scope="col">{w.modelList.columns.gates}</th>
           </tr>
         </thead>
         <tbody>
@@ -49,7 +50,7 @@ function Table({ rows }: { rows: readonly ModelRow[] }) {
             <tr key={`${r.name} ${r.version}`} data-testid="model" data-model={r.name} data-stage={r.stage}>
               <th scope="row">{r.name.replaceAll("_", " ")}</th>
               <td>{r.version}</td>
-              <td>{r.stage === "champion" ? <strong>champion</strong> : r.stage}</td>
+              <td>{r.stage === "champion" ? <strong>{stage(r)}</strong> : stage(r)}</td>
               <td>{r.framework}</td>
               <td>
                 <time dateTime={r.since} title={utc(Date.parse(r.since))}>
@@ -59,7 +60,7 @@ function Table({ rows }: { rows: readonly ModelRow[] }) {
               <td>{r.by}</td>
               <td>{r.reason}</td>
               <td class={r.gates.startsWith("NOT") ? "wrong-words" : ""}>
-                {r.gates === "" ? "not asked" : r.gates}
+                {r.gates === "" ? w.modelList.notAsked : r.gates}
               </td>
             </tr>
           ))}

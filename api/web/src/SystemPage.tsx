@@ -4,11 +4,13 @@ import type { ComponentChildren } from "preact";
 import { account, seesPatients } from "./access/session";
 import { getProcesses, getSystem } from "./api";
 import { ModelList } from "./ModelList";
+import { fixed, grouped } from "./numbers";
 import { Panel, useAsked } from "./panel";
 import { age } from "./stale";
 import { unacknowledged } from "./store";
 import { clock, utc } from "./times";
 import type { ProcessRow, SystemInfo } from "./types";
+import { named, w } from "./words";
 
 const REFRESH_MS = 5_000;
 
@@ -17,54 +19,43 @@ export function SystemPage() {
   const processes = useAsked("processes", getProcesses, REFRESH_MS);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <main class="desk" aria-label="System" data-testid="system" tabIndex={0}>
+    <main class="desk" aria-label={w.system.title} data-testid="system" tabIndex={0}>
       {!seesPatients.value && (
         <p class="quiet" data-testid="no-patients">
-          You are logged in as {account.value?.name} ({account.value?.role}). This role sees no patients.
+          {w.door.seesNone({
+            name: account.value?.name ?? "",
+            role: named(w.common.roles, account.value?.role ?? ""),
+          })}
         </p>
       )}
       {unacknowledged.value > 0 && (
         <p class="quiet">
-          {unacknowledged.value} {unacknowledged.value === 1 ? "alarm waits" : "alarms wait"}:{" "}
-          <a href="#ward">back to the ward</a>
+          {w.door.waiting({ alarms: unacknowledged.value, back: <a href="#ward">{w.door.backToWard}</a> })}
         </p>
       )}
       <section class="panel" aria-labelledby="stream-title" data-testid="stream">
-        <h2 id="stream-title">Stream</h2>
-        <Panel asked={system} what="the state of the stream">
+        <h2 id="stream-title">{w.system.stream}</h2>
+        <Panel asked={system} thing={w.things.stream}>
           {(found) => <Stream found={found} rows={processes.data ?? []} />}
         </Panel>
       </section>
       <ModelList />
       <section class="panel" aria-labelledby="processes-title" data-testid="processes">
         <h2 id="processes-title">
-          Processes {processes.data !== null && <small>{summary(processes.data)}</small>}
+          {w.system.processes} {processes.data !== null && <small>{summary(processes.data)}</small>}
         </h2>
         <Panel
           asked={processes}
-          what="the processes"
-          empty={(found) =>
-            found.length === 0 ? "This server was not told where the other processes are." : null
-          }
+          thing={w.things.processes}
+          empty={(found) => (found.length === 0 ? w.system.noProcesses : null)}
         >
           {(found) => <Table rows={found} />}
         </Panel>
-        <p class="fine">
-          Lag: messages that wait. Behind: the age of the newest moment of the stream that was worked through.
-          p95: of a batch, at the API of an answer, since the last look.
-        </p>
+        <p class="fine">{w.system.legend}</p>
       </section>
     </main>
   );
 }
-
-const CANARY: Record<string, string> = {
-  starting: "starting",
-  ok: "comes through",
-  late: "late",
-  dead: "does not come through",
-  unknown: "does not answer: nothing watches the stream",
-};
 
 function Stream({ found, rows }: { found: SystemInfo; rows: readonly ProcessRow[] }) {
   const asOf = found.data_as_of === null ? null : Date.parse(found.data_as_of);
@@ -74,41 +65,41 @@ function Stream({ found, rows }: { found: SystemInfo; rows: readonly ProcessRow[
   const oldS = asOf === null ? null : Math.max(0, Math.round((nowMs - asOf) / 1000));
   return (
     <dl class="facts cards-of-facts">
-      <Fact name="Kafka" tone={found.kafka === "ok" ? "well" : "ill"}>
-        {found.kafka === "ok" ? "answers" : "away"}
+      <Fact name={w.system.facts.kafka} tone={found.kafka === "ok" ? "well" : "ill"}>
+        {named(w.system.kafka, found.kafka)}
       </Fact>
-      <Fact name="Newest tick" tone={oldS === null ? "unknown" : oldS <= TICK_OLD_S ? "well" : "ill"}>
+      <Fact name={w.system.facts.tick} tone={oldS === null ? "unknown" : oldS <= TICK_OLD_S ? "well" : "ill"}>
         {oldS === null || asOf === null ? (
-          "none yet"
+          w.system.noneYet
         ) : (
           <time dateTime={found.data_as_of ?? ""} title={utc(asOf)}>
-            {age(oldS)} ago <small>{clock(asOf)}</small>
+            {w.time.ago({ age: age(oldS) })} <small>{clock(asOf)}</small>
           </time>
         )}
       </Fact>
-      <Fact name="Canary" tone={tone(found.canary)} testId="canary">
-        {found.canary === null ? "none here" : (CANARY[found.canary] ?? found.canary)}
+      <Fact name={w.system.facts.canary} tone={tone(found.canary)} testId="canary">
+        {found.canary === null ? w.system.noCanary : named(w.system.canary, found.canary)}
       </Fact>
-      <Fact name="Messages that wait">{number(sums.lag)}</Fact>
-      <Fact name="Messages a second">{number(sums.rate)}</Fact>
-      <Fact name="Slowest batch, p95">
+      <Fact name={w.system.facts.lag}>{number(sums.lag)}</Fact>
+      <Fact name={w.system.facts.rate}>{number(sums.rate)}</Fact>
+      <Fact name={w.system.facts.slowest}>
         {sums.slowest === null ? (
           "–"
         ) : (
           <>
-            {number(sums.slowest.ms)} ms <small>{sums.slowest.name}</small>
+            {w.time.milliseconds({ n: number(sums.slowest.ms) })} <small>{sums.slowest.name}</small>
           </>
         )}
       </Fact>
-      <Fact name="Screens and programs">{number(sums.viewers)}</Fact>
-      <Fact name="Version">{found.version}</Fact>
+      <Fact name={w.system.facts.viewers}>{number(sums.viewers)}</Fact>
+      <Fact name={w.system.facts.version}>{found.version}</Fact>
       {Object.keys(stages).length > 0 && (
         <div class="wide">
-          <dt>Age of what the canary saw come through</dt>
+          <dt>{w.system.facts.stages}</dt>
           <dd class="stages">
             {Object.entries(stages).map(([stage, s]) => (
               <span key={stage}>
-                {stage} <strong>{s.toFixed(1)} s</strong>
+                {stage} <strong>{w.time.seconds({ n: fixed(s, 1) })}</strong>
               </span>
             ))}
           </dd>
@@ -169,24 +160,24 @@ export function summed(rows: readonly ProcessRow[]): Sums {
 
 function summary(rows: readonly ProcessRow[]): string {
   const away = rows.filter((r) => r.ready !== true).length;
-  return `${rows.length}, ${away === 0 ? "all ready" : `${away} not ready`}`;
+  return w.system.summary({ all: rows.length, away });
 }
 
 function Table({ rows }: { rows: readonly ProcessRow[] }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class="table-box" tabIndex={0} aria-label="Processes">
+    <section class="table-box" tabIndex={0} aria-label={w.system.processes}>
       <table class="figures">
         <thead>
           <tr>
-            <th scope="col">Process</th>
-            <th scope="col">State</th>
-            <th scope="col">Partitions</th>
-            <th scope="col">Lag</th>
-            <th scope="col">Messages/s</th>
-            <th scope="col">p95</th>
-            <th scope="col">Behind</th>
-            <th scope="col">Stands still</th>
+            <th scope="col">{w.system.columns.process}</th>
+            <th scope="col">{w.system.columns.state}</th>
+            <th scope="col">{w.system.columns.partitions}</th>
+            <th scope="col">{w.system.columns.lag}</th>
+            <th scope="col">{w.system.columns.rate}</th>
+            <th scope="col">{w.system.columns.p95}</th>
+            <th scope="col">{w.system.columns.behind}</th>
+            <th scope="col">{w.system.columns.still}</th>
           </tr>
         </thead>
         <tbody>
@@ -196,24 +187,24 @@ function Table({ rows }: { rows: readonly ProcessRow[] }) {
               <td>
                 {r.answers ? (
                   r.ready === true ? (
-                    (r.state ?? "ready")
+                    (stateOf(r) ?? w.system.ready)
                   ) : (
-                    <span class="pill medium">{r.state ?? "not ready"}</span>
+                    <span class="pill medium">{stateOf(r) ?? w.system.notReady}</span>
                   )
                 ) : (
-                  <span class="pill high">does not answer</span>
+                  <span class="pill high">{w.system.noAnswer}</span>
                 )}
               </td>
               <td>{number(r.partitions)}</td>
               <td>{number(r.lag_records)}</td>
               <td>{number(r.records_per_second)}</td>
-              <td>{r.batch_p95_ms === null ? "–" : `${number(r.batch_p95_ms)} ms`}</td>
-              <td>{r.behind_seconds === null ? "–" : `${r.behind_seconds.toFixed(1)} s`}</td>
+              <td>{r.batch_p95_ms === null ? "–" : w.time.milliseconds({ n: number(r.batch_p95_ms) })}</td>
+              <td>{r.behind_seconds === null ? "–" : w.time.seconds({ n: fixed(r.behind_seconds, 1) })}</td>
               <td>
                 {r.stands_still_seconds === null
                   ? "–"
                   : r.stands_still_seconds < 10
-                    ? "no"
+                    ? w.system.no
                     : age(Math.round(r.stands_still_seconds))}
               </td>
             </tr>
@@ -224,6 +215,10 @@ function Table({ rows }: { rows: readonly ProcessRow[] }) {
   );
 }
 
+function stateOf(row: ProcessRow): string | null {
+  return row.state === null ? null : named(w.system.states, row.state);
+}
+
 function number(value: number | null): string {
-  return value === null ? "–" : value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 1 : 0 });
+  return value === null ? "–" : grouped(value, value < 100 ? 1 : 0);
 }

@@ -5,6 +5,7 @@ import { Account, WhoGetsIn } from "./access/Account";
 import { account, seesPatients } from "./access/session";
 import { helpOpen } from "./Help";
 import { actor } from "./kept";
+import type { KEYS } from "./keyboard";
 import { page, pages } from "./pages";
 import { age } from "./stale";
 import {
@@ -25,30 +26,27 @@ import { switchTheme } from "./theme";
 import { clock, utc } from "./times";
 import { kiosk, leaveKiosk } from "./wall/view";
 import { WallTools } from "./wall/Wall";
+import { w } from "./words";
 
 const DATA_OLD_S = 15;
 const CLOCK_OFF_S = 5;
 
 export const trouble = computed<string | null>(() => {
   const link = feed.value;
-  if (link === "lost") return "Connection lost. The values below are not live. Trying again…";
-  if (link === "stale") return "The feed has gone silent. The values below are not live. Trying again…";
-  if (link === "connecting")
-    return beds.value.size > 0 ? "The feed begins anew. The values below are not live yet." : null;
-  if (kafka.value === "away") return "The data stream is away. New values and alarms may be missing.";
-  if (canary.value === "dead")
-    return "Readings no longer come through the data stream. New values and alarms may be missing.";
+  if (link === "lost") return w.trust.lost;
+  if (link === "stale") return w.trust.silent;
+  if (link === "connecting") return beds.value.size > 0 ? w.trust.anew : null;
+  if (kafka.value === "away") return w.trust.kafkaAway;
+  if (canary.value === "dead") return w.trust.canaryDead;
   const asOf = dataAsOfMs.value;
   if (asOf !== null && nowMs.value - asOf > DATA_OLD_S * 1000)
-    return `No data for ${age(Math.floor((nowMs.value - asOf) / 1000))}. The values below are not live.`;
+    return w.trust.noData({ age: age(Math.floor((nowMs.value - asOf) / 1000)) });
   return null;
 });
 
 // What is shown is live, but nobody would say so if it were not.
 export const caution = computed<string | null>(() =>
-  feed.value === "live" && canary.value === "unknown"
-    ? "Nothing watches over the data stream any more: if it stops, this screen may not say so."
-    : null,
+  feed.value === "live" && canary.value === "unknown" ? w.trust.unwatched : null,
 );
 
 const toolsOpen = signal(false); // on a phone, where they would take half the screen
@@ -58,11 +56,11 @@ export function Header() {
   return (
     <header class="top">
       <h1 class="brand">
-        <img src="/favicon.svg" alt="" width="22" height="22" /> Vigil
+        <img src="/favicon.svg" alt="" width="22" height="22" /> {w.common.product}
       </h1>
       {demo.value && (
         <strong class="demo" data-testid="demo-mark">
-          DEMO
+          {w.header.demo}
         </strong>
       )}
       {!kiosk.value && (
@@ -71,7 +69,7 @@ export function Header() {
           {page.value === "ward" && <WallTools />}
           {account.value === null ? <Me /> : <Account />}
           <button type="button" class="small theme-too" onClick={switchTheme}>
-            Dark or light
+            {w.header.darkOrLight}
           </button>
         </div>
       )}
@@ -84,7 +82,7 @@ export function Header() {
       )}
       {Math.abs(offset) >= CLOCK_OFF_S && (
         <span class="clock-off" data-testid="clock-off">
-          this device's clock is {age(Math.abs(offset))} {offset > 0 ? "behind" : "ahead"}
+          {(offset > 0 ? w.header.clockBehind : w.header.clockAhead)({ age: age(Math.abs(offset)) })}
         </span>
       )}
       {!kiosk.value && (
@@ -95,16 +93,16 @@ export function Header() {
           onClick={() => (toolsOpen.value = !toolsOpen.value)}
           data-testid="tools"
         >
-          Tools
+          {w.header.tools}
         </button>
       )}
       {kiosk.value ? (
         <button type="button" class="small" onClick={leaveKiosk} data-testid="leave-kiosk">
-          Leave kiosk
+          {w.header.leaveKiosk}
         </button>
       ) : (
-        <button type="button" class="plain" onClick={switchTheme} aria-label="Switch between dark and light">
-          ◐
+        <button type="button" class="plain" onClick={switchTheme} aria-label={w.header.switchTheme}>
+          {"◐"}
         </button>
       )}
     </header>
@@ -120,7 +118,11 @@ export function LinkState({ testId }: { testId?: string }) {
       {...(testId === undefined ? {} : { "data-testid": testId })}
       data-link={link}
     >
-      {link === "live" && trouble.value === null ? "Live" : link === "connecting" ? "Connecting" : "Not live"}
+      {link === "live" && trouble.value === null
+        ? w.trust.links.live
+        : link === "connecting"
+          ? w.trust.links.connecting
+          : w.trust.links.not}
     </span>
   );
 }
@@ -133,8 +135,9 @@ export function AsOf({ testId }: { testId?: string }) {
       {...(testId === undefined ? {} : { "data-testid": testId })}
       title={asOf === null ? "" : utc(asOf)}
     >
-      <span class="as-of-words">data as of </span>
+      <span class="as-of-words">{`${w.trust.asOf.before} `}</span>
       {asOf === null ? "–" : clock(asOf)}
+      {w.trust.asOf.after !== "" && <span class="as-of-words">{` ${w.trust.asOf.after}`}</span>}
     </span>
   );
 }
@@ -149,15 +152,15 @@ export function plain(name: string): string {
 
 function Pages() {
   return (
-    <nav class="pages" aria-label="Pages">
-      {pages.value.map(([name, text]) => (
+    <nav class="pages" aria-label={w.pages.title}>
+      {pages.value.map((name) => (
         <a
           key={name}
           href={`#${name}`}
           {...(page.value === name ? { "aria-current": "page" } : {})}
           data-testid={`page-${name}`}
         >
-          {text}
+          {w.pages[name]}
         </a>
       ))}
     </nav>
@@ -168,13 +171,13 @@ function Pages() {
 function Me() {
   return (
     <label class="me">
-      You
+      {w.header.you}
       <input
         maxLength={64}
         size={12}
         value={actor.value}
         placeholder={me.value}
-        aria-label="Your name, written beside what you do"
+        aria-label={w.header.yourName}
         data-testid="me"
         onChange={(event) => {
           actor.value = plain(event.currentTarget.value);
@@ -197,6 +200,10 @@ export function Banner() {
   );
 }
 
+function Key({ name }: { name: (typeof KEYS)[number] }) {
+  return <kbd>{name}</kbd>;
+}
+
 export function Footer() {
   return (
     <footer>
@@ -207,22 +214,21 @@ export function Footer() {
           onClick={() => arrange(performance.now(), true)}
           data-testid="held"
         >
-          Order held while you point: sort now
+          {w.header.held}
         </button>
       )}
-      <span>
-        {notice.value || "Not a certified alarm system. Secondary display: confirm at the bedside."}
-      </span>
+      <span>{notice.value || w.common.notCertified}</span>
       <WhoGetsIn />
       <span class="space" />
       {!kiosk.value && (
         <>
           <span class="hints" hidden={!seesPatients.value}>
-            <kbd>j</kbd>
-            <kbd>k</kbd> move <kbd>a</kbd> acknowledge <kbd>s</kbd> snooze <kbd>/</kbd> find
+            <Key name="j" />
+            <Key name="k" /> {w.header.hints.move} <Key name="a" /> {w.header.hints.acknowledge}{" "}
+            <Key name="s" /> {w.header.hints.snooze} <Key name="/" /> {w.header.hints.find}
           </span>
           <button type="button" class="small" onClick={() => (helpOpen.value = true)} data-testid="help-open">
-            <kbd>?</kbd> help
+            <Key name="?" /> {w.header.hints.help}
           </button>
         </>
       )}

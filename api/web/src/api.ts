@@ -26,6 +26,7 @@ import type {
   Series,
   SystemInfo,
 } from "./types";
+import { w } from "./words";
 
 const BASE = "/api/v1";
 
@@ -51,7 +52,7 @@ export async function call<T>(path: string, init?: RequestInit): Promise<T> {
   try {
     answer = await fetch(BASE + path, init);
   } catch {
-    throw new ApiError(0, "The server cannot be reached. Check the network, then try again.");
+    throw new ApiError(0, w.common.unreachable);
   }
   if (!answer.ok) {
     if (answer.status === 401) sessionEnded();
@@ -62,7 +63,7 @@ export async function call<T>(path: string, init?: RequestInit): Promise<T> {
     };
     throw new ApiError(
       answer.status,
-      problem.detail ?? problem.title ?? `The server answered ${answer.status}.`,
+      problem.detail ?? problem.title ?? w.common.answered({ status: answer.status }),
       problem.errors ?? [],
     );
   }

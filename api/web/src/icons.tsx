@@ -1,6 +1,7 @@
 // Small inline pictures. Shape tells the priority as well as colour does.
 
 import type { Priority } from "./types";
+import { w } from "./words";
 
 export function PriorityIcon({ priority, technical }: { priority: Priority; technical: boolean }) {
   if (technical)
@@ -35,7 +36,7 @@ export function TrendIcon({ direction }: { direction: "up" | "down" | "level" })
     direction
   ];
   return (
-    <svg viewBox="0 0 16 16" class={`trend ${direction}`} role="img" aria-label={`trend ${direction}`}>
+    <svg viewBox="0 0 16 16" class={`trend ${direction}`} role="img" aria-label={w.wall.trends[direction]}>
       <path d={path} fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" />
     </svg>
   );

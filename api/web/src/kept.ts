@@ -11,7 +11,7 @@ export function kept<T>(name: string, first: T, valid: (value: unknown) => value
 }
 
 // Storage may be forbidden or full: then a choice lasts as long as the page.
-function load<T>(name: string, first: T, valid: (value: unknown) => value is T): T {
+export function load<T>(name: string, first: T, valid: (value: unknown) => value is T): T {
   try {
     const text = globalThis.localStorage?.getItem(PREFIX + name);
     const value: unknown = text === null || text === undefined ? null : JSON.parse(text);

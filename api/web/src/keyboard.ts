@@ -8,19 +8,8 @@ import { helpOpen } from "./Help";
 import { alarms, arrangeInbox, openPatient, selectedAlarm, shownAlarms, words } from "./store";
 import { kiosk, leaveKiosk } from "./wall/view";
 
-export const KEYS: readonly [string, string][] = [
-  ["j", "next alarm"],
-  ["k", "alarm before"],
-  ["a", "acknowledge the chosen alarm"],
-  ["s", "snooze it"],
-  ["e", "escalate it: whoever is next is told at once"],
-  ["m", "assign it"],
-  ["u", "take back what you did last, for a few seconds"],
-  ["p", "open its patient"],
-  ["/", "find an alarm"],
-  ["?", "this help"],
-  ["Esc", "close what is open"],
-];
+// In the order in which the help tells them.
+export const KEYS = ["j", "k", "a", "s", "e", "m", "u", "p", "/", "?", "Escape"] as const;
 
 export function listen(): void {
   document.addEventListener("keydown", (event) => {

@@ -19,6 +19,7 @@ import { applyTheme } from "./theme";
 import { showCount } from "./title";
 import { kiosk } from "./wall/view";
 import { Wall } from "./wall/Wall";
+import { applyLanguage, w } from "./words";
 import "./style/fonts.css";
 import "./style/base.css";
 import "./style/wall.css";
@@ -60,7 +61,7 @@ function Spoken() {
   return (
     <>
       <div class="visually-hidden" role="status">
-        {unacknowledged.value === 0 ? "No alarm waits." : `${unacknowledged.value} alarms wait.`}
+        {unacknowledged.value === 0 ? w.inbox.noneWaits : w.inbox.wait({ n: unacknowledged.value })}
       </div>
       <div class="visually-hidden" aria-live="assertive">
         {high?.text ?? ""}
@@ -108,6 +109,7 @@ function start(): void {
 
 const root = document.getElementById("app");
 if (root !== null) {
+  applyLanguage();
   applyTheme();
   render(<App />, root);
   arrive(start);

@@ -1,14 +1,10 @@
 // What each model says now of one patient, for people to read.
 
+import { fixed, precise } from "./numbers";
 import type { Score } from "./types";
+import { named, w } from "./words";
 
 const SHADOW = ".shadow";
-const WORDS: Record<Score["status"], string> = {
-  ok: "–",
-  not_ready: "learning",
-  insufficient: "too little data",
-  failed: "no valid answer",
-};
 
 // The newest score of each model, by name. A shadow's stand behind the others.
 export function newest(scores: readonly Score[]): Score[] {
@@ -32,8 +28,6 @@ export function modelName(score: Score): string {
 
 // Two digits that count: scores of models are small probabilities or sums of deviations.
 export function scoreText(score: Score): string {
-  if (score.status !== "ok" || score.score === null) return WORDS[score.status];
-  return Math.abs(score.score) >= 1 || score.score === 0
-    ? score.score.toFixed(1)
-    : score.score.toPrecision(2);
+  if (score.status !== "ok" || score.score === null) return named(w.models.scores, score.status);
+  return Math.abs(score.score) >= 1 || score.score === 0 ? fixed(score.score, 1) : precise(score.score, 2);
 }

@@ -2,6 +2,9 @@
 // A part that nobody measured has no points: with parts missing the sum is a lower bound, and says so.
 // The same table as inference/news2.py; tests hold the two together.
 
+import { fixed, plain } from "./numbers";
+import { w } from "./words";
+
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
@@ -21,15 +24,15 @@ const CHART: Record<string, { step: number; bands: Band[] }> = {
   temperature: { step: 0.1, bands: bands([350, 360, 380, 390], [3, 1, 0, 1, 2]) },
 };
 
-export const PARTS: readonly { metric: string; label: string; maxAgeMs: number }[] = [
-  { metric: "respiratory_rate", label: "Respiration", maxAgeMs: 5 * MINUTE },
-  { metric: "spo2", label: "SpO2, scale 1", maxAgeMs: 5 * MINUTE },
-  { metric: "oxygen", label: "Air or oxygen", maxAgeMs: 12 * HOUR },
-  { metric: "systolic_bp", label: "Systolic BP", maxAgeMs: 4 * HOUR },
-  { metric: "heart_rate", label: "Pulse", maxAgeMs: 5 * MINUTE },
-  { metric: "consciousness", label: "Consciousness", maxAgeMs: 12 * HOUR },
-  { metric: "temperature", label: "Temperature", maxAgeMs: 12 * HOUR },
-];
+export const PARTS = [
+  { metric: "respiratory_rate", maxAgeMs: 5 * MINUTE },
+  { metric: "spo2", maxAgeMs: 5 * MINUTE },
+  { metric: "oxygen", maxAgeMs: 12 * HOUR },
+  { metric: "systolic_bp", maxAgeMs: 4 * HOUR },
+  { metric: "heart_rate", maxAgeMs: 5 * MINUTE },
+  { metric: "consciousness", maxAgeMs: 12 * HOUR },
+  { metric: "temperature", maxAgeMs: 12 * HOUR },
+] as const;
 
 export interface Known {
   value: number;
@@ -60,7 +63,6 @@ export function points(metric: string, value: number): number {
   return Math.max(of(Math.floor(steps + 0.501)), of(Math.ceil(steps - 0.501)));
 }
 
-const ACVPU = ["Alert", "New confusion", "Voice", "Pain", "Unresponsive"];
 const AIR_PERCENT = 21.5;
 
 export function news2(newest: (metric: string) => Known | null, nowMs: number): News2 {
@@ -70,7 +72,7 @@ export function news2(newest: (metric: string) => Known | null, nowMs: number): 
     const counts = found !== null && ageMs !== null && ageMs <= part.maxAgeMs;
     return {
       metric: part.metric,
-      label: part.label,
+      label: w.news2.parts[part.metric],
       text: counts ? found.text : null,
       points: counts ? found.points : null,
       ageMs,
@@ -103,13 +105,13 @@ function read(
   if (found === null) return null;
   if (metric === "consciousness")
     return {
-      text: ACVPU[Math.round(found.value)] ?? "–",
+      text: w.common.consciousness[Math.round(found.value)] ?? "–",
       points: found.value >= 0.5 ? 3 : 0,
       timeMs: found.timeMs,
     };
   const digits = metric === "temperature" ? 1 : 0;
   return {
-    text: found.value.toFixed(digits),
+    text: fixed(found.value, digits),
     points: points(metric, found.value),
     timeMs: found.timeMs,
   };
@@ -129,7 +131,10 @@ function oxygen(
   const more =
     (fraction !== null && fresh.includes(fraction) && fraction.value > AIR_PERCENT) ||
     (flow !== null && fresh.includes(flow) && flow.value > 0);
-  if (!more) return { text: "Air", points: 0, timeMs };
-  const said = flow !== null && flow.value > 0 ? `${flow.value} L/min` : `${fraction?.value} %`;
-  return { text: `Oxygen ${said}`, points: 2, timeMs };
+  if (!more) return { text: w.common.air, points: 0, timeMs };
+  const text =
+    flow !== null && flow.value > 0
+      ? w.common.oxygenFlow({ amount: plain(flow.value) })
+      : w.common.oxygenFraction({ amount: plain(fraction?.value ?? 0) });
+  return { text, points: 2, timeMs };
 }

@@ -1,6 +1,7 @@
 // The order of beds on the wall. Pure: the wall asks, nothing here knows the screen.
 
 import type { Alarm, Priority } from "./types";
+import { collator } from "./words";
 
 export interface Placed {
   id: string;
@@ -14,7 +15,6 @@ export interface Placed {
 export type Mode = "risk" | "bed";
 
 const RANK: Record<Priority, number> = { high: 3, medium: 2, low: 1 };
-const collator = new Intl.Collator("en", { numeric: true });
 
 export function byPriority(a: Alarm, b: Alarm): number {
   const open = Number(b.state !== "acknowledged") - Number(a.state !== "acknowledged");

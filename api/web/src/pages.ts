@@ -5,12 +5,7 @@ import { computed, signal } from "@preact/signals";
 import { account } from "./access/session";
 
 export type PageName = "ward" | "charge" | "system";
-type Page = readonly [PageName, string];
-const PAGES: readonly Page[] = [
-  ["ward", "Ward"],
-  ["charge", "Charge"],
-  ["system", "System"],
-];
+const PAGES: readonly PageName[] = ["ward", "charge", "system"];
 
 // What each page needs, one of them is enough.
 const NEEDS: Record<PageName, readonly string[]> = {
@@ -20,13 +15,13 @@ const NEEDS: Record<PageName, readonly string[]> = {
 };
 
 // `may`: the actions of a role; null: nobody has to log in, and everything is offered.
-export function offered(may: readonly string[] | null): readonly Page[] {
-  return PAGES.filter(([name]) => may === null || NEEDS[name].some((action) => may.includes(action)));
+export function offered(may: readonly string[] | null): readonly PageName[] {
+  return PAGES.filter((name) => may === null || NEEDS[name].some((action) => may.includes(action)));
 }
 
 export function pageOf(hash: string): PageName {
   const name = hash.replace(/^#\/?/, "");
-  return PAGES.find(([known]) => known === name)?.[0] ?? "ward";
+  return PAGES.find((known) => known === name) ?? "ward";
 }
 
 const wanted = signal<PageName>(pageOf(globalThis.location?.hash ?? ""));
@@ -37,5 +32,5 @@ globalThis.addEventListener?.("hashchange", () => {
 export const pages = computed(() => offered(account.value?.may ?? null));
 export const page = computed<PageName>(() => {
   const found = pages.value;
-  return (found.find(([name]) => name === wanted.value) ?? found[0])?.[0] ?? "ward";
+  return found.find((name) => name === wanted.value) ?? found[0] ?? "ward";
 });

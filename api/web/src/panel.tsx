@@ -5,6 +5,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api";
 import { nowMs } from "./store";
 import { clock } from "./times";
+import { w } from "./words";
+import type { Thing } from "./words/en/things";
 
 export type Kind = "denied" | "absent" | "away" | "failed";
 
@@ -14,7 +16,7 @@ export interface Trouble {
 }
 
 export function troubleOf(error: unknown): Trouble {
-  if (!(error instanceof ApiError)) return { kind: "failed", words: "unknown reason" };
+  if (!(error instanceof ApiError)) return { kind: "failed", words: w.panels.unknownReason };
   const words = error.message;
   if (error.status === 401 || error.status === 403) return { kind: "denied", words };
   if (error.status === 404 || error.status === 405) return { kind: "absent", words };
@@ -69,28 +71,19 @@ export function useAsked<T>(key: string, ask: () => Promise<T>, everyMs: number)
   };
 }
 
-export function said(trouble: Trouble, what: string): string {
-  switch (trouble.kind) {
-    case "denied":
-      return `You may not see ${what}. ${trouble.words}`;
-    case "absent":
-      return `This server does not have ${what}.`;
-    case "away":
-      return `${what.charAt(0).toUpperCase()}${what.slice(1)} cannot be read now: ${trouble.words} It is tried again by itself.`;
-    case "failed":
-      return `${what.charAt(0).toUpperCase()}${what.slice(1)} cannot be read: ${trouble.words}`;
-  }
+export function said(trouble: Trouble, thing: Thing): string {
+  return trouble.kind === "absent" ? thing.absent : thing[trouble.kind](trouble);
 }
 
 interface PanelProps<T> {
   asked: Asked<T>;
-  what: string; // "the limits of this patient"
+  thing: Thing; // what it shows: `w.things.limits`
   empty?: (data: T) => string | null; // words for an answer with nothing in it
   children: (data: T) => ComponentChildren;
 }
 
 // The four states of every panel: loading, nothing there, trouble (with what was known before it, and when), and the answer.
-export function Panel<T>({ asked, what, empty, children }: PanelProps<T>) {
+export function Panel<T>({ asked, thing, empty, children }: PanelProps<T>) {
   const { data, trouble, atMs } = asked;
   const nothing = data === null ? null : (empty?.(data) ?? null);
   return (
@@ -102,13 +95,13 @@ export function Panel<T>({ asked, what, empty, children }: PanelProps<T>) {
           data-testid="panel-trouble"
           data-trouble={trouble.kind}
         >
-          {said(trouble, what)}
-          {data !== null && atMs !== null && ` What is shown is of ${clock(atMs)}.`}
+          {said(trouble, thing)}
+          {data !== null && atMs !== null && ` ${w.panels.shownIsOf({ time: clock(atMs) })}`}
         </p>
       )}
       {data === null && trouble === null && (
         <p class="quiet" data-testid="panel-loading">
-          Loading {what}…
+          {thing.loading}
         </p>
       )}
       {data !== null &&

@@ -1,9 +1,11 @@
 // How old a value is and what may be shown of it. The rule of the screen: a number that is not current is not shown.
 
+import { marked } from "./numbers";
 import type { Quality } from "./types";
+import { w } from "./words";
 
 export type Shown =
-  | { kind: "value"; text: string; ageS: number; questionable: boolean }
+  | { kind: "value"; text: string; rounded: number; ageS: number; questionable: boolean } // `rounded`: as the text says it
   | { kind: "stale"; ageS: number }
   | { kind: "invalid"; words: string; ageS: number }
   | { kind: "none" };
@@ -13,8 +15,6 @@ export interface Measured {
   timeMs: number;
   quality: Quality;
 }
-
-const WORDS: Record<"bad" | "not_worn", string> = { bad: "not plausible", not_worn: "sensor off" };
 
 export function shown(
   measured: Measured | undefined,
@@ -26,20 +26,22 @@ export function shown(
   const ageS = Math.max(0, Math.floor((nowMs - measured.timeMs) / 1000));
   if (ageS > expiryS) return { kind: "stale", ageS };
   if (measured.quality === "bad" || measured.quality === "not_worn")
-    return { kind: "invalid", words: WORDS[measured.quality], ageS };
+    return { kind: "invalid", words: w.common.unusable[measured.quality], ageS };
   if (measured.value === null || !Number.isFinite(measured.value))
-    return { kind: "invalid", words: "no value", ageS };
+    return { kind: "invalid", words: w.common.noValue, ageS };
+  const digits = measured.value.toFixed(decimals);
   return {
     kind: "value",
-    text: measured.value.toFixed(decimals),
+    text: marked(digits),
+    rounded: Number(digits),
     ageS,
     questionable: measured.quality === "questionable",
   };
 }
 
 export function age(seconds: number): string {
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
-  return `${Math.floor(seconds / 86_400)} d`;
+  if (seconds < 60) return w.time.seconds({ n: seconds });
+  if (seconds < 3600) return w.time.minutes({ n: Math.floor(seconds / 60) });
+  if (seconds < 86_400) return w.time.hours({ n: Math.floor(seconds / 3600) });
+  return w.time.days({ n: Math.floor(seconds / 86_400) });
 }

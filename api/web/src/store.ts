@@ -8,6 +8,7 @@ import { actor } from "./kept";
 import { byPriority, held, type Mode, order, type Placed } from "./order";
 import type { Measured } from "./stale";
 import type { Alarm, Canary, Frame, Metric, Patient, Policy, Priority, Risk, Value } from "./types";
+import { w } from "./words";
 
 export const TRACE_SECONDS = 600;
 
@@ -150,7 +151,7 @@ export const askedAlarms = steady(() => {
 });
 
 function whereWords(alarm: Alarm): string {
-  if (alarm.subject === "group") return "many patients";
+  if (alarm.subject === "group") return w.inbox.manyPatients;
   const who = beds.value.get(alarm.patient)?.who.value;
   return `${who?.bed ?? ""} ${who?.name ?? alarm.patient} ${who?.unit ?? ""}`;
 }

@@ -1,4 +1,7 @@
-// Times for people: 24 hours, dates as 2026-03-01, in the zone of this screen; UTC stands beside them as a hint.
+// Times for people: 24 hours, dates as 2026-03-01 (ISO 8601), in the zone of this screen; UTC stands beside them as a hint. The same in
+// every language: a chart is read by people who write dates in different orders.
+
+import { w } from "./words";
 
 const two = (n: number): string => String(n).padStart(2, "0");
 
@@ -26,7 +29,7 @@ export function moment(ms: number, nowMs: number): string {
 }
 
 export function utc(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  return w.time.utc({ stamp: new Date(ms).toISOString().slice(0, 19).replace("T", " ") });
 }
 
 // What is left of a time that runs out: "4:05", "1:02:05".

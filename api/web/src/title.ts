@@ -2,9 +2,10 @@
 
 import { effect } from "@preact/signals";
 import { unacknowledged } from "./store";
+import { w } from "./words";
 
 export function titleOf(count: number): string {
-  return count > 0 ? `(${count}) Vigil` : "Vigil";
+  return count > 0 ? w.header.waiting({ n: count, product: w.common.product }) : w.common.product;
 }
 
 export function iconOf(count: number): string {

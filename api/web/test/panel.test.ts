@@ -3,19 +3,20 @@ import { ApiError } from "../src/api";
 import { said, troubleOf } from "../src/panel";
 import { happenings } from "../src/patient/timeline";
 import type { Observation } from "../src/types";
+import { w } from "../src/words";
 import { alarm } from "./alarm";
 
 describe("a panel without an answer", () => {
   it.each([
-    [403, "denied", "You may not see the limits. No."],
-    [404, "absent", "This server does not have the limits."],
-    [503, "away", "The limits cannot be read now: No. It is tried again by itself."],
-    [0, "away", "The limits cannot be read now: No. It is tried again by itself."],
-    [422, "failed", "The limits cannot be read: No."],
+    [403, "denied", "You may not see the devices. No."],
+    [404, "absent", "This server does not have the devices."],
+    [503, "away", "The devices cannot be read now: No. It is tried again by itself."],
+    [0, "away", "The devices cannot be read now: No. It is tried again by itself."],
+    [422, "failed", "The devices cannot be read: No."],
   ])("%i says why", (status, kind, words) => {
     const found = troubleOf(new ApiError(status, "No."));
     expect(found.kind).toBe(kind);
-    expect(said(found, "the limits")).toBe(words);
+    expect(said(found, w.things.devices)).toBe(words);
   });
 });
 

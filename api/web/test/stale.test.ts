@@ -16,6 +16,7 @@ describe("what may be shown of a value", () => {
     expect(shown(at(86.4, 1_000), 4_000, 15, 0)).toEqual({
       kind: "value",
       text: "86",
+      rounded: 86,
       ageS: 3,
       questionable: false,
     });

@@ -4,13 +4,12 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { stamp } from "../times";
+import { named, w } from "../words";
 import { account, endSession, getSessions, here, logOff, type Session } from "./session";
 
 const open = signal(false);
 const sessions = signal<Session[] | null>(null);
 const error = signal<string | null>(null);
-
-const KINDS = { page: "screen", wall: "wall display", program: "program" };
 
 function load(): void {
   error.value = null;
@@ -22,7 +21,7 @@ function load(): void {
 }
 
 function said(failed: unknown): void {
-  error.value = failed instanceof ApiError ? failed.message : "That did not work. Try again.";
+  error.value = failed instanceof ApiError ? failed.message : w.account.failed;
 }
 
 export function Account() {
@@ -48,8 +47,9 @@ export function Account() {
           load();
         }}
       >
-        {who.full_name ?? who.name}
-        {who.read_only ? " (shows only)" : ""}
+        {who.read_only
+          ? w.account.showsOnly({ name: who.full_name ?? who.name })
+          : (who.full_name ?? who.name)}
       </button>
       <dialog
         ref={dialog}
@@ -60,30 +60,32 @@ export function Account() {
       >
         <h2 id="account-title">{who.full_name ?? who.name}</h2>
         <p>
-          Logged in as {who.name}, {who.role}
-          {who.teams.length > 0 ? `, care team ${who.teams.join(", ")}` : ", in no care team at the moment"}.
+          {w.account.loggedIn({ name: who.name, role: named(w.common.roles, who.role), teams: who.teams })}
         </p>
-        <h3>Sessions</h3>
-        {sessions.value === null && error.value === null && <p>Loading…</p>}
-        {sessions.value?.length === 0 && <p>None.</p>}
+        <h3>{w.account.sessions}</h3>
+        {sessions.value === null && error.value === null && <p>{w.common.loading}</p>}
+        {sessions.value?.length === 0 && <p>{w.common.none}</p>}
         <ul class="sessions">
           {sessions.value?.map((one) => (
             <li key={one.id} data-testid="session">
               <span>
-                {one.name === who.name ? "" : `${one.name}: `}
-                {KINDS[one.kind]}
-                {one.address === null ? "" : ` at ${one.address}`}, since {stamp(Date.parse(one.created))}
+                {w.account.session({
+                  name: one.name === who.name ? null : one.name,
+                  kind: w.account.kinds[one.kind],
+                  address: one.address,
+                  since: stamp(Date.parse(one.created)),
+                })}
               </span>
               {one.this ? (
-                <em>this one</em>
+                <em>{w.account.thisOne}</em>
               ) : (
                 <button
                   type="button"
                   class="small"
-                  aria-label={`End the session of ${one.name} since ${stamp(Date.parse(one.created))}`}
+                  aria-label={w.account.endSession({ name: one.name, since: stamp(Date.parse(one.created)) })}
                   onClick={() => endSession(one.id).then(load, said)}
                 >
-                  End
+                  {w.common.end}
                 </button>
               )}
             </li>
@@ -94,10 +96,10 @@ export function Account() {
         </p>
         <div class="row">
           <button type="button" class="main" data-testid="log-off" onClick={() => logOff().catch(said)}>
-            Log off
+            {w.account.logOff}
           </button>
           <button type="button" onClick={() => (open.value = false)}>
-            Close
+            {w.common.close}
           </button>
         </div>
       </dialog>

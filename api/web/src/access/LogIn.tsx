@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
+import { w } from "../words";
 import { Account } from "./Account";
 import { here, logIn, refused, wasOver } from "./session";
 
@@ -27,7 +28,7 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
       await logIn(name.value, password.value, wall.value);
       onEnter();
     } catch (failed: unknown) {
-      error.value = failed instanceof ApiError ? failed.message : "The log-in failed. Try again.";
+      error.value = failed instanceof ApiError ? failed.message : w.door.failed;
       password.value = "";
       busy.value = false;
     }
@@ -37,7 +38,7 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
     <main class="door">
       <form class="door-form" onSubmit={enter} data-testid="log-in">
         <h1>
-          <img src="/favicon.svg" alt="" width="28" height="28" /> Vigil
+          <img src="/favicon.svg" alt="" width="28" height="28" /> {w.common.product}
         </h1>
         {firstRun ? (
           <p class="door-say" data-testid="first-run">
@@ -47,11 +48,11 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
           <>
             {wasOver.value && (
               <p class="door-say" role="status" data-testid="was-over">
-                You were logged off.
+                {w.door.loggedOff}
               </p>
             )}
             <label>
-              Name
+              {w.door.name}
               <input
                 ref={first}
                 name="name"
@@ -65,7 +66,7 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
               />
             </label>
             <label>
-              Password
+              {w.door.password}
               <input
                 name="password"
                 type="password"
@@ -82,17 +83,17 @@ export function LogIn({ onEnter }: { onEnter: () => void }) {
                 checked={wall.value}
                 onChange={(event) => (wall.value = event.currentTarget.checked)}
               />
-              This is a wall display: it only shows, and stays logged in
+              {w.door.wallDisplay}
             </label>
             <p class="door-error" role="alert" data-testid="log-in-error">
               {error.value}
             </p>
             <button type="submit" class="main" disabled={busy.value}>
-              {busy.value ? "Logging in…" : "Log in"}
+              {busy.value ? w.door.loggingIn : w.door.logIn}
             </button>
           </>
         )}
-        <p class="door-note">Not a certified alarm system. Secondary display: confirm at the bedside.</p>
+        <p class="door-note">{w.common.notCertified}</p>
       </form>
     </main>
   );
@@ -102,7 +103,7 @@ export function NoPermission() {
   return (
     <main class="door" data-testid="no-permission">
       <div class="door-form">
-        <h1>No patients are shown to you</h1>
+        <h1>{w.door.noPatients}</h1>
         <p class="door-say">{refused.value}</p>
         <Account />
       </div>

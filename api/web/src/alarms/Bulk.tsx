@@ -6,6 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { PriorityIcon } from "../icons";
 import { alarms, waiting } from "../store";
 import type { Alarm } from "../types";
+import { w } from "../words";
 import { failures } from "./acting";
 import { acknowledgeAll } from "./actions";
 import { where } from "./Card";
@@ -58,9 +59,7 @@ function Listed() {
     // What is left is listed as it is now, and nothing of it is ticked: it must be read again.
     setListed(waiting.peek());
     setChosen(new Set());
-    setResult(
-      `${chosen.size - refused} acknowledged, ${refused} not: changed since, or refused. Look at them again.`,
-    );
+    setResult(w.bulk.refused({ done: chosen.size - refused, refused }));
   };
   return (
     <form
@@ -70,8 +69,8 @@ function Listed() {
         void send();
       }}
     >
-      <h2 id="bulk-title">Acknowledge several alarms</h2>
-      <p>Only those you have looked at. Alarms of high priority are never ticked for you.</p>
+      <h2 id="bulk-title">{w.bulk.title}</h2>
+      <p>{w.bulk.care}</p>
       {result !== null && (
         <p class="error" role="alert">
           {result}
@@ -96,10 +95,10 @@ function Listed() {
       </ul>
       <div class="row">
         <button type="submit" class="main" disabled={working || chosen.size === 0} data-testid="bulk-now">
-          Acknowledge {chosen.size} {chosen.size === 1 ? "alarm" : "alarms"}
+          {w.bulk.now({ n: chosen.size })}
         </button>
         <button type="button" onClick={() => (bulkOpen.value = false)}>
-          Cancel
+          {w.common.cancel}
         </button>
       </div>
     </form>

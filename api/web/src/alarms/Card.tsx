@@ -6,6 +6,7 @@ import { age } from "../stale";
 import { beds, me, nowMs, openPatient, policy, selectedAlarm } from "../store";
 import { left, moment, utc } from "../times";
 import type { Alarm, LabelName } from "../types";
+import { w } from "../words";
 import { busy, failures } from "./acting";
 import { acknowledge, escalate, type Form, label, openForm } from "./actions";
 import { FormOf } from "./Forms";
@@ -52,7 +53,7 @@ export function Card({ alarm, episode }: CardProps) {
         <span class="where">
           {where(alarm)}
           {episode.size > 1 && !episode.follows && (
-            <span class="episode"> · {episode.size} alarms of one episode</span>
+            <span class="episode">{` · ${w.inbox.episode({ n: episode.size })}`}</span>
           )}
         </span>
       </button>
@@ -74,7 +75,7 @@ export function Card({ alarm, episode }: CardProps) {
 }
 
 export function where(alarm: Alarm): string {
-  if (alarm.subject === "group") return "Many patients";
+  if (alarm.subject === "group") return w.inbox.manyPatients;
   const who = beds.value.get(alarm.patient)?.who.value;
   return [who?.bed, who?.name ?? alarm.patient].filter((x) => x !== null && x !== undefined).join(" ");
 }
@@ -87,20 +88,32 @@ function since(onset: string): string {
 function Said({ alarm }: { alarm: Alarm }) {
   const now = nowMs.value;
   const lines: string[] = [];
-  if (alarm.state === "latched") lines.push("Ended, nobody has seen it yet");
+  if (alarm.state === "latched") lines.push(w.inbox.unseen);
   if (alarm.state === "acknowledged") {
-    const at = alarm.acknowledged_at === null ? "" : ` at ${moment(Date.parse(alarm.acknowledged_at), now)}`;
     const until = alarm.acknowledged_until;
-    const holds = until ? `, comes back in ${left(Date.parse(until) - now)}` : "";
-    lines.push(`Acknowledged by ${alarm.acknowledged_by ?? "somebody"}${at}${holds}`);
+    lines.push(
+      w.inbox.acknowledged({
+        by: alarm.acknowledged_by ?? w.common.somebody,
+        at: alarm.acknowledged_at === null ? null : moment(Date.parse(alarm.acknowledged_at), now),
+        left: until ? left(Date.parse(until) - now) : null,
+      }),
+    );
   }
   if (alarm.snoozed_until !== null && snoozed(alarm, now)) {
-    const by = alarm.snoozed_by ? ` by ${alarm.snoozed_by}` : "";
-    const reason = alarm.snoozed_reason ? `: ${alarm.snoozed_reason}` : "";
-    lines.push(`Snoozed${by}, ${left(Date.parse(alarm.snoozed_until) - now)} left${reason}`);
+    lines.push(
+      w.inbox.snoozed({
+        by: alarm.snoozed_by || null,
+        left: left(Date.parse(alarm.snoozed_until) - now),
+        reason: alarm.snoozed_reason || null,
+      }),
+    );
   }
   if (alarm.assigned_to !== null)
-    lines.push(`Assigned to ${alarm.assigned_to === me.value ? `${me.value} (you)` : alarm.assigned_to}`);
+    lines.push(
+      alarm.assigned_to === me.value
+        ? w.inbox.assignedToMe({ me: me.value })
+        : w.inbox.assignedTo({ to: alarm.assigned_to }),
+    );
   if (lines.length === 0) return null;
   return (
     <div class="said" data-testid="said">
@@ -129,37 +142,37 @@ function Actions({ alarm, chosen }: { alarm: Alarm; chosen: boolean }) {
           disabled={working}
           data-testid="acknowledge"
         >
-          {working ? "…" : "Acknowledge"}
+          {working ? w.inbox.working : w.inbox.acknowledge}
         </button>
       )}
       {acts && (
         <button type="button" onClick={open("snooze")} disabled={working} data-testid="snooze">
-          Snooze
+          {w.inbox.snooze}
         </button>
       )}
       {acts && chosen && (
         <>
           <button type="button" onClick={open("assign")} disabled={working} data-testid="assign">
-            Assign
+            {w.inbox.assign}
           </button>
           {policy.value !== null && (
             <button type="button" onClick={open("note")} disabled={working} data-testid="note">
-              Note
+              {w.inbox.note}
             </button>
           )}
           {alarm.state !== "latched" && (
             <button
               type="button"
-              title="Whoever is next is told at once"
+              title={w.inbox.escalateHint}
               onClick={() => void escalate(alarm)}
               disabled={working}
               data-testid="escalate"
             >
-              Escalate
+              {w.inbox.escalate}
             </button>
           )}
           <button type="button" onClick={open("resolve")} disabled={working} data-testid="resolve">
-            Resolve
+            {w.inbox.resolve}
           </button>
         </>
       )}
@@ -170,25 +183,21 @@ function Actions({ alarm, chosen }: { alarm: Alarm; chosen: boolean }) {
           onClick={() => (openPatient.value = alarm.patient)}
           data-testid="to-patient"
         >
-          Patient
+          {w.inbox.toPatient}
         </button>
       )}
     </div>
   );
 }
 
-const LABELS: readonly [LabelName, string][] = [
-  ["actionable", "Was right"],
-  ["false_alarm", "False alarm"],
-  ["artefact", "Artefact"],
-];
+const LABELS: readonly LabelName[] = ["actionable", "false_alarm", "artefact"];
 
 // One tap, no question: it helps those who tune the rules, and can be changed by another tap.
 function Labels({ alarm }: { alarm: Alarm }) {
   return (
     <fieldset class="labels">
-      <legend>What was it worth?</legend>
-      {LABELS.map(([name, text]) => (
+      <legend>{w.inbox.worth}</legend>
+      {LABELS.map((name) => (
         <button
           key={name}
           type="button"
@@ -197,7 +206,7 @@ function Labels({ alarm }: { alarm: Alarm }) {
           onClick={() => void label(alarm, name)}
           data-testid={`label-${name}`}
         >
-          {text}
+          {w.inbox.labels[name]}
         </button>
       ))}
     </fieldset>

@@ -3,8 +3,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { alarmList, me, policy } from "../store";
 import type { Alarm } from "../types";
+import { w } from "../words";
 import { assign, type Form, note, openForm, resolve, snooze } from "./actions";
-import { SNOOZE_MINUTES, SNOOZE_REASONS } from "./inbox";
+import { SNOOZE_MINUTES } from "./inbox";
 
 export function FormOf({ alarm, form }: { alarm: Alarm; form: Form }) {
   const box = useRef<HTMLDivElement>(null);
@@ -18,18 +19,18 @@ export function FormOf({ alarm, form }: { alarm: Alarm; form: Form }) {
       {form === "assign" && <Assign alarm={alarm} />}
       {form === "note" && (
         <Words
-          name="Note"
-          hint="What was seen or done"
+          name={w.snooze.note}
+          hint={w.snooze.noteHint}
           send={(text) => note(alarm, text)}
-          button="Add note"
+          button={w.snooze.addNote}
         />
       )}
       {form === "resolve" && (
         <Words
-          name="Why it is over"
-          hint="For example: sensor replaced, SpO2 back to 95 %"
+          name={w.snooze.whyOver}
+          hint={w.snooze.whyOverHint}
           send={(text) => resolve(alarm, text)}
-          button="Resolve"
+          button={w.inbox.resolve}
         />
       )}
     </div>
@@ -51,11 +52,11 @@ function Snooze({ alarm }: { alarm: Alarm }) {
         // What the form says, not what was last drawn: Enter may come before the next drawing.
         const said = new FormData(event.currentTarget);
         const chosen = Number(said.get(`minutes-${alarm.id}`));
-        void done(snooze(alarm, chosen, String(said.get("reason")).trim() || SNOOZE_REASONS[0]));
+        void done(snooze(alarm, chosen, String(said.get("reason")).trim() || w.snooze.reasons[0]));
       }}
     >
       <fieldset class="choices">
-        <legend>Quiet for (a worsening ends it; at most {most} min)</legend>
+        <legend>{w.snooze.quietFor({ most })}</legend>
         {choices.map((m) => (
           <label key={m} class="choice">
             <input
@@ -65,21 +66,21 @@ function Snooze({ alarm }: { alarm: Alarm }) {
               checked={minutes === m}
               onChange={() => setMinutes(m)}
             />
-            {m} min
+            {w.snooze.minutes({ n: m })}
           </label>
         ))}
       </fieldset>
       <label class="field">
-        Reason
-        <input list="snooze-reasons" name="reason" maxLength={2000} placeholder={SNOOZE_REASONS[0]} />
+        {w.snooze.reason}
+        <input list="snooze-reasons" name="reason" maxLength={2000} placeholder={w.snooze.reasons[0]} />
       </label>
       <datalist id="snooze-reasons">
-        {SNOOZE_REASONS.map((r) => (
+        {w.snooze.reasons.map((r) => (
           <option key={r} value={r} />
         ))}
       </datalist>
       <button type="submit" class="main" data-testid="snooze-now">
-        Snooze {minutes} min
+        {w.snooze.now({ minutes })}
       </button>
     </form>
   );
@@ -97,16 +98,16 @@ function Assign({ alarm }: { alarm: Alarm }) {
     >
       <div class="row">
         <button type="button" onClick={() => void done(assign(alarm, me.value))} data-testid="assign-me">
-          To me ({me.value})
+          {w.snooze.toMe({ me: me.value })}
         </button>
       </div>
       <label class="field">
-        Or to
+        {w.snooze.orTo}
         <input
           list="people"
           maxLength={64}
           value={to}
-          placeholder="Name"
+          placeholder={w.common.name}
           onInput={(event) => setTo(event.currentTarget.value)}
         />
       </label>
@@ -116,7 +117,7 @@ function Assign({ alarm }: { alarm: Alarm }) {
         ))}
       </datalist>
       <button type="submit" class="main" disabled={to.trim() === ""} data-testid="assign-now">
-        Assign
+        {w.inbox.assign}
       </button>
     </form>
   );

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { ApiError, handOver } from "../api";
 import { alarmList, me, takeAlarm } from "../store";
+import { w } from "../words";
 
 export function HandOver() {
   const [to, setTo] = useState("");
@@ -14,11 +15,11 @@ export function HandOver() {
     try {
       const moved = await handOver(me.peek(), to.trim(), "");
       for (const alarm of moved) takeAlarm(alarm);
-      setSaid({ words: `${moved.length} handed over to ${to.trim()}.`, failed: false });
+      setSaid({ words: w.inbox.handedOver({ n: moved.length, to: to.trim() }), failed: false });
       setTo("");
     } catch (error) {
       setSaid({
-        words: error instanceof ApiError ? error.message : "Not handed over. Try again.",
+        words: error instanceof ApiError ? error.message : w.inbox.notHandedOver,
         failed: true,
       });
     } finally {
@@ -35,16 +36,16 @@ export function HandOver() {
       }}
     >
       <label class="field grow">
-        Hand over {mine} to
+        {w.inbox.handOver({ n: mine })}
         <input
           maxLength={64}
-          placeholder="Name"
+          placeholder={w.common.name}
           value={to}
           onInput={(event) => setTo(event.currentTarget.value)}
         />
       </label>
       <button type="submit" class="main" disabled={working || mine === 0 || to.trim() === ""}>
-        Hand over
+        {w.inbox.handOverNow}
       </button>
       {said !== null && (
         <p class={said.failed ? "error" : "fine"} role={said.failed ? "alert" : "status"}>

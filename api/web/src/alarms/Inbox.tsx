@@ -16,6 +16,7 @@ import {
   unacknowledged,
   words,
 } from "../store";
+import { w } from "../words";
 import { Bulk, bulkOpen } from "./Bulk";
 import { Card } from "./Card";
 import { HandOver } from "./HandOver";
@@ -23,11 +24,7 @@ import { episodeOf, type Shelf } from "./inbox";
 import { SoundBar } from "./SoundBar";
 import { Undo } from "./Undo";
 
-const SHELVES: readonly [Shelf, string][] = [
-  ["all", "All"],
-  ["waiting", "Waiting"],
-  ["mine", "Mine"],
-];
+const SHELVES: readonly Shelf[] = ["all", "waiting", "mine"];
 
 export function Inbox() {
   const list = shownAlarms.value;
@@ -37,7 +34,7 @@ export function Inbox() {
   return (
     <aside
       class="inbox"
-      aria-label="Alarms"
+      aria-label={w.inbox.title}
       data-testid="alarm-list"
       onPointerMove={point}
       onPointerDown={point}
@@ -45,7 +42,7 @@ export function Inbox() {
     >
       <div class="inbox-head">
         <h2>
-          Alarms{" "}
+          {w.inbox.title}{" "}
           <span class={`count ${unacknowledged.value > 0 ? "some" : ""}`} data-testid="unread">
             {unacknowledged.value}
           </span>
@@ -53,8 +50,8 @@ export function Inbox() {
         <SoundBar />
         <Find />
         <div class="row">
-          <fieldset class="switch" aria-label="Which alarms">
-            {SHELVES.map(([name, text]) => (
+          <fieldset class="switch" aria-label={w.inbox.which}>
+            {SHELVES.map((name) => (
               <button
                 key={name}
                 type="button"
@@ -65,7 +62,7 @@ export function Inbox() {
                   arrangeInbox(performance.now(), true);
                 }}
               >
-                {text}
+                {w.inbox.shelves[name]}
               </button>
             ))}
           </fieldset>
@@ -77,7 +74,7 @@ export function Inbox() {
             onClick={() => (bulkOpen.value = true)}
             data-testid="bulk"
           >
-            Several at once…
+            {w.inbox.several}
           </button>
         </div>
         {shelf.value === "mine" && may("alarm.act") && policy.value !== null && <HandOver />}
@@ -88,7 +85,7 @@ export function Inbox() {
             data-testid="moved"
             onClick={() => arrangeInbox(performance.now(), true)}
           >
-            ↑ {outOfPlace.value} more urgent: show in order
+            {w.inbox.moreUrgent({ n: outOfPlace.value })}
           </button>
         )}
       </div>
@@ -108,9 +105,9 @@ export function Inbox() {
 }
 
 function Nothing() {
-  if (feed.value !== "live") return <p class="quiet">Alarms are not known: not connected.</p>;
-  if (alarmList.value.length === 0) return <p class="quiet">No open alarms.</p>;
-  return <p class="quiet">None of the {alarmList.value.length} open alarms fits.</p>;
+  if (feed.value !== "live") return <p class="quiet">{w.common.alarmsUnknown}</p>;
+  if (alarmList.value.length === 0) return <p class="quiet">{w.common.noOpenAlarms}</p>;
+  return <p class="quiet">{w.inbox.noneFits({ n: alarmList.value.length })}</p>;
 }
 
 function Find() {
@@ -121,8 +118,8 @@ function Find() {
       type="search"
       class="find"
       data-testid="find"
-      placeholder="Find bed, name or words  ( / )"
-      aria-label="Find alarms by bed, name or words"
+      placeholder={w.inbox.find}
+      aria-label={w.inbox.findLabel}
       value={words.value}
       onInput={(event) => {
         words.value = event.currentTarget.value;

@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { nowMs } from "../store";
 import { left } from "../times";
 import type { Priority } from "../types";
+import { w } from "../words";
 import { disable, enable, heard, PAUSE_MS, pausedUntilMs, play, soundOn, volumes } from "./sound";
 
 const PRIORITIES: readonly Priority[] = ["high", "medium", "low"];
@@ -19,7 +20,7 @@ export function SoundBar() {
         <SoundIcon state={state} />
         {state === "off" && (
           <button type="button" onClick={enable} data-testid="sound-enable">
-            Sound is off: click to enable
+            {w.sound.enable}
           </button>
         )}
         {state === "on" && (
@@ -28,12 +29,12 @@ export function SoundBar() {
             onClick={() => (pausedUntilMs.value = performance.now() + PAUSE_MS)}
             data-testid="sound-pause"
           >
-            Pause sound 2 min
+            {w.sound.pause}
           </button>
         )}
         {state === "paused" && (
           <button type="button" onClick={() => (pausedUntilMs.value = 0)} data-testid="sound-resume">
-            Sound paused here, {left(paused)} left: resume
+            {w.sound.resume({ left: left(paused) })}
           </button>
         )}
         <button
@@ -43,14 +44,14 @@ export function SoundBar() {
           onClick={() => setOpen(!open)}
           data-testid="sound-volumes"
         >
-          Volume
+          {w.sound.volume}
         </button>
       </div>
       {open && (
         <div class="volumes">
           {PRIORITIES.map((priority) => (
             <label key={priority} class="field">
-              {priority}
+              {w.common.priorities[priority]}
               <input
                 type="range"
                 min="0"
@@ -62,13 +63,13 @@ export function SoundBar() {
                 }
               />
               <button type="button" onClick={() => play(priority)} data-testid={`sound-test-${priority}`}>
-                Test
+                {w.sound.test}
               </button>
             </label>
           ))}
           {soundOn.value && (
             <button type="button" onClick={disable} data-testid="sound-off">
-              Turn sound off on this screen
+              {w.sound.off}
             </button>
           )}
         </div>
@@ -79,7 +80,7 @@ export function SoundBar() {
 
 function SoundIcon({ state }: { state: "on" | "off" | "paused" }) {
   return (
-    <svg viewBox="0 0 20 16" class="sound-icon" role="img" aria-label={`sound ${state}`}>
+    <svg viewBox="0 0 20 16" class="sound-icon" role="img" aria-label={w.sound.states[state]}>
       <path d="M1 6h3l4-4v12L4 10H1Z" fill="currentColor" />
       {state === "on" && (
         <path

@@ -5,6 +5,7 @@ import { getNotices } from "../api";
 import { Panel, troubleOf, useAsked } from "../panel";
 import { nowMs } from "../store";
 import type { Alarm, Notices } from "../types";
+import { w } from "../words";
 import { lost, told } from "./notices";
 
 const REFRESH_MS = 10_000;
@@ -29,12 +30,12 @@ function List({ alarm }: { alarm: Alarm }) {
   return (
     <Panel
       asked={asked}
-      what="who was told"
-      empty={(found) => (found.items.length + found.reasons.length === 0 ? "Nobody was told yet." : null)}
+      thing={w.things.told}
+      empty={(found) => (found.items.length + found.reasons.length === 0 ? w.story.nobodyTold : null)}
     >
       {(found) => (
-        <ul class="story" data-testid="told" aria-label="Who was told">
-          {found.more && <li>Older notices are not shown.</li>}
+        <ul class="story" data-testid="told" aria-label={w.story.toldTitle}>
+          {found.more && <li>{w.story.older}</li>}
           {found.items.map((n) => (
             <li key={n.id} class={lost(n) ? "wrong-words" : ""}>
               {told(n, nowMs.value)}

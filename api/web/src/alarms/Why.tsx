@@ -2,6 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { getSeries } from "../api";
+import { percent } from "../numbers";
 import { Panel, useAsked } from "../panel";
 import { Chart } from "../patient/Chart";
 import { metricInfo, parts } from "../patient/Models";
@@ -11,6 +12,7 @@ import { beds, metrics, nowMs } from "../store";
 import { moment, utc } from "../times";
 import type { Alarm, Series } from "../types";
 import { unitText } from "../wall/units";
+import { w } from "../words";
 
 const BEFORE_MS = 10 * 60_000;
 const LONGEST_MS = 2 * 3_600_000;
@@ -29,8 +31,7 @@ export function Why({ alarm }: { alarm: Alarm }) {
             {r.text}
             {r.since !== null && r.since !== undefined && (
               <time class="fine" dateTime={r.since} title={utc(Date.parse(r.since))}>
-                {" "}
-                since {moment(Date.parse(r.since), nowMs.value)}
+                {` ${w.why.since({ at: moment(Date.parse(r.since), nowMs.value) })}`}
               </time>
             )}
           </li>
@@ -40,20 +41,19 @@ export function Why({ alarm }: { alarm: Alarm }) {
       {risk !== null && found.length > 0 && (
         <div class="shares" data-testid="shares">
           <p class="fine">
-            What is unusual for this patient now ({risk.model.replaceAll("_", " ")} v{risk.version})
+            {w.why.unusual({ model: risk.model.replaceAll("_", " "), version: risk.version })}
           </p>
           {found.map((p) => (
             <div class="share" key={p.metric}>
               <span>{p.label}</span>
-              <meter min="0" max="1" value={p.share} aria-label={`share of ${p.label}`} />
-              <span>{p.off === null ? `${Math.round(p.share * 100)} %` : `${p.off} from own usual`}</span>
+              <meter min="0" max="1" value={p.share} aria-label={w.why.shareOf({ metric: p.label })} />
+              <span>{p.off === null ? percent(p.share) : w.why.offUsual({ off: p.off })}</span>
             </div>
           ))}
         </div>
       )}
       <p class="fine">
-        Rule {alarm.condition}, version {alarm.rule_version}
-        {alarm.device !== null && ` · device ${alarm.device}`}
+        {w.why.rule({ rule: alarm.condition, version: alarm.rule_version, device: alarm.device })}
       </p>
     </div>
   );
@@ -68,8 +68,8 @@ function Window({ alarm, metric }: { alarm: Alarm; metric: string }) {
   return (
     <Panel
       asked={asked}
-      what="the values of this time"
-      empty={(found) => (found.series.points.length === 0 ? "No values are stored of this time." : null)}
+      thing={w.things.values}
+      empty={(found) => (found.series.points.length === 0 ? w.why.noValues : null)}
     >
       {(found) => <Plotted alarm={alarm} metric={metric} found={found} />}
     </Panel>
@@ -126,14 +126,9 @@ function Plotted({ alarm, metric, found }: { alarm: Alarm; metric: string; found
 // How much of what was measured can be used.
 export function quality(series: Series): string {
   const count = series.points.length;
-  const share = (q: number): string =>
-    `${Math.round((series.points.filter((p) => p.q === q).length / count) * 100)} %`;
-  const words = [`${share(0)} good`];
-  for (const [q, text] of [
-    [1, "questionable"],
-    [2, "not plausible"],
-    [3, "sensor off"],
-  ] as const)
-    if (series.points.some((p) => p.q === q)) words.push(`${share(q)} ${text}`);
-  return `Data of this time: ${words.join(", ")}`;
+  const shares = w.why.qualities.flatMap((quality, q) => {
+    const found = series.points.filter((p) => p.q === q).length;
+    return q > 0 && found === 0 ? [] : [w.why.share({ percent: Math.round((found / count) * 100), quality })];
+  });
+  return w.why.data({ shares });
 }

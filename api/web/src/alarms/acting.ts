@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { ApiError } from "../api";
 import { takeAlarm } from "../store";
 import type { Alarm } from "../types";
+import { w } from "../words";
 
 export const busy = signal<ReadonlySet<string>>(new Set());
 export const failures = signal<ReadonlyMap<string, string>>(new Map());
@@ -18,7 +19,7 @@ export async function act(alarm: Alarm, doing: () => Promise<Alarm>): Promise<Al
     takeAlarm(after);
     return after;
   } catch (error) {
-    say(alarm.id, error instanceof ApiError ? error.message : "Not done. Try again.");
+    say(alarm.id, error instanceof ApiError ? error.message : w.common.notDone);
     return null;
   } finally {
     const rest = new Set(busy.peek());

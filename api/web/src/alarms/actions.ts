@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import * as api from "../api";
 import type { Alarm, LabelName } from "../types";
+import { w } from "../words";
 import { act } from "./acting";
 import { offer } from "./undo";
 
@@ -21,13 +22,13 @@ async function final(alarm: Alarm, doing: () => Promise<Alarm>): Promise<boolean
 }
 
 export const acknowledge = (alarm: Alarm): Promise<boolean> =>
-  undoable(alarm, "Acknowledged", () => api.acknowledge(alarm));
+  undoable(alarm, w.inbox.did.acknowledged, () => api.acknowledge(alarm));
 export const snooze = (alarm: Alarm, minutes: number, reason: string): Promise<boolean> =>
-  undoable(alarm, `Snoozed ${minutes} min`, () => api.snooze(alarm, minutes, reason));
+  undoable(alarm, w.inbox.did.snoozed({ minutes }), () => api.snooze(alarm, minutes, reason));
 export const assign = (alarm: Alarm, to: string): Promise<boolean> =>
-  undoable(alarm, `Assigned to ${to}`, () => api.assign(alarm, to));
+  undoable(alarm, w.inbox.did.assigned({ to }), () => api.assign(alarm, to));
 export const label = (alarm: Alarm, name: LabelName): Promise<boolean> =>
-  undoable(alarm, "Labelled", () => api.label(alarm, name));
+  undoable(alarm, w.inbox.did.labelled, () => api.label(alarm, name));
 export const escalate = (alarm: Alarm): Promise<boolean> => final(alarm, () => api.escalate(alarm));
 export const note = (alarm: Alarm, text: string): Promise<boolean> =>
   final(alarm, () => api.note(alarm, text));
@@ -42,6 +43,6 @@ export async function acknowledgeAll(list: readonly Alarm[]): Promise<number> {
     const after = await act(alarm, () => api.acknowledge(alarm, true));
     if (after !== null) done.push(after);
   }
-  offer("Acknowledged", done, beganMs);
+  offer(w.inbox.did.acknowledged, done, beganMs);
   return list.length - done.length;
 }

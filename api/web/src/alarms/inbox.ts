@@ -78,4 +78,3 @@ export function step(ids: readonly string[], chosen: string | null, by: 1 | -1):
 }
 
 export const SNOOZE_MINUTES = [5, 10, 15, 30] as const;
-export const SNOOZE_REASONS = ["Care in progress", "Being seen to", "Sensor being changed"] as const;

@@ -2,38 +2,31 @@
 
 import { moment } from "../times";
 import type { Notice } from "../types";
-
-const CHANNELS: Record<string, string> = {
-  page: "on the page",
-  web_push: "by push",
-  webhook: "by webhook",
-  email: "by e-mail",
-  apprise: "by message",
-};
-const KINDS: Record<string, string> = {
-  reminder: "reminded",
-  escalated: "told next",
-  worse: "told that it is worse",
-};
+import { named, w } from "../words";
 
 // "told: N. Berg by e-mail 10:02:05, read 10:03:11"
 export function told(notice: Notice, nowMs: number): string {
-  const what = KINDS[notice.kind] ?? "told";
-  const how = CHANNELS[notice.channel] ?? notice.channel;
-  return `${what}: ${notice.person} ${how} ${moment(Date.parse(notice.created), nowMs)}, ${became(notice, nowMs)}`;
+  const kinds: Readonly<Record<string, string>> = w.story.toldWhat;
+  return w.story.told({
+    what: kinds[notice.kind] ?? w.story.toldFirst,
+    person: notice.person,
+    how: named(w.story.channels, notice.channel),
+    at: moment(Date.parse(notice.created), nowMs),
+    became: became(notice, nowMs),
+  });
 }
 
 function became(notice: Notice, nowMs: number): string {
   const newest = notice.receipts[notice.receipts.length - 1];
-  if (newest === undefined) return "on its way";
+  if (newest === undefined) return w.story.onItsWay;
   const at = moment(Date.parse(newest.at), nowMs);
   switch (newest.status) {
     case "failed":
-      return `not sent at ${at}, tried again`;
+      return w.story.notSent({ at });
     case "dead":
-      return `not reached, given up ${at}`;
+      return w.story.notReached({ at });
     default:
-      return `${newest.status} ${at}`;
+      return w.story.became({ status: named(w.story.statuses, newest.status), at });
   }
 }
 

@@ -5,6 +5,7 @@ import { computed, signal } from "@preact/signals";
 import * as api from "../api";
 import { alarms, policy } from "../store";
 import type { Alarm } from "../types";
+import { w } from "../words";
 import { act } from "./acting";
 
 export interface Done {
@@ -47,6 +48,5 @@ export async function takeBack(): Promise<void> {
   let refused = 0;
   for (const alarm of done.alarms) if ((await act(alarm, () => api.undo(alarm))) === null) refused += 1;
   const all = done.alarms.length;
-  outcome.value =
-    refused === 0 ? null : `${all - refused} of ${all} taken back: the others have changed since.`;
+  outcome.value = refused === 0 ? null : w.inbox.takenBack({ done: all - refused, all });
 }

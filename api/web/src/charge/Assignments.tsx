@@ -9,6 +9,7 @@ import { said as troubleSaid, useAsked } from "../panel";
 import { Scrolls } from "../Scrolls";
 import { alarmList, type Bed, beds, feed, me, nowMs, openPatient, worst } from "../store";
 import { minute, utc } from "../times";
+import { collator, w } from "../words";
 import { holders, loads } from "./census";
 
 const SHIFTS = [12, 8, 4] as const;
@@ -19,7 +20,7 @@ export function Assignments() {
   const held = carers.value;
   const shown = [...beds.value.values()]
     .filter((bed) => all || bed.alarms.value.length > 0 || held.has(bed.id))
-    .sort((a, b) => (a.who.value.bed ?? "").localeCompare(b.who.value.bed ?? "", "en", { numeric: true }));
+    .sort((a, b) => collator.compare(a.who.value.bed ?? "", b.who.value.bed ?? ""));
   const people = loads(alarmList.value, held.values(), nowMs.value);
   const colleagues = useAsked("colleagues", getTeams, COLLEAGUES_MS).data ?? [];
   const names = [
@@ -32,12 +33,9 @@ export function Assignments() {
     <section class="panel wide" aria-labelledby="assign-title" data-testid="assignments">
       <div class="row">
         <h2 id="assign-title">
-          Assignments{" "}
-          <small>
-            {held.size} of {beds.value.size} patients are looked after by somebody
-          </small>
+          {w.assignments.title} <small>{w.assignments.held({ n: held.size, beds: beds.value.size })}</small>
         </h2>
-        <fieldset class="switch" aria-label="Which patients">
+        <fieldset class="switch" aria-label={w.assignments.which}>
           {[false, true].map((every) => (
             <button
               key={String(every)}
@@ -46,45 +44,41 @@ export function Assignments() {
               onClick={() => setAll(every)}
               data-testid={every ? "assign-all-beds" : "assign-some-beds"}
             >
-              {every ? "All beds" : "With alarms or a carer"}
+              {every ? w.assignments.allBeds : w.assignments.someBeds}
             </button>
           ))}
         </fieldset>
       </div>
       {carersTrouble.value !== null && (
         <p class="error" role="alert" data-testid="panel-trouble" data-trouble={carersTrouble.value.kind}>
-          {troubleSaid(carersTrouble.value, "who looks after whom")}
+          {troubleSaid(carersTrouble.value, w.things.carers)}
         </p>
       )}
       {people.length > 0 && (
-        <ul class="loads" aria-label="How much each person has in hand">
+        <ul class="loads" aria-label={w.assignments.loads}>
           {people.map((p) => (
             <li key={p.name} class={p.name === "" ? "nobody" : ""}>
-              <strong>{p.name === "" ? "Nobody" : p.name}</strong>{" "}
-              {p.patients > 0 && `${p.patients} ${p.patients === 1 ? "patient" : "patients"}, `}
-              {p.open} {p.open === 1 ? "alarm" : "alarms"}, {p.waiting} waiting
+              <strong>{p.name === "" ? w.assignments.nobody : p.name}</strong> {w.assignments.load(p)}
             </li>
           ))}
         </ul>
       )}
       {shown.length === 0 ? (
         <p class="quiet" data-testid="panel-empty">
-          {feed.value === "live"
-            ? "No patient has an open alarm or somebody who looks after them."
-            : "Alarms are not known: not connected."}
+          {feed.value === "live" ? w.assignments.none : w.common.alarmsUnknown}
         </p>
       ) : (
-        <Scrolls label="Who looks after whom">
+        <Scrolls label={w.assignments.table}>
           <table class="figures">
             <thead>
               <tr>
-                <th scope="col">Bed</th>
-                <th scope="col">Patient</th>
-                <th scope="col">Open</th>
-                <th scope="col">Waiting</th>
-                <th scope="col">Alarms with</th>
-                <th scope="col">Looked after by</th>
-                {may("alarm.act") && <th scope="col">Give to</th>}
+                <th scope="col">{w.assignments.columns.bed}</th>
+                <th scope="col">{w.assignments.columns.patient}</th>
+                <th scope="col">{w.assignments.columns.open}</th>
+                <th scope="col">{w.assignments.columns.waiting}</th>
+                <th scope="col">{w.assignments.columns.holders}</th>
+                <th scope="col">{w.assignments.columns.carer}</th>
+                {may("alarm.act") && <th scope="col">{w.assignments.columns.give}</th>}
               </tr>
             </thead>
             <tbody>
@@ -121,7 +115,7 @@ function Row({ bed, names }: { bed: Bed; names: readonly string[] }) {
       setSaid({ words: await act(), failed: false });
       setTo("");
     } catch (error) {
-      setSaid({ words: error instanceof ApiError ? error.message : "Not done. Try again.", failed: true });
+      setSaid({ words: error instanceof ApiError ? error.message : w.common.notDone, failed: true });
     } finally {
       setWorking(false);
     }
@@ -129,7 +123,7 @@ function Row({ bed, names }: { bed: Bed; names: readonly string[] }) {
   const give = (name: string) =>
     doing(async () => {
       const moved = await assignPatient(bed.id, name, hours);
-      return `With ${name} for ${hours} h; ${moved} open ${moved === 1 ? "alarm" : "alarms"} moved.`;
+      return w.assignments.given({ name, hours, moved });
     });
   const name = who.name ?? who.id;
   return (
@@ -144,37 +138,37 @@ function Row({ bed, names }: { bed: Bed; names: readonly string[] }) {
       <td>{waiting.length > 0 ? <span class={`pill ${tone}`}>{waiting.length}</span> : 0}</td>
       <td>
         {holders(list)
-          .map((n) => (n === "" ? "nobody" : n))
+          .map((n) => (n === "" ? w.common.nobody : n))
           .join(", ")}
       </td>
       <td data-testid="carer">
         {carer === undefined ? (
-          <span class="fine">nobody</span>
+          <span class="fine">{w.common.nobody}</span>
         ) : (
           <span class="carer">
             <strong>{carer.person}</strong>{" "}
             <time
               class="fine"
               dateTime={carer.until}
-              title={`${utc(Date.parse(carer.until))}, given by ${carer.assigned_by}`}
+              title={w.assignments.givenBy({ until: utc(Date.parse(carer.until)), by: carer.assigned_by })}
             >
-              until {minute(Date.parse(carer.until))}
+              {w.assignments.until({ time: minute(Date.parse(carer.until)) })}
             </time>
             {may("alarm.act") && (
               <button
                 type="button"
                 class="small"
                 disabled={working}
-                aria-label={`End: ${carer.person} no longer looks after ${name}`}
+                aria-label={w.assignments.end({ person: carer.person, patient: name })}
                 onClick={() =>
                   void doing(async () => {
                     await releasePatient(bed.id);
-                    return "Nobody's from now on; open alarms stay.";
+                    return w.assignments.released;
                   })
                 }
                 data-testid="release"
               >
-                End
+                {w.common.end}
               </button>
             )}
           </span>
@@ -194,8 +188,8 @@ function Row({ bed, names }: { bed: Bed; names: readonly string[] }) {
               maxLength={64}
               size={12}
               value={to}
-              placeholder="Name"
-              aria-label={`Who looks after ${name}`}
+              placeholder={w.common.name}
+              aria-label={w.assignments.who({ patient: name })}
               onInput={(event) => setTo(event.currentTarget.value)}
             />
             <datalist id={`to-${bed.id}`}>
@@ -204,18 +198,18 @@ function Row({ bed, names }: { bed: Bed; names: readonly string[] }) {
               ))}
             </datalist>
             <select
-              aria-label="For how long"
+              aria-label={w.assignments.howLong}
               value={hours}
               onChange={(event) => setHours(Number(event.currentTarget.value))}
             >
               {SHIFTS.map((h) => (
                 <option key={h} value={h}>
-                  {h} h
+                  {w.time.hours({ n: h })}
                 </option>
               ))}
             </select>
             <button type="submit" class="small main" disabled={working || to.trim() === ""}>
-              Give
+              {w.assignments.give}
             </button>
             <button
               type="button"
@@ -224,7 +218,7 @@ function Row({ bed, names }: { bed: Bed; names: readonly string[] }) {
               onClick={() => void give(me.peek())}
               data-testid="assign-patient-me"
             >
-              Me
+              {w.assignments.me}
             </button>
             {said !== null && (
               <span class={said.failed ? "wrong-words" : "fine"} role={said.failed ? "alert" : "status"}>

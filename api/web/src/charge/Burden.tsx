@@ -2,14 +2,16 @@
 
 import { useState } from "preact/hooks";
 import { getBurden } from "../api";
+import { fixed, percent } from "../numbers";
 import { Panel, useAsked } from "../panel";
 import { Scrolls } from "../Scrolls";
 import { nowMs } from "../store";
 import type { Burden, BurdenShare } from "../types";
+import { w } from "../words";
 
 const SPANS: readonly [number, string][] = [
-  [24, "24 h"],
-  [168, "7 d"],
+  [24, w.time.hours({ n: 24 })],
+  [168, w.time.days({ n: 7 })],
 ];
 const REFRESH_MS = 60_000;
 const TOP = 8;
@@ -20,8 +22,8 @@ export function BurdenPanel() {
   return (
     <section class="panel" aria-labelledby="burden-title" data-testid="burden">
       <div class="row">
-        <h2 id="burden-title">Alarm burden</h2>
-        <fieldset class="switch" aria-label="Of how long">
+        <h2 id="burden-title">{w.burden.title}</h2>
+        <fieldset class="switch" aria-label={w.burden.ofHowLong}>
           {SPANS.map(([n, text]) => (
             <button key={n} type="button" aria-pressed={hours === n} onClick={() => setHours(n)}>
               {text}
@@ -31,8 +33,8 @@ export function BurdenPanel() {
       </div>
       <Panel
         asked={asked}
-        what="the alarm burden"
-        empty={(found) => (found.alarms === 0 ? "No alarm has called anybody in this time." : null)}
+        thing={w.things.burden}
+        empty={(found) => (found.alarms === 0 ? w.burden.none : null)}
       >
         {(found) => <Ledger found={found} />}
       </Panel>
@@ -44,27 +46,31 @@ function Ledger({ found }: { found: Burden }) {
   return (
     <>
       <dl class="facts">
-        <Fact name="Alarms" value={String(found.alarms)} />
-        <Fact name="A patient-day" value={found.alarms_per_patient_day?.toFixed(1) ?? "–"} />
-        <Fact name="Median to acknowledge" value={lasting(found.median_seconds_to_acknowledge)} />
+        <Fact name={w.burden.alarms} value={String(found.alarms)} />
         <Fact
-          name="Was right"
-          value={found.actionable_share === null ? "nobody labelled any" : percent(found.actionable_share)}
-          note={found.labelled > 0 ? `of ${found.labelled} labelled` : undefined}
+          name={w.burden.patientDay}
+          value={found.alarms_per_patient_day === null ? "–" : fixed(found.alarms_per_patient_day, 1)}
+        />
+        <Fact name={w.burden.median} value={lasting(found.median_seconds_to_acknowledge)} />
+        <Fact
+          name={w.burden.right}
+          value={found.actionable_share === null ? w.burden.noneLabelled : percent(found.actionable_share)}
+          note={found.labelled > 0 ? w.burden.ofLabelled({ n: found.labelled }) : undefined}
         />
       </dl>
       {found.due_for_review.length > 0 && (
-        <ul class="review" aria-label="Rules that deserve another look">
+        <ul class="review" aria-label={w.burden.review}>
           {found.due_for_review.map((r) => (
             <li key={r.rule}>
-              <strong>{r.rule}</strong>: {r.reason}
+              <strong>{r.rule}</strong>
+              {`: ${r.reason}`}
             </li>
           ))}
         </ul>
       )}
       <div class="side-by-side">
-        <Shares name="Rule" shares={found.rules} />
-        <Shares name="Unit" shares={found.units} />
+        <Shares by="rule" shares={found.rules} />
+        <Shares by="unit" shares={found.units} />
       </div>
     </>
   );
@@ -81,29 +87,33 @@ function Fact({ name, value, note }: { name: string; value: string; note?: strin
   );
 }
 
-function Shares({ name, shares }: { name: string; shares: readonly BurdenShare[] }) {
+function Shares({ by, shares }: { by: "rule" | "unit"; shares: readonly BurdenShare[] }) {
   if (shares.length === 0) return null;
   return (
-    <Scrolls label={`Alarm burden by ${name.toLowerCase()}`}>
+    <Scrolls label={w.burden.by[by]}>
       <table class="figures">
         <thead>
           <tr>
-            <th scope="col">{name}</th>
-            <th scope="col">Alarms</th>
-            <th scope="col">High</th>
-            <th scope="col">Share</th>
-            <th scope="col">Was right</th>
-            <th scope="col">Seen after</th>
+            <th scope="col">{w.burden.columns[by]}</th>
+            <th scope="col">{w.burden.columns.alarms}</th>
+            <th scope="col">{w.burden.columns.high}</th>
+            <th scope="col">{w.burden.columns.share}</th>
+            <th scope="col">{w.burden.columns.right}</th>
+            <th scope="col">{w.burden.columns.seen}</th>
           </tr>
         </thead>
         <tbody>
           {shares.slice(0, TOP).map((s) => (
             <tr key={s.key ?? ""}>
-              <th scope="row">{(s.key ?? "none").replaceAll("_", " ")}</th>
+              <th scope="row">{(s.key ?? w.burden.noKey).replaceAll("_", " ")}</th>
               <td>{s.alarms}</td>
               <td>{s.high}</td>
               <td>{percent(s.share)}</td>
-              <td>{s.precision === null ? "–" : `${percent(s.precision)} of ${s.labelled}`}</td>
+              <td>
+                {s.precision === null
+                  ? "–"
+                  : w.burden.rightOf({ share: percent(s.precision), n: s.labelled })}
+              </td>
               <td>{lasting(s.median_seconds_to_acknowledge)}</td>
             </tr>
           ))}
@@ -113,12 +123,10 @@ function Shares({ name, shares }: { name: string; shares: readonly BurdenShare[]
   );
 }
 
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
-}
-
 function lasting(seconds: number | null): string {
   if (seconds === null) return "–";
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+  if (seconds < 90) return w.time.seconds({ n: Math.round(seconds) });
+  return seconds < 5400
+    ? w.time.minutes({ n: Math.round(seconds / 60) })
+    : w.time.hours({ n: fixed(seconds / 3600, 1) });
 }

@@ -3,6 +3,7 @@
 import { computed } from "@preact/signals";
 import { Scrolls } from "../Scrolls";
 import { beds, feed, nowMs } from "../store";
+import { w } from "../words";
 import { census } from "./census";
 
 const units = computed(() =>
@@ -25,25 +26,25 @@ export function CensusPanel() {
   return (
     <section class="panel" aria-labelledby="census-title" data-testid="census">
       <h2 id="census-title">
-        Census <small>{all} beds</small>
+        {w.census.title} <small>{w.census.beds({ n: all })}</small>
       </h2>
       {found.length === 0 ? (
         <p class="quiet" data-testid="panel-empty">
-          {feed.value === "connecting" ? "Connecting to the ward…" : "No patients yet."}
+          {feed.value === "connecting" ? w.common.connecting : w.census.none}
         </p>
       ) : (
-        <Scrolls label="Beds by unit">
+        <Scrolls label={w.census.byUnit}>
           <table class="figures">
             <thead>
               <tr>
-                <th scope="col">Unit</th>
-                <th scope="col">Beds</th>
-                <th scope="col">High</th>
-                <th scope="col">Medium</th>
-                <th scope="col">Low</th>
-                <th scope="col">Technical only</th>
-                <th scope="col">All seen to</th>
-                <th scope="col">Never measured</th>
+                <th scope="col">{w.census.columns.unit}</th>
+                <th scope="col">{w.census.columns.beds}</th>
+                <th scope="col">{w.census.columns.high}</th>
+                <th scope="col">{w.census.columns.medium}</th>
+                <th scope="col">{w.census.columns.low}</th>
+                <th scope="col">{w.census.columns.technical}</th>
+                <th scope="col">{w.census.columns.quiet}</th>
+                <th scope="col">{w.census.columns.unseen}</th>
               </tr>
             </thead>
             <tbody>
@@ -63,7 +64,7 @@ export function CensusPanel() {
           </table>
         </Scrolls>
       )}
-      <p class="fine">Each bed once, by the most urgent alarm that waits.</p>
+      <p class="fine">{w.census.once}</p>
     </section>
   );
 }

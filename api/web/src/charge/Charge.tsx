@@ -2,6 +2,7 @@
 // patients has the burden alone.
 
 import { seesPatients } from "../access/session";
+import { w } from "../words";
 import { Assignments } from "./Assignments";
 import { BurdenPanel } from "./Burden";
 import { CensusPanel } from "./Census";
@@ -11,7 +12,7 @@ import { Teams } from "./Teams";
 export function Charge() {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <main class="desk" aria-label="Charge nurse" data-testid="charge" tabIndex={0}>
+    <main class="desk" aria-label={w.charge.title} data-testid="charge" tabIndex={0}>
       {seesPatients.value && <CensusPanel />}
       <BurdenPanel />
       {seesPatients.value && (

@@ -6,6 +6,7 @@ import { age, shown } from "../stale";
 import { beds, metrics, nowMs, openPatient } from "../store";
 import { moment, utc } from "../times";
 import type { DeviceRow } from "../types";
+import { w } from "../words";
 
 const REFRESH_MS = 10_000;
 
@@ -13,24 +14,26 @@ export function Devices() {
   const asked = useAsked("devices", getDevices, REFRESH_MS);
   return (
     <section class="panel wide" aria-labelledby="devices-title" data-testid="devices">
-      <h2 id="devices-title">Devices {asked.data !== null && <small>{summary(asked.data)}</small>}</h2>
+      <h2 id="devices-title">
+        {w.devices.title} {asked.data !== null && <small>{summary(asked.data)}</small>}
+      </h2>
       <Panel
         asked={asked}
-        what="the devices"
-        empty={(found) => (found.length === 0 ? "No device has sent anything yet." : null)}
+        thing={w.things.devices}
+        empty={(found) => (found.length === 0 ? w.devices.none : null)}
       >
         {(found) => (
           // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-          <section class="table-box" tabIndex={0} aria-label="Devices">
+          <section class="table-box" tabIndex={0} aria-label={w.devices.title}>
             <table class="figures">
               <thead>
                 <tr>
-                  <th scope="col">Bed</th>
-                  <th scope="col">Patient</th>
-                  <th scope="col">Device</th>
-                  <th scope="col">Link</th>
-                  <th scope="col">Battery</th>
-                  <th scope="col">Newest value of the patient</th>
+                  <th scope="col">{w.devices.columns.bed}</th>
+                  <th scope="col">{w.devices.columns.patient}</th>
+                  <th scope="col">{w.devices.columns.device}</th>
+                  <th scope="col">{w.devices.columns.link}</th>
+                  <th scope="col">{w.devices.columns.battery}</th>
+                  <th scope="col">{w.devices.columns.newest}</th>
                 </tr>
               </thead>
               <tbody>
@@ -42,9 +45,7 @@ export function Devices() {
           </section>
         )}
       </Panel>
-      <p class="fine">
-        No device reports the strength of its signal yet. A clock that runs ahead is an alarm.
-      </p>
+      <p class="fine">{w.devices.limits}</p>
     </section>
   );
 }
@@ -52,7 +53,7 @@ export function Devices() {
 export function summary(found: readonly DeviceRow[]): string {
   const silent = found.filter((d) => d.silent_since !== null).length;
   const low = found.filter((d) => d.battery_low_since !== null).length;
-  return `${found.length}, ${silent === 0 ? "none" : silent} silent${low === 0 ? "" : `, ${low} with a low battery`}`;
+  return w.devices.summary({ all: found.length, silent, low });
 }
 
 export function byTrouble(a: DeviceRow, b: DeviceRow): number {
@@ -77,10 +78,10 @@ function Row({ device }: { device: DeviceRow }) {
       <td>{device.device}</td>
       <td>
         {device.silent_since === null ? (
-          "heard"
+          w.devices.heard
         ) : (
           <span class="pill technical">
-            silent since {moment(Date.parse(device.silent_since), nowMs.value)}
+            {w.devices.silentSince({ time: moment(Date.parse(device.silent_since), nowMs.value) })}
           </span>
         )}
       </td>
@@ -89,10 +90,10 @@ function Row({ device }: { device: DeviceRow }) {
       </td>
       <td>
         {newestMs === null ? (
-          "none yet"
+          w.devices.noneYet
         ) : (
           <time dateTime={device.last_value ?? ""} title={utc(newestMs)}>
-            {age(Math.max(0, Math.floor((nowMs.value - newestMs) / 1000)))} ago
+            {w.time.ago({ age: age(Math.max(0, Math.floor((nowMs.value - newestMs) / 1000))) })}
           </time>
         )}
       </td>
@@ -103,24 +104,27 @@ function Row({ device }: { device: DeviceRow }) {
 // A level that has expired is told as what it was, never as what it is.
 function Charge({ device }: { device: DeviceRow }) {
   const { battery, battery_low_since } = device;
-  if (battery === null) return "not told";
+  if (battery === null) return w.devices.notTold;
   const timeMs = Date.parse(battery.time);
   const expiryS = metrics.value.get("battery")?.expiry_s ?? 0;
   const level = shown({ value: battery.percent, timeMs, quality: "good" }, nowMs.value, expiryS, 0);
   const ago = (
     <time dateTime={battery.time} title={utc(timeMs)}>
-      {age(level.kind === "none" ? 0 : level.ageS)} ago
+      {w.time.ago({ age: age(level.kind === "none" ? 0 : level.ageS) })}
     </time>
   );
   if (level.kind !== "value")
     return (
       <span class="fine">
-        unknown, was {battery.percent.toFixed(0)} % {ago}
+        {w.devices.wasLevel({ level: w.common.percent({ n: battery.percent.toFixed(0) }) })} {ago}
       </span>
     );
   return (
     <>
-      <span class={battery_low_since !== null ? "pill technical" : ""}>{level.text} %</span> {ago}
+      <span class={battery_low_since !== null ? "pill technical" : ""}>
+        {w.common.percent({ n: level.text })}
+      </span>{" "}
+      {ago}
     </>
   );
 }

@@ -7,6 +7,7 @@ import { Scrolls } from "../Scrolls";
 import { alarmList, nowMs } from "../store";
 import { moment, utc } from "../times";
 import type { CareTeam } from "../types";
+import { named, w } from "../words";
 import { loads } from "./census";
 
 const REFRESH_MS = 30_000;
@@ -16,14 +17,12 @@ export function Teams() {
   return (
     <section class="panel wide" aria-labelledby="teams-title" data-testid="teams">
       <h2 id="teams-title">
-        Care teams <small>who is on now</small>
+        {w.teams.title} <small>{w.teams.onNow}</small>
       </h2>
       <Panel
         asked={asked}
-        what="the care teams"
-        empty={(found) =>
-          found.length === 0 ? "Nobody has to log in here, so there are no care teams." : null
-        }
+        thing={w.things.teams}
+        empty={(found) => (found.length === 0 ? w.teams.none : null)}
       >
         {(found) => found.map((team) => <Team key={team.name} team={team} />)}
       </Panel>
@@ -34,19 +33,17 @@ export function Teams() {
 function Team({ team }: { team: CareTeam }) {
   const held = new Map(loads(alarmList.value, carers.value.values(), nowMs.value).map((l) => [l.name, l]));
   return (
-    <Scrolls label={`Care team ${team.name}`}>
+    <Scrolls label={w.teams.table({ team: team.name })}>
       <table class="figures" data-team={team.name}>
-        <caption>
-          {team.name}: {covers(team)}
-        </caption>
+        <caption>{w.teams.caption({ team: team.name, covers: covers(team) })}</caption>
         <thead>
           <tr>
-            <th scope="col">Who</th>
-            <th scope="col">Role</th>
-            <th scope="col">Until</th>
-            <th scope="col">Patients</th>
-            <th scope="col">Open alarms</th>
-            <th scope="col">Waiting</th>
+            <th scope="col">{w.teams.columns.who}</th>
+            <th scope="col">{w.teams.columns.role}</th>
+            <th scope="col">{w.teams.columns.until}</th>
+            <th scope="col">{w.teams.columns.patients}</th>
+            <th scope="col">{w.teams.columns.open}</th>
+            <th scope="col">{w.teams.columns.waiting}</th>
           </tr>
         </thead>
         <tbody>
@@ -55,10 +52,10 @@ function Team({ team }: { team: CareTeam }) {
               <th scope="row">
                 {m.full_name ?? m.name} {m.full_name !== null && <small class="fine">{m.name}</small>}
               </th>
-              <td>{m.role}</td>
+              <td>{named(w.common.roles, m.role)}</td>
               <td>
                 {m.until === null ? (
-                  "further notice"
+                  w.teams.furtherNotice
                 ) : (
                   <time dateTime={m.until} title={utc(Date.parse(m.until))}>
                     {moment(Date.parse(m.until), nowMs.value)}
@@ -77,8 +74,6 @@ function Team({ team }: { team: CareTeam }) {
 }
 
 export function covers(team: CareTeam): string {
-  if (team.everybody) return "every patient";
-  const named =
-    team.patients === 0 ? [] : [`${team.patients} ${team.patients === 1 ? "patient" : "patients"} by name`];
-  return [...team.units, ...named].join(", ") || "nobody yet";
+  if (team.everybody) return w.teams.everyPatient;
+  return w.teams.covers({ units: team.units, named: team.patients }) || w.teams.nobodyYet;
 }

@@ -2,6 +2,7 @@
 
 import { waits } from "../alarms/inbox";
 import type { Alarm, Carer, Priority } from "../types";
+import { w } from "../words";
 
 export interface Placed {
   id: string;
@@ -21,13 +22,12 @@ export interface UnitCensus {
   unseen: number; // beds of which nothing was ever measured
 }
 
-const NO_UNIT = "no unit";
 const RANK: readonly Priority[] = ["high", "medium", "low"];
 
 export function census(beds: Iterable<Placed>, nowMs: number): UnitCensus[] {
   const by = new Map<string, UnitCensus>();
   for (const bed of beds) {
-    const unit = bed.unit ?? NO_UNIT;
+    const unit = bed.unit ?? w.census.noUnit;
     let found = by.get(unit);
     if (found === undefined) {
       found = { unit, beds: 0, calling: { high: 0, medium: 0, low: 0 }, technical: 0, quiet: 0, unseen: 0 };

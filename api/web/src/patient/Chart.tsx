@@ -3,9 +3,11 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { fixed } from "../numbers";
 import { theme } from "../theme";
 import { clock, stamp } from "../times";
 import type { Alarm, Metric, Observation } from "../types";
+import { w } from "../words";
 import { type Line, plot } from "./plot";
 import type { Column } from "./trends";
 
@@ -97,7 +99,7 @@ function spoken(props: Props, index: number | null): string {
   if (index === null || at === undefined) return "";
   const said = props.columns.map((c) => {
     const v = c.v[index];
-    return v === null || v === undefined ? "–" : v.toFixed(props.decimals);
+    return v === null || v === undefined ? "–" : fixed(v, props.decimals);
   });
   const low = props.columns[0]?.low[index];
   const high = props.columns[0]?.high[index];
@@ -108,8 +110,8 @@ function spoken(props: Props, index: number | null): string {
     low !== undefined &&
     high !== undefined &&
     low !== high
-      ? ` (${low.toFixed(props.decimals)}–${high.toFixed(props.decimals)})`
+      ? ` (${fixed(low, props.decimals)}–${fixed(high, props.decimals)})`
       : "";
   const long = props.range[1] - props.range[0] > 86_400_000;
-  return `${said.join("/")}${spread} at ${(long ? stamp : clock)(at * 1000)}`;
+  return w.trends.at({ value: `${said.join("/")}${spread}`, time: (long ? stamp : clock)(at * 1000) });
 }

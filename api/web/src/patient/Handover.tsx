@@ -2,15 +2,17 @@
 
 import { useState } from "preact/hooks";
 import { getAlarms, getObservations, getSeries } from "../api";
+import { fixed } from "../numbers";
 import { Panel, useAsked } from "../panel";
 import { age } from "../stale";
 import { type Bed, me, metrics, notice, nowMs } from "../store";
 import { moment, stamp, utc } from "../times";
 import type { Alarm, Observation, Series } from "../types";
 import { unitText } from "../wall/units";
+import { named, w } from "../words";
 import { SHOWN } from "./history";
 import { metricInfo, parts } from "./Models";
-import { assess } from "./News2Table";
+import { assess, totalText } from "./News2Table";
 import { words as observedWords } from "./observed";
 import { own } from "./own";
 import { digest } from "./trends";
@@ -42,15 +44,15 @@ export function Handover({ bed, onClose }: { bed: Bed; onClose: () => void }) {
   const [words, setWords] = useState("");
   const asked = useAsked(`handover ${bed.id}`, () => lastShift(bed.id), 0);
   return (
-    <section class="handover" aria-label="Handover" data-testid="handover">
+    <section class="handover" aria-label={w.handover.region} data-testid="handover">
       <div class="row tools no-print">
-        <strong>Handover, one page</strong>
+        <strong>{w.handover.title}</strong>
         <label class="field grow">
-          For the next shift
+          {w.handover.words}
           <input
             maxLength={300}
             value={words}
-            placeholder="What to watch, what is planned (printed, not stored)"
+            placeholder={w.handover.wordsHint}
             onInput={(event) => setWords(event.currentTarget.value)}
           />
         </label>
@@ -61,13 +63,13 @@ export function Handover({ bed, onClose }: { bed: Bed; onClose: () => void }) {
           onClick={() => window.print()}
           data-testid="print"
         >
-          Print
+          {w.handover.print}
         </button>
         <button type="button" onClick={onClose}>
-          Back
+          {w.common.back}
         </button>
       </div>
-      <Panel asked={asked} what="the last twelve hours">
+      <Panel asked={asked} thing={w.things.shift}>
         {(read) => <Sheet bed={bed} read={read} words={words} />}
       </Panel>
     </section>
@@ -87,26 +89,29 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
         {who.bed ?? "–"} {who.name ?? who.id}
       </h2>
       <p>
-        {[who.age === null ? null : `${who.age} years`, who.sex, who.unit]
+        {[
+          who.age === null ? null : w.handover.years({ age: who.age }),
+          who.sex === null ? null : named(w.common.sexes, who.sex),
+          who.unit,
+        ]
           .filter((x) => x !== null)
-          .join(" · ")}{" "}
-        · <time title={utc(now)}>{stamp(now)}</time> · by {me.value}
+          .join(" · ")}
+        {" · "}
+        <time title={utc(now)}>{stamp(now)}</time>
+        {" · "}
+        {w.handover.by({ me: me.value })}
       </p>
       {words !== "" && <p class="said-words">{words}</p>}
-      <h3>
-        Now, and in the last 12 hours · NEWS2{" "}
-        {score.known === 0 ? "–" : `${score.known === score.parts.length ? "" : "≥ "}${score.total}`} (
-        {score.known} of {score.parts.length} parts known)
-      </h3>
+      <h3>{w.handover.now({ total: totalText(score), known: score.known, of: score.parts.length })}</h3>
       <table>
         <thead>
           <tr>
-            <th scope="col">Value</th>
-            <th scope="col">Now</th>
-            <th scope="col">Age</th>
-            <th scope="col">Lowest</th>
-            <th scope="col">Highest</th>
-            <th scope="col">Limits</th>
+            <th scope="col">{w.handover.columns.value}</th>
+            <th scope="col">{w.handover.columns.now}</th>
+            <th scope="col">{w.handover.columns.age}</th>
+            <th scope="col">{w.handover.columns.lowest}</th>
+            <th scope="col">{w.handover.columns.highest}</th>
+            <th scope="col">{w.handover.columns.limits}</th>
           </tr>
         </thead>
         <tbody>
@@ -117,7 +122,7 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
             const current = ageS !== null && ageS <= (info?.expiry_s ?? 15) && latest?.value !== null;
             const d = digest(s);
             const limits = own.of(bed.id, s.metric, metrics.value);
-            const text = (v: number | null) => (v === null ? "–" : v.toFixed(info?.decimals ?? 0));
+            const text = (v: number | null) => (v === null ? "–" : fixed(v, info?.decimals ?? 0));
             return (
               <tr key={s.metric}>
                 <th scope="row">
@@ -128,7 +133,7 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
                 <td>{text(d.low)}</td>
                 <td>{text(d.high)}</td>
                 <td>
-                  {text(limits?.low ?? null)} to {text(limits?.high ?? null)}
+                  {w.handover.limits({ low: text(limits?.low ?? null), high: text(limits?.high ?? null) })}
                 </td>
               </tr>
             );
@@ -137,29 +142,35 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
       </table>
       {unusual.length > 0 && risk !== null && (
         <p>
-          Unusual for this patient: {unusual.map((p) => `${p.label} ${p.off ?? ""}`.trim()).join(", ")} (
-          {risk.model.replaceAll("_", " ")} v{risk.version}, score {risk.score?.toFixed(1) ?? "–"})
+          {w.handover.unusual({
+            parts: unusual.map((p) => `${p.label} ${p.off ?? ""}`.trim()),
+            model: risk.model.replaceAll("_", " "),
+            version: risk.version,
+            score: risk.score === null ? "–" : fixed(risk.score, 1),
+          })}
         </p>
       )}
       {read.observations.length > 0 && (
         <>
-          <h3>Observed by hand</h3>
+          <h3>{w.observe.title}</h3>
           <ul class="observed">
             {read.observations.slice(0, MOST_OBSERVED).map((o) => (
               <li key={o.id}>
                 {moment(Date.parse(o.taken), now)} {observedWords(o, metrics.value)}
-                {o.note !== null && <q>{o.note}</q>} <small>by {o.author}</small>
+                {o.note !== null && <q>{o.note}</q>} <small>{w.observe.by({ author: o.author })}</small>
               </li>
             ))}
           </ul>
         </>
       )}
       <h3>
-        Alarms of the last 12 hours: {read.alarms.length}
-        {read.alarms.length > MOST_ALARMS && `, the newest ${MOST_ALARMS} of them`}
+        {w.handover.alarms({
+          n: read.alarms.length,
+          newest: read.alarms.length > MOST_ALARMS ? MOST_ALARMS : null,
+        })}
       </h3>
       {read.alarms.length === 0 ? (
-        <p>None.</p>
+        <p>{w.common.none}</p>
       ) : (
         <table>
           <tbody>
@@ -167,17 +178,14 @@ function Sheet({ bed, read, words }: { bed: Bed; read: Read; words: string }) {
               <tr key={a.id}>
                 <td>{moment(Date.parse(a.onset), now)}</td>
                 <th scope="row">{a.text}</th>
-                <td>{a.state}</td>
-                <td>
-                  {a.acknowledged_by === null ? "" : `seen by ${a.acknowledged_by}`}
-                  {a.assigned_to === null ? "" : `, with ${a.assigned_to}`}
-                </td>
+                <td>{named(w.common.states, a.state)}</td>
+                <td>{w.handover.hands({ seen: a.acknowledged_by, held: a.assigned_to })}</td>
               </tr>
             ))}
           </tbody>
         </table>
       )}
-      <p class="fine">{notice.value || "Not a certified alarm system. Confirm at the bedside."}</p>
+      <p class="fine">{notice.value || w.common.notCertifiedShort}</p>
     </div>
   );
 }

@@ -3,11 +3,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { may } from "../access/session";
 import { ApiError, changeLimits, getLimits, tryLimits } from "../api";
+import { fixed, plain } from "../numbers";
 import { Panel, useAsked } from "../panel";
 import { type Bed, me } from "../store";
 import { moment, utc } from "../times";
 import type { LimitRow, LimitsOfPatient, Preview, WouldAlarm } from "../types";
 import { unitText } from "../wall/units";
+import { w } from "../words";
 import { type Draft, inForce, read, start, type Typed, typed } from "./limits";
 import { own } from "./own";
 
@@ -16,18 +18,18 @@ const SETTLES_MS = 500;
 export function Limits({ bed, onClose }: { bed: Bed; onClose: () => void }) {
   const asked = useAsked(`limits ${bed.id}`, () => getLimits(bed.id), 0);
   return (
-    <section class="limits" aria-label="Alarm limits" data-testid="limits">
+    <section class="limits" aria-label={w.limits.region} data-testid="limits">
       <div class="row tools">
-        <strong>Alarm limits of this patient</strong>
+        <strong>{w.limits.title}</strong>
         <span class="space" />
         <button type="button" onClick={onClose}>
-          Back
+          {w.common.back}
         </button>
       </div>
       <Panel
         asked={asked}
-        what="the limits of this patient"
-        empty={(found) => (found.items.length === 0 ? "The rules in force have no limits." : null)}
+        thing={w.things.limits}
+        empty={(found) => (found.items.length === 0 ? w.limits.noLimits : null)}
       >
         {(found) => <Editor key={found.version} found={found} again={asked.again} />}
       </Panel>
@@ -78,7 +80,7 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
     setRefused(
       Object.fromEntries((found?.errors ?? []).map((e) => [e.field.split(".")[1] ?? e.field, e.reason])),
     );
-    setFailure(found?.message ?? "No answer. Try again.");
+    setFailure(found?.message ?? w.limits.noAnswer);
   };
   const change = (row: LimitRow, part: Partial<Typed>) => {
     setDraft({ ...draft, [row.rule]: { ...(draft[row.rule] ?? typed(row, inForce(row))), ...part } });
@@ -94,7 +96,7 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
       setDraft(start(next.items));
       setReason("");
       own.take(next);
-      setOutcome(`In force with the next seconds, as version ${next.version} of the rules.`);
+      setOutcome(w.limits.wasPut({ version: next.version }));
     } catch (error) {
       say(error);
       if (error instanceof ApiError && error.status === 412) again();
@@ -112,30 +114,37 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
       }}
     >
       <p class="fine" data-testid="limits-version">
-        {held.version === 0
-          ? "The rules that ship are in force"
-          : `Version ${held.version} of the rules is in force: ${held.reason ?? ""}, by ${held.author ?? "–"}`}
-        {held.at !== null && (
-          <time dateTime={held.at} title={utc(Date.parse(held.at))}>
-            , {moment(Date.parse(held.at), Date.now())}
-          </time>
-        )}
-        . Who has no limit of their own has everybody's.
+        {w.limits.ownOrNot({
+          inForce:
+            held.version === 0
+              ? w.limits.shipped
+              : w.limits.inForce({
+                  version: held.version,
+                  reason: held.reason ?? "",
+                  author: held.author ?? "–",
+                }),
+          since:
+            held.at === null ? null : (
+              <time dateTime={held.at} title={utc(Date.parse(held.at))}>
+                {moment(Date.parse(held.at), Date.now())}
+              </time>
+            ),
+        })}
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard */}
-      <section class="table-box" tabIndex={0} aria-label="Limits">
+      <section class="table-box" tabIndex={0} aria-label={w.limits.table}>
         <table class="values limits-table">
           <thead>
             <tr>
-              <th scope="col">Alarm</th>
-              <th scope="col">Everybody's</th>
-              <th scope="col">This patient</th>
-              <th scope="col">Urgent beyond</th>
-              <th scope="col" class="count" title="alarms in the last 24 h with the limits in force">
-                24 h now
+              <th scope="col">{w.limits.alarm}</th>
+              <th scope="col">{w.limits.everybodys}</th>
+              <th scope="col">{w.limits.thisPatient}</th>
+              <th scope="col">{w.limits.urgentBeyond}</th>
+              <th scope="col" class="count" title={w.limits.countedNowHint}>
+                {w.limits.countedNow}
               </th>
-              <th scope="col" class="count" title="alarms in the last 24 h with this draft">
-                Draft
+              <th scope="col" class="count" title={w.limits.draftHint}>
+                {w.limits.draft}
               </th>
             </tr>
           </thead>
@@ -164,15 +173,18 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
       >
         {preview === null ? (
           valid ? (
-            "Counting what the last 24 hours would have alarmed…"
+            w.limits.counting
           ) : (
-            "Nothing is counted while a limit is not valid."
+            w.limits.notCounted
           )
         ) : (
           <>
-            In the last 24 h ({preview.hours.toFixed(1)} h measured) the limits in force would have alarmed{" "}
-            <strong data-testid="count-now">{times(preview.in_force)}</strong>, this draft{" "}
-            <strong data-testid="count-draft">{times(preview.draft)}</strong>.{!current && " Counting anew…"}
+            {w.limits.trial({
+              hours: fixed(preview.hours, 1),
+              now: <strong data-testid="count-now">{times(preview.in_force)}</strong>,
+              draft: <strong data-testid="count-draft">{times(preview.draft)}</strong>,
+            })}
+            {!current && ` ${w.limits.anew}`}
           </>
         )}
       </p>
@@ -183,12 +195,12 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
       )}
       <div class="row">
         <label class="field grow">
-          Why
+          {w.limits.why}
           <input
             name="reason"
             maxLength={2000}
             value={reason}
-            placeholder="For example: COPD, 88–92 % agreed with Dr Ito"
+            placeholder={w.limits.whyHint}
             onInput={(event) => setReason(event.currentTarget.value)}
           />
         </label>
@@ -199,7 +211,7 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
           disabled={working || !valid || meant.changed.length === 0 || reason.trim() === ""}
           data-testid="limits-put"
         >
-          Put in force as {me.value}
+          {w.limits.put({ me: me.value })}
         </button>
         <button
           type="button"
@@ -210,7 +222,7 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
             setFailure(null);
           }}
         >
-          Discard draft
+          {w.limits.discard}
         </button>
       </div>
       <p class="fine" role="status" data-testid="limits-outcome">
@@ -221,16 +233,14 @@ function Editor({ found, again }: { found: LimitsOfPatient; again: () => void })
 }
 
 function why(changed: number, valid: boolean, reason: string): string {
-  if (!valid) return "A limit is not valid.";
-  if (changed === 0) return "Nothing is changed yet.";
-  if (reason.trim() === "") return `${changed} changed. Say why, then put them in force.`;
-  return `${changed} changed.`;
+  if (!valid) return w.limits.notValid;
+  if (changed === 0) return w.limits.unchanged;
+  if (reason.trim() === "") return w.limits.sayWhy({ n: changed });
+  return w.limits.changed({ n: changed });
 }
 
 function times(would: WouldAlarm): string {
-  const high = would.by_priority.high;
-  const word = would.alarms === 1 ? "once" : would.alarms === 0 ? "never" : `${would.alarms} times`;
-  return high > 0 ? `${word} (${high} high)` : word;
+  return w.limits.times({ alarms: would.alarms, high: would.by_priority.high });
 }
 
 interface RowProps {
@@ -245,8 +255,7 @@ interface RowProps {
 }
 
 function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, onChange }: RowProps) {
-  const side = row.direction === "low" ? "below" : "above";
-  const name = `${row.label} ${side}`;
+  const name = w.limits.rule[row.direction]({ metric: row.label });
   const count = (would: WouldAlarm | undefined): string =>
     would === undefined ? "–" : String(would.by_rule[row.rule] ?? 0);
   const hint = `wrong-${row.rule}`;
@@ -254,10 +263,10 @@ function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, 
   return (
     <tr data-rule={row.rule} data-changed={changed} class={hasOwn ? "own" : ""}>
       <th scope="row">
-        {row.label} {side} <span class="unit">{unitText(row.unit)}</span>{" "}
+        {name} <span class="unit">{unitText(row.unit)}</span>{" "}
         {hasOwn && wrong === null && (
           <button type="button" class="small" onClick={() => onChange(typed(row, row.everybody))}>
-            Everybody's
+            {w.limits.everybodys}
           </button>
         )}
         {wrong !== null && (
@@ -267,8 +276,10 @@ function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, 
         )}
       </th>
       <td>
-        {row.everybody.limit}
-        {row.everybody.critical !== null && <small> urgent {row.everybody.critical}</small>}
+        {plain(row.everybody.limit)}
+        {row.everybody.critical !== null && (
+          <small>{` ${w.limits.urgent({ limit: plain(row.everybody.critical) })}`}</small>
+        )}
       </td>
       <td>
         <input
@@ -277,7 +288,7 @@ function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, 
           size={5}
           maxLength={8}
           name={row.rule}
-          aria-label={`${name}, this patient`}
+          aria-label={w.limits.field({ rule: name })}
           aria-invalid={wrong !== null}
           {...described}
           value={said.limit}
@@ -291,11 +302,11 @@ function Row({ row, typed: said, changed, own: hasOwn, wrong, preview, current, 
           size={5}
           maxLength={8}
           name={`${row.rule}-urgent`}
-          aria-label={`${name}, urgent beyond; empty: none`}
+          aria-label={w.limits.urgentField({ rule: name })}
           aria-invalid={wrong !== null}
           {...described}
           value={said.critical}
-          placeholder="none"
+          placeholder={w.limits.none}
           onInput={(event) => onChange({ critical: event.currentTarget.value })}
         />
       </td>

@@ -2,10 +2,12 @@
 
 import { getScores } from "../api";
 import { isShadow, modelName, newest, scoreText } from "../models";
+import { fixed } from "../numbers";
 import { Panel, useAsked } from "../panel";
 import { type Bed, metrics, nowMs } from "../store";
 import type { Risk } from "../types";
 import { riskTitle } from "../wall/Risk";
+import { w } from "../words";
 
 const SPEAKS_MS = 150_000; // a trained model speaks once a minute
 const REFRESH_MS = 5_000;
@@ -18,17 +20,17 @@ export function Models({ id }: { id: string }) {
   );
   if (asked.trouble === null && (asked.data?.length ?? 0) === 0) return null;
   return (
-    <Panel asked={asked} what="what the models say">
+    <Panel asked={asked} thing={w.things.modelsSay}>
       {(scores) => (
-        <table class="models" data-testid="models" aria-label="What each model says">
+        <table class="models" data-testid="models" aria-label={w.models.title}>
           <tbody>
             {scores.map((score) => (
               <tr key={score.model} data-model={score.model} data-status={score.status}>
                 <th scope="row">
-                  {modelName(score)} <small>v{score.version}</small>
+                  {modelName(score)} <small>{w.common.version(score)}</small>
                 </th>
                 <td class={score.status === "ok" ? "" : "unknown"}>{scoreText(score)}</td>
-                <td>{isShadow(score) && <small>shadow: compared, never alarms</small>}</td>
+                <td>{isShadow(score) && <small>{w.models.shadow}</small>}</td>
               </tr>
             ))}
           </tbody>
@@ -62,7 +64,7 @@ export function parts(
         metric,
         label: info.label,
         share: part / sum,
-        off: sign === null ? null : `${sign}${Math.abs(off ?? 0).toFixed(info.decimals)} ${info.unit}`.trim(),
+        off: sign === null ? null : `${sign}${fixed(Math.abs(off ?? 0), info.decimals)} ${info.unit}`.trim(),
       };
     });
 }
@@ -76,14 +78,18 @@ export function RiskLine({ bed }: { bed: Bed }) {
   const risk = bed.risk.value;
   if (risk === null) return null;
   const found = parts(risk, metricInfo);
-  const said = found.map((p) => `${p.label} ${p.off === null ? "" : `${p.off} `}from own baseline`);
+  const said = found.map((p) => w.models.offBaseline({ metric: p.label, off: p.off }));
   return (
     <p class="risk-line" data-testid="risk-line">
-      <strong>{risk.status === "ok" && risk.score !== null ? `Δ ${risk.score.toFixed(1)}` : "Δ –"}</strong>{" "}
-      {said.length > 0 ? said.join(", ") : riskTitle(risk)}
+      <strong>
+        {w.wall.deviation({
+          score: risk.status === "ok" && risk.score !== null ? fixed(risk.score, 1) : "–",
+        })}
+      </strong>{" "}
+      {said.length > 0 ? w.models.all({ metrics: said }) : riskTitle(risk)}
       <small>
         {" "}
-        {risk.model.replaceAll("_", " ")} v{risk.version}
+        {w.common.modelVersion({ model: risk.model.replaceAll("_", " "), version: risk.version })}
       </small>
     </p>
   );

@@ -3,6 +3,7 @@
 import { type News2, news2 } from "../news2";
 import { age } from "../stale";
 import { type Bed, nowMs } from "../store";
+import { w } from "../words";
 
 export function assess(bed: Bed, now: number): News2 {
   return news2((metric) => {
@@ -12,43 +13,36 @@ export function assess(bed: Bed, now: number): News2 {
   }, now);
 }
 
-const RISKS: Record<News2["risk"], string> = {
-  low: "low",
-  "low-medium": "low to medium: one part alone has 3",
-  medium: "medium",
-  high: "high",
-  unknown: "not known: parts are missing",
-};
+// The sum; with parts missing the least that it can be.
+export function totalText(found: News2): string {
+  if (found.known === 0) return "–";
+  return found.known === found.parts.length ? String(found.total) : w.news2.atLeast(found);
+}
 
 export function News2Table({ bed }: { bed: Bed }) {
   const found = assess(bed, nowMs.value);
-  const whole = found.known === found.parts.length;
   return (
-    <section class="news2" aria-label="NEWS2" data-testid="news2">
+    <section class="news2" aria-label={w.news2.title} data-testid="news2">
       <h3>
-        NEWS2{" "}
-        <strong data-testid="news2-total">
-          {found.known === 0 ? "–" : `${whole ? "" : "≥ "}${found.total}`}
-        </strong>{" "}
+        {w.news2.title} <strong data-testid="news2-total">{totalText(found)}</strong>{" "}
         <small>
-          risk {RISKS[found.risk]}
-          {!whole && `; ${found.known} of ${found.parts.length} parts known`}
+          {w.news2.risk({ risk: w.news2.risks[found.risk], known: found.known, of: found.parts.length })}
         </small>
       </h3>
       <table>
         <thead class="visually-hidden">
           <tr>
-            <th scope="col">Part</th>
-            <th scope="col">Value</th>
-            <th scope="col">Age</th>
-            <th scope="col">Points</th>
+            <th scope="col">{w.news2.part}</th>
+            <th scope="col">{w.news2.value}</th>
+            <th scope="col">{w.news2.age}</th>
+            <th scope="col">{w.news2.points}</th>
           </tr>
         </thead>
         <tbody>
           {found.parts.map((part) => (
             <tr key={part.metric} data-part={part.metric} class={`p${part.points ?? "-none"}`}>
               <th scope="row">{part.label}</th>
-              <td>{part.text ?? (part.ageMs === null ? "not measured" : "too old")}</td>
+              <td>{part.text ?? (part.ageMs === null ? w.news2.notMeasured : w.news2.tooOld)}</td>
               <td class="age">
                 {part.ageMs === null ? "" : age(Math.max(0, Math.floor(part.ageMs / 1000)))}
               </td>
@@ -57,7 +51,7 @@ export function News2Table({ bed }: { bed: Bed }) {
           ))}
         </tbody>
       </table>
-      <p class="fine">From the newest values. Not under 16 years, nor in pregnancy. SpO2 scale 1.</p>
+      <p class="fine">{w.news2.rests}</p>
     </section>
   );
 }

@@ -9,7 +9,8 @@ import { type Bed, me, metrics, nowMs } from "../store";
 import { moment, utc } from "../times";
 import type { Observation } from "../types";
 import { unitText } from "../wall/units";
-import { ACVPU, checked, EMPTY, type Form, type Oxygen, TYPED, words } from "./observed";
+import { w } from "../words";
+import { checked, EMPTY, type Form, type Oxygen, TYPED, words } from "./observed";
 
 const DAY_MS = 86_400_000;
 const REFRESH_MS = 15_000;
@@ -29,9 +30,9 @@ export function Observations({ bed }: { bed: Bed }) {
     for (const observation of items ?? []) take(bed, observation);
   }, [bed, items]);
   return (
-    <section class="observations" aria-label="Observations by hand" data-testid="observations">
+    <section class="observations" aria-label={w.observe.region} data-testid="observations">
       <div class="row">
-        <h3>Observed by hand</h3>
+        <h3>{w.observe.title}</h3>
         <span class="space" />
         <button
           type="button"
@@ -41,7 +42,7 @@ export function Observations({ bed }: { bed: Bed }) {
           onClick={() => setWriting(!writing)}
           data-testid="observe-open"
         >
-          {writing ? "Cancel" : "Write down…"}
+          {writing ? w.common.cancel : w.observe.write}
         </button>
       </div>
       {writing && (
@@ -55,8 +56,8 @@ export function Observations({ bed }: { bed: Bed }) {
       )}
       <Panel
         asked={asked}
-        what="the observations of the last day"
-        empty={(found) => (found.length === 0 ? "Nothing written down in the last 24 hours." : null)}
+        thing={w.things.observations}
+        empty={(found) => (found.length === 0 ? w.observe.nothing : null)}
       >
         {(found) => (
           <>
@@ -67,7 +68,7 @@ export function Observations({ bed }: { bed: Bed }) {
             </ul>
             {found.length > MOST && (
               <button type="button" class="small" aria-expanded={all} onClick={() => setAll(!all)}>
-                {all ? "Only the newest" : `All ${found.length}`}
+                {all ? w.observe.onlyNewest : w.observe.all({ n: found.length })}
               </button>
             )}
           </>
@@ -95,8 +96,9 @@ export function Line({ observation }: { observation: Observation }) {
         <time dateTime={observation.taken} title={utc(takenMs)}>
           {moment(takenMs, nowMs.value)}
         </time>{" "}
-        by {observation.author}
-        {late > 60_000 && `, written down ${age(Math.floor(late / 1000))} later`}
+        {late > 60_000
+          ? w.observe.byLater({ author: observation.author, age: age(Math.floor(late / 1000)) })
+          : w.observe.by(observation)}
       </p>
     </li>
   );
@@ -132,7 +134,7 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
       const at = first === undefined ? null : /^readings\.(\d+)\./.exec(first.field);
       const metric = at === null ? undefined : found.body.readings[Number(at[1])]?.metric;
       if (first !== undefined) setWrong({ field: metric ?? first.field, reason: first.reason });
-      setFailure(error instanceof ApiError ? error.message : "Not written down. Try again.");
+      setFailure(error instanceof ApiError ? error.message : w.observe.notWritten);
     } finally {
       setWorking(false);
     }
@@ -148,8 +150,8 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
       }}
     >
       <fieldset class="choices">
-        <legend>Consciousness (ACVPU)</legend>
-        {ACVPU.map((name, k) => (
+        <legend>{w.observe.consciousness}</legend>
+        {w.common.consciousness.map((name, k) => (
           <label key={name} class="choice">
             <input
               type="radio"
@@ -163,8 +165,8 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
         ))}
       </fieldset>
       <fieldset class="choices">
-        <legend>Breathes</legend>
-        {OXYGEN.map(([name, text]) => (
+        <legend>{w.observe.breathes}</legend>
+        {OXYGEN.map((name) => (
           <label key={name} class="choice">
             <input
               type="radio"
@@ -173,13 +175,13 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
               checked={form.oxygen === name}
               onChange={() => change({ oxygen: name })}
             />
-            {text}
+            {w.observe.oxygen[name]}
           </label>
         ))}
         {(form.oxygen === "flow" || form.oxygen === "fraction") && (
           <Amount
             name="amount"
-            label={form.oxygen === "flow" ? "L/min" : "%"}
+            label={unitText(form.oxygen === "flow" ? "L/min" : "%")}
             value={form.amount}
             wrong={
               wrong?.field === "amount" || wrong?.field === "oxygen_flow" || wrong?.field === "inhaled_oxygen"
@@ -207,19 +209,19 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
         })}
       </div>
       <label class="field">
-        Note
+        {w.observe.note}
         <input
           name="note"
           maxLength={2000}
           value={form.note}
-          placeholder="What was seen or done"
+          placeholder={w.observe.noteHint}
           aria-invalid={wrong?.field === "note"}
           onInput={(event) => change({ note: event.currentTarget.value })}
         />
       </label>
       {wrong !== null && !NAMED.has(wrong.field) && (
         <p class="error" role="alert">
-          {wrong.field === "note" ? `Give ${wrong.reason}.` : `${wrong.field}: ${wrong.reason}.`}
+          {wrong.field === "note" ? w.observe.give({ what: wrong.reason }) : w.observe.wrongField(wrong)}
         </p>
       )}
       {failure !== null && (
@@ -229,38 +231,30 @@ function Write({ bed, done }: { bed: Bed; done: () => void }) {
       )}
       <div class="row">
         <button type="submit" class="main" disabled={working} data-testid="observe-send">
-          Write down as {me.value}
+          {w.observe.writeAs({ me: me.value })}
         </button>
         <label class="field">
-          taken at
+          {w.observe.takenAt}
           <input
             name="taken"
             inputMode="numeric"
             autoComplete="off"
             size={6}
             maxLength={5}
-            placeholder="now"
+            placeholder={w.observe.now}
             value={form.taken}
-            aria-label="Taken at, as 14:05; empty: now"
+            aria-label={w.observe.takenLabel}
             aria-invalid={wrong?.field === "taken"}
             onInput={(event) => change({ taken: event.currentTarget.value })}
           />
         </label>
       </div>
-      <p class="fine">
-        {form.taken === ""
-          ? "Taken now: judged like a device's values, an alarm may follow."
-          : "Taken earlier: kept and shown, and no alarm follows from it."}
-      </p>
+      <p class="fine">{form.taken === "" ? w.observe.takenNow : w.observe.takenEarlier}</p>
     </form>
   );
 }
 
-const OXYGEN: readonly [Oxygen, string][] = [
-  ["air", "Air"],
-  ["flow", "Oxygen by flow"],
-  ["fraction", "Oxygen by FiO2"],
-];
+const OXYGEN: readonly Exclude<Oxygen, "">[] = ["air", "flow", "fraction"];
 const NAMED = new Set<string>([...TYPED, "amount", "oxygen_flow", "inhaled_oxygen"]);
 
 interface AmountProps {

@@ -14,6 +14,7 @@ import { AsOf, Banner, LinkState } from "../Trust";
 import { stamp, utc } from "../times";
 import { AlarmBar } from "../wall/AlarmBar";
 import { Numeric, Pressure } from "../wall/Numeric";
+import { named, w } from "../words";
 import { Handover } from "./Handover";
 import { Limits } from "./Limits";
 import { Models, RiskLine } from "./Models";
@@ -38,7 +39,7 @@ export function PatientView() {
     <dialog
       ref={dialog}
       class="patient"
-      aria-label="Patient"
+      aria-label={w.patient.title}
       data-testid="patient"
       data-patient={id}
       onClose={() => (openPatient.value = null)}
@@ -66,7 +67,12 @@ function Detail({ bed }: { bed: Bed }) {
         <span class="bed">{who.bed ?? "–"}</span>
         <h2>{who.name ?? who.id}</h2>
         <span class="person">
-          {[who.age, who.sex, who.unit, carer === undefined ? null : `with ${carer.person}`]
+          {[
+            who.age,
+            who.sex === null ? null : named(w.common.sexes, who.sex),
+            who.unit,
+            carer === undefined ? null : w.patient.withCarer(carer),
+          ]
             .filter((x) => x !== null)
             .join(" · ")}
         </span>
@@ -79,7 +85,7 @@ function Detail({ bed }: { bed: Bed }) {
           aria-pressed={part === "limits"}
           data-testid="limits-open"
         >
-          Limits
+          {w.patient.limits}
         </button>
         <button
           type="button"
@@ -87,10 +93,15 @@ function Detail({ bed }: { bed: Bed }) {
           aria-pressed={part === "handover"}
           data-testid="handover-open"
         >
-          Handover
+          {w.patient.handover}
         </button>
-        <button type="button" class="close" onClick={() => (openPatient.value = null)} aria-label="Close">
-          ✕
+        <button
+          type="button"
+          class="close"
+          onClick={() => (openPatient.value = null)}
+          aria-label={w.common.close}
+        >
+          {"✕"}
         </button>
       </header>
       <div class="no-print">
@@ -102,7 +113,7 @@ function Detail({ bed }: { bed: Bed }) {
       {part === "trends" && (
         <>
           <div class="now">
-            <Numeric bed={bed} metric="heart_rate" fallback="pulse_rate" label="HR" big />
+            <Numeric bed={bed} metric="heart_rate" fallback="pulse_rate" label={w.common.heartRate} big />
             <Numeric bed={bed} metric="spo2" big />
             <Numeric bed={bed} metric="respiratory_rate" big />
             <Pressure bed={bed} />
@@ -133,14 +144,14 @@ function height(): number {
 function OpenAlarms({ bed }: { bed: Bed }) {
   const list = bed.alarms.value;
   return (
-    <section class="open-alarms" aria-label="Open alarms">
-      {list.length === 0 ? <p class="quiet">No open alarms.</p> : null}
+    <section class="open-alarms" aria-label={w.patient.openAlarms}>
+      {list.length === 0 ? <p class="quiet">{w.common.noOpenAlarms}</p> : null}
       {list.map((alarm) => (
         <div key={alarm.id} class="open-alarm">
           <AlarmBar alarms={[alarm]} now={nowMs.value} />
           <p class="why">{alarm.reasons.map((r) => r.text).join(" · ")}</p>
           {alarm.state === "acknowledged" ? (
-            <p class="fine">Acknowledged by {alarm.acknowledged_by ?? "somebody"}</p>
+            <p class="fine">{w.inbox.acknowledgedBy({ by: alarm.acknowledged_by ?? w.common.somebody })}</p>
           ) : (
             <button
               type="button"
@@ -149,7 +160,7 @@ function OpenAlarms({ bed }: { bed: Bed }) {
               disabled={busy.value.has(alarm.id)}
               onClick={() => void acknowledge(alarm)}
             >
-              Acknowledge
+              {w.inbox.acknowledge}
             </button>
           )}
           {failures.value.has(alarm.id) && (
@@ -179,10 +190,8 @@ function OtherAlarms({ id }: { id: string }) {
         openPatient.value = first.subject === "group" ? null : first.patient;
       }}
     >
-      <span class="text">
-        {where(first)}: {first.text}
-      </span>
-      {others.length > 1 && <span>and {others.length - 1} more</span>}
+      <span class="text">{w.patient.other({ where: where(first), alarm: first.text })}</span>
+      {others.length > 1 && <span>{w.patient.moreOthers({ n: others.length - 1 })}</span>}
     </button>
   );
 }
@@ -192,12 +201,12 @@ function Aside({ id }: { id: string }) {
   const asked = useAsked(`aside ${id}`, () => getAlarms(id, ["inhibited", "retrospective"], 20), REFRESH_MS);
   if (asked.trouble === null && (asked.data === null || asked.data.length === 0)) return null;
   return (
-    <section class="aside" aria-label="Held back, and found in late data" data-testid="aside">
-      <Panel asked={asked} what="alarms held back and found late">
+    <section class="aside" aria-label={w.patient.aside} data-testid="aside">
+      <Panel asked={asked} thing={w.things.aside}>
         {(kept) =>
           kept.map((alarm) => (
             <p key={alarm.id} class="why" data-state={alarm.state} data-condition={alarm.condition}>
-              {alarm.state === "inhibited" ? `Held back: ${alarm.text}` : alarm.text}{" "}
+              {alarm.state === "inhibited" ? w.patient.heldBack({ alarm: alarm.text }) : alarm.text}{" "}
               <time dateTime={alarm.onset} title={utc(Date.parse(alarm.onset))}>
                 {stamp(Date.parse(alarm.onset))}
               </time>

@@ -6,6 +6,7 @@ import { type Bed, metrics } from "../store";
 import { stamp } from "../times";
 import type { Alarm, Metric, Observation, Series } from "../types";
 import { unitText } from "../wall/units";
+import { w } from "../words";
 import { Chart } from "./Chart";
 import { saveCsv, savePng } from "./exporting";
 import { type History, keyOf, useHistory } from "./history";
@@ -13,10 +14,19 @@ import { own } from "./own";
 import type { Line } from "./plot";
 import { Table } from "./Table";
 import { Timeline } from "./Timeline";
-import { type Column, column, gapS, joined, SPANS, type Span, scoreColumn, valueRange } from "./trends";
+import {
+  type Column,
+  column,
+  gapS,
+  joined,
+  type Look,
+  SPANS,
+  type Span,
+  scoreColumn,
+  valueRange,
+} from "./trends";
 
 const NAMES = Object.keys(SPANS) as Span[];
-const WORDS: Record<Span, string> = { "1h": "1 h", "4h": "4 h", "24h": "24 h", "7d": "7 d" };
 // Half height of an axis at least, in the metric's unit: noise of one digit must not look like a storm.
 const LEAST: Record<string, number> = {
   heart_rate: 10,
@@ -44,13 +54,13 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
   return (
     <section
       class="trends"
-      aria-label="Trends"
+      aria-label={w.trends.title}
       data-testid="trends"
       data-span={zoom === null ? span : "zoom"}
       data-loaded={!behind && history !== null}
     >
       <div class="row tools">
-        <fieldset class="switch" aria-label="How far back">
+        <fieldset class="switch" aria-label={w.trends.howFar}>
           {NAMES.map((name) => (
             <button
               key={name}
@@ -59,17 +69,17 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
               onClick={choose(name)}
               data-testid={`span-${name}`}
             >
-              {WORDS[name]}
+              {w.trends.spans[name]}
             </button>
           ))}
         </fieldset>
         {zoom !== null && (
           <button type="button" onClick={() => setZoom(null)} data-testid="unzoom">
-            Back to {WORDS[span]}
+            {w.trends.backTo({ span: w.trends.spans[span] })}
           </button>
         )}
-        <fieldset class="switch" aria-label="Charts, table or timeline">
-          {LOOKS.map(([name, text]) => (
+        <fieldset class="switch" aria-label={w.trends.look}>
+          {LOOKS.map((name) => (
             <button
               key={name}
               type="button"
@@ -77,7 +87,7 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
               onClick={() => setLook(name)}
               data-testid={`as-${name}`}
             >
-              {text}
+              {w.trends.looks[name]}
             </button>
           ))}
         </fieldset>
@@ -88,7 +98,7 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
           onClick={() => history !== null && saveCsv(bed.id, history)}
           data-testid="csv"
         >
-          CSV
+          {w.trends.csv}
         </button>
         <button
           type="button"
@@ -96,16 +106,16 @@ export function Trends({ bed, height }: { bed: Bed; height: number }) {
           onClick={() => box.current !== null && history !== null && savePng(box.current, title, history)}
           data-testid="png"
         >
-          PNG
+          {w.trends.png}
         </button>
       </div>
       {error !== null && (
         <p class="error" role="alert" data-testid="panel-trouble" data-trouble={error.kind}>
-          {said(error, "the history")}
-          {history !== null && ` What is shown ends at ${stamp(history.to)}.`}
+          {said(error, w.things.history)}
+          {history !== null && ` ${w.trends.endsAt({ time: stamp(history.to) })}`}
         </p>
       )}
-      {(history === null || behind) && error === null && <p class="quiet">Loading…</p>}
+      {(history === null || behind) && error === null && <p class="quiet">{w.common.loading}</p>}
       {history !== null && look === "timeline" && <Timeline history={history} />}
       {history !== null && look === "table" && (
         <Table history={history} rowMs={zoom === null ? SPANS[span].rowMs : rowOf(history)} />
@@ -124,12 +134,7 @@ function rowOf(history: History): number {
   return Math.max(60_000, Math.ceil((history.to - history.from) / 60 / 60_000) * 60_000);
 }
 
-type Look = "charts" | "table" | "timeline";
-const LOOKS: readonly [Look, string][] = [
-  ["charts", "Charts"],
-  ["table", "Table"],
-  ["timeline", "Timeline"],
-];
+const LOOKS: readonly Look[] = ["charts", "table", "timeline"];
 const NO_NOTES: readonly Observation[] = [];
 
 interface Drawn {
@@ -158,7 +163,7 @@ function Charts({ id, history, height, model, onZoom }: ChartsProps) {
     () => history.alarms.filter((a) => a.state !== "inhibited" && a.state !== "retrospective"),
     [history],
   );
-  if (drawn.length === 0) return <p class="quiet">Nothing was measured in this time.</p>;
+  if (drawn.length === 0) return <p class="quiet">{w.trends.nothing}</p>;
   return (
     <>
       {drawn.map((d, k) => {
@@ -232,7 +237,10 @@ function charts(history: History, model: string | null): Drawn[] {
     const info = metrics.peek().get(series.metric);
     found.push({
       name,
-      label: name === "heart_rate" && series.metric === "heart_rate" ? "HR" : (info?.label ?? series.metric),
+      label:
+        name === "heart_rate" && series.metric === "heart_rate"
+          ? w.common.heartRate
+          : (info?.label ?? series.metric),
       unit: unitText(series.unit),
       columns: [of(series)],
       lines: [{ color: `--m-${name}`, band: true }],
@@ -248,7 +256,7 @@ function charts(history: History, model: string | null): Drawn[] {
   if (systolic !== undefined && diastolic !== undefined)
     found.push({
       name: "systolic_bp",
-      label: "BP",
+      label: w.common.pressure,
       unit: unitText(systolic.unit),
       columns: joined(of(systolic), of(diastolic)),
       lines: [
@@ -265,8 +273,8 @@ function charts(history: History, model: string | null): Drawn[] {
   if (score?.v.some((v) => typeof v === "number"))
     found.push({
       name: "score",
-      label: `Score, ${(model ?? "").replaceAll("_", " ")}`,
-      unit: "deviation",
+      label: w.trends.score({ model: (model ?? "").replaceAll("_", " ") }),
+      unit: w.trends.deviation,
       columns: [score],
       lines: [{ color: "--m-score", band: false }],
       decimals: 1,

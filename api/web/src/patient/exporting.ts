@@ -1,6 +1,7 @@
 // Files from what is shown: the values as CSV, the charts as one picture that says whose and when.
 
 import { stamp } from "../times";
+import { w } from "../words";
 import type { History } from "./history";
 import { csv } from "./trends";
 
@@ -33,7 +34,7 @@ export function savePng(box: HTMLElement, title: string, history: History): void
   context.fillText(title, 8 * ratio, 18 * ratio);
   context.font = `${12 * ratio}px 'Inter Variable', system-ui, sans-serif`;
   context.fillText(
-    `${stamp(history.from)} to ${stamp(history.to)}. Vigil, not a certified alarm system.`,
+    w.trends.picture({ from: stamp(history.from), to: stamp(history.to) }),
     8 * ratio,
     36 * ratio,
   );

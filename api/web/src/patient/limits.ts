@@ -1,6 +1,8 @@
 // A draft of one patient's limits: what was typed, what it means, and what is wrong with it before anybody is asked. Pure.
 
+import { fixed, plain } from "../numbers";
 import type { Bound, LimitRow } from "../types";
+import { w } from "../words";
 
 export interface Typed {
   limit: string;
@@ -13,7 +15,7 @@ export function inForce(row: LimitRow): Bound {
 }
 
 export function typed(row: LimitRow, bound: Bound): Typed {
-  const text = (n: number | null): string => (n === null ? "" : n.toFixed(row.decimals));
+  const text = (n: number | null): string => (n === null ? "" : fixed(n, row.decimals));
   return { limit: text(bound.limit), critical: text(bound.critical) };
 }
 
@@ -36,7 +38,7 @@ export function read(rows: readonly LimitRow[], draft: Draft): Read {
     const critical = said.critical.trim() === "" ? null : number(said.critical);
     const reason = wrong(row, limit, critical, said.critical.trim() !== "");
     if (reason !== null || limit === null) {
-      found.wrong[row.rule] = reason ?? "a number";
+      found.wrong[row.rule] = reason ?? w.limits.number;
       continue;
     }
     const bound = { limit, critical };
@@ -48,17 +50,18 @@ export function read(rows: readonly LimitRow[], draft: Draft): Read {
     const high = known.get(row.rule);
     const low = known.get(`${row.metric}_low`);
     if (row.direction === "high" && high !== undefined && low !== undefined && low.limit >= high.limit)
-      found.wrong[row.rule] = `above the low limit of ${low.limit}`;
+      found.wrong[row.rule] = w.limits.aboveLow({ limit: plain(low.limit) });
   }
   return found;
 }
 
 function wrong(row: LimitRow, limit: number | null, critical: number | null, wanted: boolean): string | null {
-  if (limit === null || (wanted && critical === null)) return "a number";
+  if (limit === null || (wanted && critical === null)) return w.limits.number;
   const fits = (n: number): boolean => n >= row.lowest && n <= row.highest;
-  if (!fits(limit) || (critical !== null && !fits(critical))) return `${row.lowest} to ${row.highest}`;
+  if (!fits(limit) || (critical !== null && !fits(critical)))
+    return w.limits.between({ lowest: plain(row.lowest), highest: plain(row.highest) });
   if (critical !== null && (row.direction === "low" ? critical >= limit : critical <= limit))
-    return `the urgent one must lie ${row.direction === "low" ? "below" : "above"} the limit`;
+    return w.limits.urgentMustLie[row.direction];
   return null;
 }
 

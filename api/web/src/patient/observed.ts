@@ -1,14 +1,15 @@
 // What a person observes at the bedside as values of the catalogue, and back into words. Pure.
 
+import { fixed, plain } from "../numbers";
 import type { ManualReading, Metric, NewObservation, Observation } from "../types";
 import { unitText } from "../wall/units";
+import { w } from "../words";
 
-export const ACVPU = ["Alert", "New confusion", "Voice", "Pain", "Unresponsive"] as const;
 export type Oxygen = "" | "air" | "flow" | "fraction";
 
 // The fields of the form, as typed. Empty: not observed.
 export interface Form {
-  consciousness: string; // place in ACVPU
+  consciousness: string; // value of ACVPU
   oxygen: Oxygen;
   amount: string; // L/min, or % of what is breathed
   values: Record<string, string>;
@@ -45,7 +46,7 @@ export function checked(form: Form, metrics: ReadonlyMap<string, Metric>, nowMs:
       return {
         ok: false,
         field: "amount",
-        reason: form.oxygen === "flow" ? "L/min, above 0" : "%, above 21",
+        reason: form.oxygen === "flow" ? w.observe.flowAbove : w.observe.fractionAbove,
       };
     put(form.oxygen === "flow" ? "oxygen_flow" : "inhaled_oxygen", amount);
   }
@@ -53,19 +54,18 @@ export function checked(form: Form, metrics: ReadonlyMap<string, Metric>, nowMs:
     const text = (form.values[metric] ?? "").trim();
     if (text === "") continue;
     const value = number(text);
-    if (value === null) return { ok: false, field: metric, reason: "a number" };
+    if (value === null) return { ok: false, field: metric, reason: w.observe.number };
     put(metric, value);
   }
   const upper = number(form.values.systolic_bp ?? "");
   const lower = number(form.values.diastolic_bp ?? "");
   if (upper !== null && lower !== null && lower >= upper)
-    return { ok: false, field: "diastolic_bp", reason: "below the upper pressure" };
+    return { ok: false, field: "diastolic_bp", reason: w.observe.belowUpper };
   const taken = form.taken.trim();
   if (taken !== "" && !/^([01]?\d|2[0-3])[:.]?[0-5]\d$/.test(taken))
-    return { ok: false, field: "taken", reason: "a time of day, like 14:05" };
+    return { ok: false, field: "taken", reason: w.observe.timeOfDay };
   const note = form.note.trim();
-  if (readings.length === 0 && note === "")
-    return { ok: false, field: "note", reason: "at least one value, or a note" };
+  if (readings.length === 0 && note === "") return { ok: false, field: "note", reason: w.observe.something };
   const body: NewObservation = { readings };
   if (note !== "") body.note = note;
   if (taken !== "") body.taken = new Date(lastAt(taken, nowMs)).toISOString();
@@ -97,20 +97,21 @@ export function words(observation: Observation, metrics: ReadonlyMap<string, Met
   };
   const parts: string[] = [];
   const consciousness = take("consciousness");
-  if (consciousness !== undefined) parts.push(ACVPU[Math.round(consciousness)] ?? "–");
+  if (consciousness !== undefined) parts.push(w.common.consciousness[Math.round(consciousness)] ?? "–");
   const flow = take("oxygen_flow");
   const fraction = take("inhaled_oxygen");
-  if (flow !== undefined && flow > 0) parts.push(`Oxygen ${flow} L/min`);
-  else if (fraction !== undefined && fraction > AIR_PERCENT + 0.5) parts.push(`Oxygen ${fraction} %`);
-  else if (flow !== undefined || fraction !== undefined) parts.push("Air");
+  if (flow !== undefined && flow > 0) parts.push(w.common.oxygenFlow({ amount: plain(flow) }));
+  else if (fraction !== undefined && fraction > AIR_PERCENT + 0.5)
+    parts.push(w.common.oxygenFraction({ amount: plain(fraction) }));
+  else if (flow !== undefined || fraction !== undefined) parts.push(w.common.air);
   const upper = take("systolic_bp");
   const lower = take("diastolic_bp");
   if (upper !== undefined || lower !== undefined)
-    parts.push(`BP ${upper?.toFixed(0) ?? "–"}/${lower?.toFixed(0) ?? "–"} mmHg`);
+    parts.push(`${w.common.pressure} ${upper?.toFixed(0) ?? "–"}/${lower?.toFixed(0) ?? "–"} mmHg`);
   for (const [metric, value] of by) {
     const info = metrics.get(metric);
     parts.push(
-      `${info?.label ?? metric} ${value.toFixed(info?.decimals ?? 0)} ${unitText(info?.unit ?? "")}`.trim(),
+      `${info?.label ?? metric} ${fixed(value, info?.decimals ?? 0)} ${unitText(info?.unit ?? "")}`.trim(),
     );
   }
   return parts.join(" · ");

@@ -1,6 +1,7 @@
 // uPlot as the page uses it: 24-hour axes, limits as tinted bands, marks where alarms began, one cursor for all charts of a patient.
 
 import uPlot from "uplot";
+import { grouped } from "../numbers";
 import { tickLabel } from "../times";
 import type { Alarm, Metric, Observation } from "../types";
 
@@ -77,7 +78,15 @@ export function plot(chart: Chart, element: HTMLElement, data: uPlot.AlignedData
                 )
             : (_, splits) => splits.map(() => ""),
         },
-        { stroke: ink("--ink-soft"), font, grid, ticks: { show: false }, size: AXIS_LEFT, space: 22 },
+        {
+          stroke: ink("--ink-soft"),
+          font,
+          grid,
+          ticks: { show: false },
+          size: AXIS_LEFT,
+          space: 22,
+          values: (_, splits) => splits.map((value) => grouped(value, 3)),
+        },
       ],
       hooks: {
         drawClear: [(u) => limitBands(u, chart.limits, ink("--limit-fill"), ink("--limit"))],

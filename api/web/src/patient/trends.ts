@@ -10,6 +10,7 @@ export const SPANS: Record<Span, { ms: number; refreshMs: number; rowMs: number 
   "24h": { ms: 24 * HOUR, refreshMs: 60_000, rowMs: 30 * 60_000 },
   "7d": { ms: 168 * HOUR, refreshMs: 300_000, rowMs: 4 * HOUR },
 };
+export type Look = "charts" | "table" | "timeline";
 export const POINTS = 700;
 
 // null: a gap in the line; undefined: this metric has no point at a time that another one has.
@@ -104,6 +105,7 @@ export function rows(all: readonly Series[], fromMs: number, toMs: number, rowMs
   return found;
 }
 
+// The head and the qualities are the names that the API has for them, in every language: programs read this file.
 export function csv(all: readonly Series[], patient: string): string {
   const lines = ["patient,metric,unit,time,value,min,max,quality"];
   const quality = ["good", "questionable", "bad", "not_worn"];

@@ -4,6 +4,7 @@ import { snoozed } from "../alarms/inbox";
 import { PriorityIcon } from "../icons";
 import { left } from "../times";
 import type { Alarm } from "../types";
+import { w } from "../words";
 
 export function AlarmBar({ alarms, now }: { alarms: readonly Alarm[]; now: number }) {
   const first = alarms[0];
@@ -21,11 +22,11 @@ export function AlarmBar({ alarms, now }: { alarms: readonly Alarm[]; now: numbe
       <PriorityIcon priority={first.priority} technical={technical} />
       <span class="text">{first.text}</span>
       {off && first.snoozed_until !== null && (
-        <span class="more" title="Snoozed">
-          zz {left(Date.parse(first.snoozed_until) - now)}
+        <span class="more" title={w.wall.snoozed}>
+          {w.wall.snoozedFor({ left: left(Date.parse(first.snoozed_until) - now) })}
         </span>
       )}
-      {!off && alarms.length > 1 && <span class="more">+{alarms.length - 1}</span>}
+      {!off && alarms.length > 1 && <span class="more">{`+${alarms.length - 1}`}</span>}
     </div>
   );
 }

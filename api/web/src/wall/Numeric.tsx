@@ -7,6 +7,7 @@ import { own } from "../patient/own";
 import { age, type Shown, shown } from "../stale";
 import { type Bed, metrics, nowMs } from "../store";
 import type { Limits } from "../types";
+import { w } from "../words";
 import { Trend } from "./Spark";
 import { unitText } from "./units";
 
@@ -15,11 +16,12 @@ interface Props {
   metric: string;
   fallback?: string; // used while the first has never been measured
   label?: string;
+  short?: string; // where the style has room for one letter
   big?: boolean;
   trend?: number; // a change over five minutes that counts, in the metric's unit
 }
 
-export function Numeric({ bed, metric, fallback, label, big, trend }: Props) {
+export function Numeric({ bed, metric, fallback, label, short, big, trend }: Props) {
   const view = useMemo(() => {
     const name = computed(() =>
       fallback !== undefined && bed.value(metric).value === undefined ? fallback : metric,
@@ -53,6 +55,7 @@ export function Numeric({ bed, metric, fallback, label, big, trend }: Props) {
       out={view.out.value}
       big={big === true}
       label={label ?? view.info.value?.label ?? metric}
+      short={short}
       unit={unitText(view.info.value?.unit ?? "")}
       note={view.note}
     >
@@ -87,7 +90,7 @@ export function Pressure({ bed }: { bed: Bed }) {
       kind={view.kind.value}
       out={view.out.value}
       big={false}
-      label="BP"
+      label={w.common.pressure}
       unit="mmHg"
       note={view.note}
     >
@@ -132,12 +135,13 @@ interface FrameProps {
   out: boolean;
   big: boolean;
   label: string;
+  short?: string | undefined;
   unit: string;
   note: ReadonlySignal<string>;
   children: preact.ComponentChildren;
 }
 
-function Frame({ metric, name, kind, out, big, label, unit, note, children }: FrameProps) {
+function Frame({ metric, name, kind, out, big, label, short, unit, note, children }: FrameProps) {
   return (
     <div
       class={`numeric m-${metric} ${big ? "big" : ""}`}
@@ -146,7 +150,7 @@ function Frame({ metric, name, kind, out, big, label, unit, note, children }: Fr
       data-state={kind}
       data-out={out}
     >
-      <span class="label">
+      <span class="label" data-short={short}>
         {label} <span class="unit">{unit}</span>
       </span>
       <span class="number">{children}</span>
@@ -166,16 +170,16 @@ function note(state: Shown): string {
     case "value":
       return `${state.ageS > 2 ? age(state.ageS) : ""}${state.questionable ? " ?" : ""}`;
     case "stale":
-      return `${age(state.ageS)} old`;
+      return w.wall.old({ age: age(state.ageS) });
     case "invalid":
       return state.words;
     case "none":
-      return "no data";
+      return w.wall.noData;
   }
 }
 
 function outside(state: Shown, limits: Limits | undefined): boolean {
   if (state.kind !== "value" || limits === undefined) return false;
-  const value = Number(state.text);
+  const value = state.rounded;
   return (limits.low !== null && value < limits.low) || (limits.high !== null && value > limits.high);
 }

@@ -9,6 +9,7 @@ import { BatteryIcon, LinkIcon } from "../icons";
 import { type Bed, me, nowMs, openPatient, TRACE_SECONDS, worst } from "../store";
 import { minute } from "../times";
 import type { Alarm, Patient } from "../types";
+import { named, w } from "../words";
 import { AlarmBar } from "./AlarmBar";
 import { trouble } from "./devices";
 import { Numeric, Pressure } from "./Numeric";
@@ -40,11 +41,18 @@ export function Tile({ bed }: { bed: Bed }) {
       {bed.measured.value ? (
         <>
           <div class="numerics">
-            <Numeric bed={bed} metric="heart_rate" fallback="pulse_rate" label="HR" big trend={6} />
+            <Numeric
+              bed={bed}
+              metric="heart_rate"
+              fallback="pulse_rate"
+              label={w.common.heartRate}
+              big
+              trend={6}
+            />
             <Numeric bed={bed} metric="spo2" big trend={2} />
             <Numeric bed={bed} metric="respiratory_rate" trend={4} />
             <Pressure bed={bed} />
-            <Numeric bed={bed} metric="temperature" />
+            <Numeric bed={bed} metric="temperature" short={w.wall.temperature} />
           </div>
           <div class="sparks">
             <Spark bed={bed} metric="heart_rate" fallback="pulse_rate" />
@@ -52,7 +60,7 @@ export function Tile({ bed }: { bed: Bed }) {
           </div>
         </>
       ) : (
-        <p class="empty">No data from this patient yet. Check the device and its link.</p>
+        <p class="empty">{w.wall.neverMeasured}</p>
       )}
     </article>
   );
@@ -66,7 +74,7 @@ function CarerChip({ bed }: { bed: Bed }) {
   return (
     <span
       class={`carer-chip ${mine ? "mine" : ""}`}
-      title={`${carer.person} looks after this patient until ${minute(Date.parse(carer.until))}`}
+      title={w.wall.carer({ person: carer.person, until: minute(Date.parse(carer.until)) })}
       data-testid="carer-chip"
     >
       {initials(carer.person)}
@@ -101,7 +109,9 @@ export function tilePriority(list: readonly Alarm[], now: number): string {
 }
 
 function person(who: Omit<Patient, "latest" | "risk" | "alarms">): string {
-  return [who.age, who.sex].filter((x) => x !== null).join(" ");
+  return [who.age, who.sex === null ? null : named(w.common.sexes, who.sex)]
+    .filter((x) => x !== null)
+    .join(" ");
 }
 
 // The ten minutes before this page was opened, fetched once per bed.

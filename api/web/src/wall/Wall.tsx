@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { arrange, beds, feed, mode, pointed } from "../store";
+import { w } from "../words";
 import { Tile } from "./Tile";
 import {
   type Chosen,
@@ -48,7 +49,7 @@ export function Wall() {
     <main
       ref={element}
       class="wall"
-      aria-label="Ward"
+      aria-label={w.wall.title}
       data-testid="wall"
       data-density={size}
       data-chosen={chosen}
@@ -59,7 +60,7 @@ export function Wall() {
     >
       {hiddenCalling.value > 0 && (
         <button type="button" class="hidden-calling" onClick={showAll} data-testid="hidden-calling">
-          {hiddenCalling.value} {hiddenCalling.value === 1 ? "bed" : "beds"} with alarms not shown: show all
+          {w.wall.hidden({ beds: hiddenCalling.value })}
         </button>
       )}
       {count === 0 && <p class="empty-ward">{nobody()}</p>}
@@ -74,22 +75,13 @@ export function Wall() {
 }
 
 function nobody(): string {
-  if (feed.value === "connecting") return "Connecting to the ward…";
-  if (beds.value.size > 0) return "No bed fits what is asked for.";
-  return "No patients yet. Send readings to the gateway and they appear here.";
+  if (feed.value === "connecting") return w.common.connecting;
+  if (beds.value.size > 0) return w.wall.noneFits;
+  return w.wall.noPatients;
 }
 
-const DENSITIES: readonly [Chosen, string][] = [
-  ["auto", "Auto"],
-  ["s", "S"],
-  ["m", "M"],
-  ["l", "L"],
-];
-const WHICH: readonly [Which, string][] = [
-  ["all", "All beds"],
-  ["alarms", "With alarms"],
-  ["mine", "Mine"],
-];
+const DENSITIES: readonly Chosen[] = ["auto", "s", "m", "l"];
+const WHICH: readonly Which[] = ["all", "alarms", "mine"];
 
 export function WallTools() {
   const order = (next: "risk" | "bed") => () => {
@@ -98,14 +90,14 @@ export function WallTools() {
   };
   return (
     <>
-      <fieldset class="switch" aria-label="Order of beds">
+      <fieldset class="switch" aria-label={w.wall.order}>
         <button
           type="button"
           aria-pressed={mode.value === "risk"}
           onClick={order("risk")}
           data-testid="order-risk"
         >
-          By risk
+          {w.wall.byRisk}
         </button>
         <button
           type="button"
@@ -113,11 +105,11 @@ export function WallTools() {
           onClick={order("bed")}
           data-testid="order-bed"
         >
-          By bed
+          {w.wall.byBed}
         </button>
       </fieldset>
-      <fieldset class="switch" aria-label="Which beds">
-        {WHICH.map(([name, text]) => (
+      <fieldset class="switch" aria-label={w.wall.which}>
+        {WHICH.map((name) => (
           <button
             key={name}
             type="button"
@@ -125,18 +117,18 @@ export function WallTools() {
             onClick={() => (which.value = name)}
             data-testid={`which-${name}`}
           >
-            {text}
+            {w.wall.whichBeds[name]}
           </button>
         ))}
       </fieldset>
       {units.value.length > 1 && (
         <select
-          aria-label="Unit"
+          aria-label={w.wall.unit}
           value={unit.value}
           data-testid="unit"
           onChange={(event) => (unit.value = event.currentTarget.value)}
         >
-          <option value="">All units</option>
+          <option value="">{w.wall.allUnits}</option>
           {units.value.map((name) => (
             <option key={name} value={name}>
               {name}
@@ -144,8 +136,8 @@ export function WallTools() {
           ))}
         </select>
       )}
-      <fieldset class="switch sizes" aria-label="Size of tiles">
-        {DENSITIES.map(([name, text]) => (
+      <fieldset class="switch sizes" aria-label={w.wall.sizes}>
+        {DENSITIES.map((name) => (
           <button
             key={name}
             type="button"
@@ -153,13 +145,13 @@ export function WallTools() {
             onClick={() => (density.value = name)}
             data-testid={`density-${name}`}
           >
-            {text}
+            {w.wall.size[name]}
           </button>
         ))}
       </fieldset>
       {!kiosk.value && (
         <button type="button" class="small" onClick={enterKiosk} data-testid="kiosk">
-          Kiosk
+          {w.wall.kiosk}
         </button>
       )}
     </>

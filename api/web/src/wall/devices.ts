@@ -1,6 +1,7 @@
 // What a tile says of a patient's devices: only what matters, and only what is so now. Pure.
 
 import type { Alarm } from "../types";
+import { w } from "../words";
 
 export interface Trouble {
   link: string | null; // in words, null: every device is heard
@@ -16,13 +17,9 @@ export function trouble(open: readonly Alarm[]): Trouble {
   const known = low.filter((a) => !gone.has(a.device));
   const critical = known.some((a) => a.priority !== "low");
   const said =
-    known.length > 0
-      ? critical
-        ? "battery nearly empty"
-        : "battery low"
-      : "battery was low when last heard";
+    known.length > 0 ? (critical ? w.wall.battery.empty : w.wall.battery.low) : w.wall.battery.wasLow;
   return {
-    link: silent.length > 0 ? "device silent" : null,
+    link: silent.length > 0 ? w.wall.deviceSilent : null,
     battery: low.length > 0 ? said : null,
     critical,
   };
