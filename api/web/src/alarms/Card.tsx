@@ -87,38 +87,42 @@ function since(onset: string): string {
 // Who has it, and until when: never hidden, however the alarm is folded.
 function Said({ alarm }: { alarm: Alarm }) {
   const now = nowMs.value;
-  const lines: string[] = [];
-  if (alarm.state === "latched") lines.push(w.inbox.unseen);
+  const lines: { of: string; text: string }[] = [];
+  if (alarm.state === "latched") lines.push({ of: "latched", text: w.inbox.unseen });
   if (alarm.state === "acknowledged") {
     const until = alarm.acknowledged_until;
-    lines.push(
-      w.inbox.acknowledged({
+    lines.push({
+      of: "acknowledged",
+      text: w.inbox.acknowledged({
         by: alarm.acknowledged_by ?? w.common.somebody,
         at: alarm.acknowledged_at === null ? null : moment(Date.parse(alarm.acknowledged_at), now),
         left: until ? left(Date.parse(until) - now) : null,
       }),
-    );
+    });
   }
   if (alarm.snoozed_until !== null && snoozed(alarm, now)) {
-    lines.push(
-      w.inbox.snoozed({
+    lines.push({
+      of: "snoozed",
+      text: w.inbox.snoozed({
         by: alarm.snoozed_by || null,
         left: left(Date.parse(alarm.snoozed_until) - now),
         reason: alarm.snoozed_reason || null,
       }),
-    );
+    });
   }
   if (alarm.assigned_to !== null)
-    lines.push(
-      alarm.assigned_to === me.value
-        ? w.inbox.assignedToMe({ me: me.value })
-        : w.inbox.assignedTo({ to: alarm.assigned_to }),
-    );
+    lines.push({
+      of: "assigned",
+      text:
+        alarm.assigned_to === me.value
+          ? w.inbox.assignedToMe({ me: me.value })
+          : w.inbox.assignedTo({ to: alarm.assigned_to }),
+    });
   if (lines.length === 0) return null;
   return (
     <div class="said" data-testid="said">
-      {lines.map((line) => (
-        <p key={line.slice(0, 8)}>{line}</p>
+      {lines.map(({ of, text }) => (
+        <p key={of}>{text}</p>
       ))}
     </div>
   );

@@ -1,6 +1,6 @@
 // The inbox: alarms, what can be done about them, and what was done.
 
-import { alarms, list } from "./count";
+import { alarms, count, list } from "./count";
 
 export const inbox = {
   title: "Alarms",
@@ -33,7 +33,7 @@ export const inbox = {
   worth: "What was it worth?",
   labels: { actionable: "Was right", false_alarm: "False alarm", artefact: "Artefact" },
   noneWaits: "No alarm waits.",
-  wait: ({ n }: { n: number }) => `${n} alarms wait.`,
+  wait: ({ n }: { n: number }) => `${n} ${count(n, { one: "alarm waits", other: "alarms wait" })}.`,
   handOver: ({ n }: { n: number }) => `Hand over ${n} to`,
   handOverNow: "Hand over",
   handedOver: ({ n, to }: { n: number; to: string }) => `${n} handed over to ${to}.`,
