@@ -1,4 +1,4 @@
-"""The database of a stack before its rooms start: its tables, and who lies in the beds of a demo."""
+"""The database of a stack before its rooms start: its tables, the models that ship, and who lies in the beds of a demo."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,14 @@ def prepare_apart(settings: Settings, plays: Demo | None) -> int:
 
 
 def prepare(settings: Settings, plays: Demo | None) -> int:
-    """Bring the tables up to date, and enter the patients of a demo. How many accounts there are. Raises `VigilError`."""
+    """Bring the tables up to date, put the models that ship on record, and enter the patients of a demo. How many accounts there
+    are. Raises `VigilError`."""
     from infra.runtime.sql.accounts import AccountStore
     from infra.runtime.sql.engine import open_engine, upgrade
     from infra.runtime.sql.patients import PatientStore
 
     upgrade(settings.sql_url)
+    _record_models(settings)
     engine = open_engine(settings.sql_url)
     try:
         if plays is not None:
@@ -52,6 +55,14 @@ def prepare(settings: Settings, plays: Demo | None) -> int:
         return len(AccountStore(engine).directory().users)
     finally:
         engine.dispose()
+
+
+def _record_models(settings: Settings) -> None:
+    from cli.model_desk import open_desk
+
+    # A bundle that cannot be opened keeps no ward from starting: inference refuses it, and alerting says so to the staff.
+    with suppress(VigilError):
+        open_desk(settings)
 
 
 def roster(settings: Settings, plays: Demo) -> list[Mapping[str, Any]]:

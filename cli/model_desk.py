@@ -273,7 +273,7 @@ def compared(settings: Settings, desk: Desk, name: str, hours: float) -> Compari
 
 
 def open_desk(settings: Settings) -> Desk:
-    """The desk of a deployment; its database is brought to the newest schema first."""
+    """The desk of a deployment; its database is brought to the newest schema, and what ships is put on record, first."""
     upgrade(settings.sql_url)
     return Desk(ModelRegistry(open_engine(settings.sql_url)), Folders(settings.models_folder))
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from cli.model_desk import open_desk
 from contracts.alarms import Priority
 from contracts.policy import Role
+from inference.serving.folders import Folders
 from infra.runtime.clock import SystemClock
 from infra.runtime.passwords import hashed
 from infra.runtime.sql.accounts import AccountStore
@@ -89,6 +91,7 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         assert mine.patient not in page.content()
 
         # A role that sees no patients has the system's page alone, asks for nothing else, and is told so.
+        open_desk(ward.settings)  # as the stack does when it starts
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url.removeprefix(ward.url)))
         log_in(page, "olga")
@@ -97,6 +100,7 @@ def test_a_person_at_the_door(browser: Browser, ward: Stage) -> None:
         )
         expect(page.get_by_test_id("process")).to_have_count(2)
         expect(page.get_by_test_id("stream")).to_contain_text("Newest tick")
+        expect(page.get_by_test_id("model")).to_have_count(len(Folders(ward.settings.models_folder).shipped()))
         page.goto(f"{ward.url}/#ward")
         expect(page.get_by_test_id("system")).to_be_visible()
         for place in ("page-ward", "page-charge", "alarm-list", "link", "wall", "patient"):

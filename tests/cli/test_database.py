@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from cli.database import prepare_apart, roster
+from cli.database import prepare, prepare_apart, roster
 from cli.processes import Demo
 from contracts.errors import VigilError
+from contracts.registry import Stage
+from inference.serving.folders import Folders
 from infra.runtime.settings import Settings, load
 from infra.runtime.sql.engine import open_engine
+from infra.runtime.sql.model_registry import ModelRegistry
 from infra.runtime.sql.patients import PatientStore
 
 
@@ -38,6 +41,30 @@ def test_the_beds_of_a_demo_are_entered_once(settings: Settings) -> None:
     finally:
         engine.dispose()
     assert entered == {row["patient"] for row in roster(settings, plays)}
+
+
+def test_the_models_that_ship_are_on_record_before_anything_scores(settings: Settings) -> None:
+    prepare_apart(settings, None)
+    engine = open_engine(settings.sql_url)
+    try:
+        listed = {(one.model.name, one.model.version): one.change.stage for one in ModelRegistry(engine).listed()}
+    finally:
+        engine.dispose()
+    folders = Folders(settings.models_folder)
+    assert listed.keys() == set(folders.shipped())
+    assert {name for (name, _), stage in listed.items() if stage is Stage.SHADOW} == set(folders.shadows())
+    assert {stage for (name, _), stage in listed.items() if name not in folders.shadows()} == {Stage.CHAMPION}
+
+
+def test_a_bundle_that_is_broken_keeps_no_ward_from_starting(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "shipped" / "toy" / "1"
+    broken.mkdir(parents=True)
+    (broken / "manifest.json").write_text("{")
+    monkeypatch.setattr("cli.model_desk.Folders", lambda registered: Folders(registered, tmp_path / "shipped"))
+    assert Folders(settings.models_folder, tmp_path / "shipped").shipped() == [("toy", "1")]
+    assert prepare(settings, None) == 0
 
 
 def test_what_fails_in_the_other_process_is_told_in_this_one(settings: Settings, tmp_path: Path) -> None:
