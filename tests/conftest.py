@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from infra.local.file_lock import FileLock
 from infra.local.ports import free_port as find_free_port
@@ -28,6 +29,14 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {ROOT / "tests" / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path, len(LONG)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs_of_the_test_process() -> Iterator[None]:
+    """A command that runs inside a test sets up the logs of its process, and its level would hold for every test after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", lambda **_: None)
+        yield
 
 
 @pytest.fixture(scope="session")
