@@ -44,7 +44,8 @@ def storm(rng: random.Random, seconds: int, patients: int, *, ahead_s: int = 4) 
 def log_of(
     arrivals: list[list[Sample]], rng: random.Random, *, skip_ticks: float = 0.1, between: random.Random | None = None
 ) -> Log:
-    """Several frames a second in any order, then a tick, unless it fails to come. `between`: further ticks inside a second."""
+    """Several frames a second in any order, then a tick, unless it fails to come. `between`: further ticks inside a second, after
+    the first tick of all: before it nothing is late, so with another first tick it is another log."""
     log = Log()
     for second, samples in enumerate(arrivals):
         mixed = rng.sample(samples, len(samples))
@@ -52,7 +53,7 @@ def log_of(
             size = rng.randint(1, len(mixed))
             log.samples(mixed[:size])
             mixed = mixed[size:]
-            if between is not None and between.random() < 0.4:
+            if between is not None and between.random() < 0.4 and second:
                 log.tick(second + between.uniform(0.1, 0.9), version=second // 100)
         if rng.random() >= skip_ticks or second + 1 == len(arrivals):
             log.tick(second + 1, version=second // 100)  # rules and models change now and then
