@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from stream_processors.slots import Index
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Number = TypeVar("Number", bound=np.generic)
+
+# Of few rows, to look up a member of an enum costs as much as to compare.
+_QUESTIONABLE: Final = int(Quality.QUESTIONABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,7 @@ class Ring:
         old = value[cell] if replaced else None
         value[cell] = kept
         self._touched[hops % self._hops, slab % self._value.shape[1]] = True
-        doubtful = best & QUALITY_MASK == Quality.QUESTIONABLE
+        doubtful = best & QUALITY_MASK == _QUESTIONABLE
         if doubtful.any():
             self._doubtful.reshape(-1)[slab[doubtful]] = True
         return Written(won=chosen, repeats=repeats, replaced=old)
@@ -148,7 +151,7 @@ class Ring:
             seconds, rows = np.nonzero(self._doubtful[at : at + HOP_S, planes])
             for second, row in zip(seconds.tolist(), rows.tolist(), strict=True):
                 key = self._key[at + second, planes[row], slots]
-                found[row] += key & QUALITY_MASK == Quality.QUESTIONABLE
+                found[row] += key & QUALITY_MASK == _QUESTIONABLE
         return found
 
 

@@ -219,10 +219,10 @@ async def test_refused_payloads_are_let_go_at_once(kind: str) -> None:
     """Errors keep their frames, and frames what they worked on: without the collector's help nothing may stay."""
     megabytes = 12 << 20
     payload = {
-        "bomb": gzip.compress(b" " * (400 << 20)),
-        "blanks": gzip.compress(b" " * megabytes),
-        "cut off": gzip.compress(b'{"readings": "' + b"x" * megabytes),
-    }[kind]
+        "bomb": lambda: gzip.compress(b" " * (400 << 20)),
+        "blanks": lambda: gzip.compress(b" " * megabytes),
+        "cut off": lambda: gzip.compress(b'{"readings": "' + b"x" * megabytes),
+    }[kind]()
     gateway = gateway_of(ObedientKafka())
     gc.collect()
     gc.disable()
