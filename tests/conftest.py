@@ -22,7 +22,10 @@ LONG = (
     "infra/local/test_kafka.py", "producers/gateway/test_with_kafka.py", "infra/runtime/conveyor/test_restarts.py",
     "browser/test_wall.py", "api/test_live_peers.py", "api/test_live.py",
     "cli/test_stack.py", "faults/test_everyday.py", "stream_processors/test_sink.py", "faults/test_canary.py",
-    "replay/test_same_log.py", "stream_processors/test_determinism.py",
+    "replay/test_same_log.py", "stream_processors/test_determinism.py", "end_to_end/test_chain.py",
+    "stream_processors/test_sink_members.py", "infra/runtime/test_kafka.py", "producers/sources/test_simulate_through_gateway.py",
+    "producers/sources/test_gateway_feed.py", "stream_processors/test_oracle.py", "producers/sources/test_ward.py",
+    "producers/sources/test_truth_against_alerting.py",
 )  # fmt: skip
 
 
