@@ -49,8 +49,10 @@ ASIDE = """() => [...document.querySelectorAll('body *')].filter(e => {
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page with the catalogue in disguise beside English."""
     npx = shutil.which("npx")
-    if npx is None or not (WEB / "node_modules").is_dir():
+    if npx is None:
         pytest.skip("Node is not installed: the page cannot be built in disguise")
+    if not (WEB / "node_modules").is_dir():
+        pytest.skip("the page's packages are not installed: `make web` once, and it can be built in disguise")
     folder = tmp_path_factory.mktemp("disguised")
     made = subprocess.run(
         [npx, "vite", "build", "--mode", "en-XA", "--outDir", str(folder), "--emptyOutDir"],
